@@ -1,0 +1,15 @@
+//! Media for keyphone: audio frames in, sealed packets out, and back.
+//!
+//! The crate stands leftmost in the line `media <- keying <- config <- ua <- scenarios <- ua/cli` and knows nothing of
+//! the others. Its heart is [`srtp`], in which a two-time pad cannot be written down; [`audio`] makes and plays
+//! 20 ms frames; [`engine`] paces them; [`rtp`] and [`rtcp`] are what they look like on the wire.
+//! Time and chance come in through [`env::Env`], and nowhere else.
+
+pub mod audio;
+pub mod demux;
+pub mod engine;
+pub mod env;
+pub mod policy;
+pub mod rtcp;
+pub mod rtp;
+pub mod srtp;
