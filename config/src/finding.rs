@@ -94,11 +94,18 @@ impl<'t> Report<'t> {
     }
 
     /// What is not TOML. `Display` of the error would quote the line, and the line may hold a key; `message` does not.
+    /// Of several mistakes in one line only the first is sure to be one.
     pub(crate) fn syntax(&mut self, error: &toml::de::Error) {
         let span = error.span().unwrap_or(self.text.len()..self.text.len());
-        let field = self.field_of_line(span.start);
-        let message = format!("this is not TOML: {}", error.message());
-        self.push(Severity::Error, Some(span), field, message);
+        let line = Some(self.place(span.start).0);
+        if self.findings.iter().any(|f| f.line == line) {
+            return;
+        }
+        let (field, value) = self.broken_line(span.start);
+        let why = error.message().trim_end_matches(", expected nothing");
+        let unquoted = value.starts_with(|c: char| c.is_ascii_alphanumeric()) && !why.contains("duplicate");
+        let hint = if unquoted { "; a string stands in quotation marks" } else { "" };
+        self.push(Severity::Error, Some(span), field.to_owned(), format!("this is not TOML: {why}{hint}"));
     }
 
     /// In the order of the lines; what concerns the whole file comes last.
@@ -124,13 +131,14 @@ impl<'t> Report<'t> {
         (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
 
-    /// The field that a broken line starts with, if it looks like one of ours.
-    fn field_of_line(&self, offset: usize) -> String {
+    /// The field that a broken line starts with, if it looks like one of ours, and what follows its equals sign.
+    fn broken_line(&self, offset: usize) -> (&'t str, &'t str) {
         let start = self.before(offset).rfind('\n').map_or(0, |i| i + 1);
         let line = self.text[start..].lines().next().unwrap_or_default();
-        let name = line.split_once('=').map_or("", |(name, _)| name.trim());
+        let Some((name, value)) = line.split_once('=') else { return ("", "") };
+        let name = name.trim();
         let ours = name.len() <= 24 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
-        if ours { name.to_owned() } else { String::new() }
+        (if ours { name } else { "" }, value.trim_start())
     }
 }
 

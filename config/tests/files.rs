@@ -166,6 +166,9 @@ fn what_is_not_toml_is_placed_as_well() {
     assert_eq!(places("[audio]\njitter = \n"), ["error: k.toml:2:10: jitter:"]);
     assert_eq!(places("[audio]\njitter = \"60ms\njitter"), ["error: k.toml:2:15: jitter:", "error: k.toml:3:7:"]);
     assert_eq!(places("[network]\n[network]\n"), ["error: k.toml:2:2:"]);
+    let unquoted =
+        "error: k.toml:2:7: key: this is not TOML: unexpected leading zero; a string stands in quotation marks";
+    assert_eq!(mistakes(&format!("[[psk]]\nkey = {KEY}")), [unquoted], "and nothing that follows from it");
     let twice = mistakes("[audio]\njitter = \"60ms\"\njitter = \"80ms\"\n");
     assert_eq!(twice, ["error: k.toml:3:1: jitter: this is not TOML: duplicate key"]);
 }
