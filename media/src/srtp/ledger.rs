@@ -8,6 +8,7 @@ use super::{KeyId, MasterKey};
 use crate::env::Env;
 use crate::rtp::Ssrc;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 /// One per endpoint. It never forgets a pair of key and SSRC: when a key is closed its page shrinks to a fingerprint
 /// of eight octets, and that key may never be used again.
@@ -197,6 +198,14 @@ impl Ledger {
             Seen::Before => Verdict::Replayed,
             Seen::Never | Seen::Otherwise => Verdict::Clash { ours },
         }
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { known, pages, closed } = self;
+        let (ssrcs, open, closed) = (known.len(), pages.len(), closed.len());
+        f.debug_struct("Ledger").field("ssrcs", &ssrcs).field("open", &open).field("closed", &closed).finish()
     }
 }
 
