@@ -43,33 +43,46 @@ impl Message {
     /// Reads a message. Every octet must belong to a payload and every payload that may come once must come once at
     /// most; `tolerances` may let zero octets pass behind the last payload.
     pub fn read(bytes: &[u8], tolerances: Tolerances) -> Result<Self, WireError> {
+        match Self::read_as_far(bytes, tolerances)? {
+            (message, None) => Ok(message),
+            (_, Some(error)) => Err(error),
+        }
+    }
+
+    /// The same for people: what stands before an error is kept, once there is a header.
+    pub(crate) fn read_as_far(bytes: &[u8], tolerances: Tolerances) -> Result<(Self, Option<WireError>), WireError> {
         if bytes.len() > MAX_MESSAGE {
             return Err(WireError::message(0, "length", format!("is {} octets, more than 65535", bytes.len())));
         }
         let mut r = Reader::new(bytes);
         let hdr = Hdr::read(&mut r)?;
-        let mut message =
-            Self { hdr, parts: vec![], bytes: Zeroizing::new(bytes.to_vec()), tail: None, tolerated: None };
-        if let CsMap::Unknown { map_type, .. } = message.hdr.map {
-            message.tail = Some(Tail { why: r.unknown("CS ID map type", map_type), offset: r.offset() });
-            return Ok(message);
+        let bytes = Zeroizing::new(bytes.to_vec());
+        let mut message = Self { hdr, parts: vec![], bytes, tail: None, tolerated: None };
+        let error = message.read_parts(&mut r, tolerances).err();
+        Ok((message, error))
+    }
+
+    fn read_parts(&mut self, r: &mut Reader<'_>, tolerances: Tolerances) -> Result<(), WireError> {
+        if let CsMap::Unknown { map_type, .. } = self.hdr.map {
+            self.tail = Some(Tail { why: r.unknown("CS ID map type", map_type), offset: r.offset() });
+            return Ok(());
         }
         while r.next() != 0 {
             let (number, start) = (r.next(), r.offset());
-            match Payload::read(number, &mut r) {
+            match Payload::read(number, r) {
                 Ok(payload) => {
-                    message.refuse_duplicate(&payload, start)?;
-                    message.parts.push(Part { payload, range: start..r.offset() });
+                    self.refuse_duplicate(&payload, start)?;
+                    self.parts.push(Part { payload, range: start..r.offset() });
                 }
                 Err(why @ WireError { problem: Problem::Unknown(_), .. }) => {
-                    message.tail = Some(Tail { why, offset: start });
-                    return Ok(message);
+                    self.tail = Some(Tail { why, offset: start });
+                    return Ok(());
                 }
                 Err(error) => return Err(error),
             }
         }
-        message.tolerated = trailing(&mut r, tolerances)?;
-        Ok(message)
+        self.tolerated = trailing(r, tolerances)?;
+        Ok(())
     }
 
     fn refuse_duplicate(&self, payload: &Payload, offset: usize) -> Result<(), WireError> {
