@@ -4,7 +4,7 @@ use super::{BYE, CNAME, RR, ReportBlock, SDES, SR, SenderInfo};
 use crate::rtp::Ssrc;
 
 /// A text of at most 255 octets: a CNAME, a reason for leaving.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text(Box<str>);
 
 impl Text {
