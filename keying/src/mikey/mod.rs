@@ -1,5 +1,9 @@
 //! MIKEY (RFC 3830).
 
+pub mod derive;
+pub mod replay;
+pub mod transport;
+
 use std::time::Duration;
 
 /// MIKEY's own choices.
