@@ -2,7 +2,11 @@
 
 pub mod derive;
 pub mod replay;
+pub mod tolerance;
 pub mod transport;
+pub mod wire;
+
+pub use tolerance::{Tolerance, Tolerances};
 
 use std::time::Duration;
 
