@@ -13,6 +13,7 @@
 //! NTP-UTC, NTP and COUNTER are three clocks, each with its own memory: one message cannot pass for another's.
 
 use super::derive::HASH_LEN;
+use super::wire::T;
 use crate::{Error, Identity};
 use keyphone_media::env::NtpTime;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,17 +23,6 @@ use std::time::Duration;
 pub type Fingerprint = [u8; HASH_LEN];
 
 const SECTION: &str = "RFC 3830 section 5.4";
-
-/// When a message was made, by its own account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stamp {
-    /// NTP time in UTC.
-    NtpUtc(NtpTime),
-    /// NTP time in whatever zone the sender likes; compared with our UTC all the same.
-    Ntp(NtpTime),
-    /// A number that rises with each message of one sender. It says nothing about when.
-    Counter(u32),
-}
 
 /// The messages that were accepted lately.
 #[derive(Debug)]
@@ -55,21 +45,21 @@ impl ReplayCache {
         Self { capacity: capacity.max(1), utc: window(), ntp: window(), counters: BTreeMap::new() }
     }
 
-    /// Is a message with this stamp and MAC fresh? Nothing is remembered yet, for nothing is proven yet.
+    /// Is a message with this T and MAC fresh? Nothing is remembered yet, for nothing is proven yet.
     ///
     /// # Errors
     /// Whose clock is how far off, or that it is a replay.
     pub fn check(
         &self,
         sender: &Identity,
-        (stamp, fingerprint): (Stamp, Fingerprint),
+        (t, fingerprint): (T, Fingerprint),
         now: NtpTime,
         max_skew: Duration,
     ) -> Result<(), Error> {
-        match stamp {
-            Stamp::NtpUtc(t) => self.utc.check(t, &fingerprint, now, max_skew),
-            Stamp::Ntp(t) => self.ntp.check(t, &fingerprint, now, max_skew),
-            Stamp::Counter(n) => match self.counters.get(sender) {
+        match t {
+            T::NtpUtc(t) => self.utc.check(NtpTime(t), &fingerprint, now, max_skew),
+            T::Ntp(t) => self.ntp.check(NtpTime(t), &fingerprint, now, max_skew),
+            T::Counter(n) => match self.counters.get(sender) {
                 Some(&last) if n <= last => Err(Error::misbehaved(
                     format!("the COUNTER of {sender} is {n}, which is not above its last one, {last}: a replay"),
                     SECTION,
@@ -84,17 +74,11 @@ impl ReplayCache {
     }
 
     /// Remembers a message that passed [`Self::check`] and whose MAC was verified since.
-    pub fn insert(
-        &mut self,
-        sender: &Identity,
-        (stamp, fingerprint): (Stamp, Fingerprint),
-        now: NtpTime,
-        max_skew: Duration,
-    ) {
-        match stamp {
-            Stamp::NtpUtc(t) => self.utc.insert(t, fingerprint, now, max_skew, self.capacity),
-            Stamp::Ntp(t) => self.ntp.insert(t, fingerprint, now, max_skew, self.capacity),
-            Stamp::Counter(n) => {
+    pub fn insert(&mut self, sender: &Identity, (t, fingerprint): (T, Fingerprint), now: NtpTime, max_skew: Duration) {
+        match t {
+            T::NtpUtc(t) => self.utc.insert(NtpTime(t), fingerprint, now, max_skew, self.capacity),
+            T::Ntp(t) => self.ntp.insert(NtpTime(t), fingerprint, now, max_skew, self.capacity),
+            T::Counter(n) => {
                 self.counters.insert(sender.clone(), n);
             }
         }
@@ -187,9 +171,9 @@ mod tests {
     }
 
     /// Offers a message to the cache; true if it is taken.
-    fn take(cache: &mut ReplayCache, stamp: Stamp, mac: u8, now: NtpTime) -> Result<(), String> {
-        cache.check(&bob(), (stamp, [mac; 20]), now, SKEW).map_err(|e| e.to_string())?;
-        cache.insert(&bob(), (stamp, [mac; 20]), now, SKEW);
+    fn take(cache: &mut ReplayCache, t: T, mac: u8, now: NtpTime) -> Result<(), String> {
+        cache.check(&bob(), (t, [mac; 20]), now, SKEW).map_err(|e| e.to_string())?;
+        cache.insert(&bob(), (t, [mac; 20]), now, SKEW);
         Ok(())
     }
 
@@ -197,63 +181,63 @@ mod tests {
     fn a_replay_is_refused_across_the_era_of_2036() {
         let mut cache = ReplayCache::new(START, 10);
         for t in [50, 100, 150] {
-            assert_eq!(take(&mut cache, Stamp::NtpUtc(at(t)), 1, at(t)), Ok(()), "{t}");
+            assert_eq!(take(&mut cache, T::NtpUtc(at(t).0), 1, at(t)), Ok(()), "{t}");
         }
         for t in [50, 100, 150] {
-            assert!(take(&mut cache, Stamp::NtpUtc(at(t)), 1, at(160)).unwrap_err().contains("replay"), "{t}");
+            assert!(take(&mut cache, T::NtpUtc(at(t).0), 1, at(160)).unwrap_err().contains("replay"), "{t}");
         }
     }
 
     #[test]
     fn clock_skew_is_measured_and_named_both_ways() {
         let mut cache = ReplayCache::new(START, 10);
-        let behind = take(&mut cache, Stamp::NtpUtc(at(1000)), 1, at(1720)).unwrap_err();
+        let behind = take(&mut cache, T::NtpUtc(at(1000).0), 1, at(1720)).unwrap_err();
         assert!(behind.starts_with("its clock is 720 s behind ours") && behind.contains("5.4"), "{behind}");
-        let ahead = take(&mut cache, Stamp::Ntp(at(1301)), 1, at(1000)).unwrap_err();
+        let ahead = take(&mut cache, T::Ntp(at(1301).0), 1, at(1000)).unwrap_err();
         assert!(ahead.starts_with("its clock is 301 s ahead of ours"), "{ahead}");
-        assert_eq!(take(&mut cache, Stamp::NtpUtc(at(1300)), 1, at(1000)), Ok(()));
-        assert_eq!(take(&mut cache, Stamp::NtpUtc(at(1000)), 2, at(1300)), Ok(()));
+        assert_eq!(take(&mut cache, T::NtpUtc(at(1300).0), 1, at(1000)), Ok(()));
+        assert_eq!(take(&mut cache, T::NtpUtc(at(1000).0), 2, at(1300)), Ok(()));
     }
 
     #[test]
     fn what_is_older_than_the_start_is_refused() {
         let mut cache = ReplayCache::new(at(10), 10);
-        let early = take(&mut cache, Stamp::NtpUtc(at(8)), 1, at(11)).unwrap_err();
+        let early = take(&mut cache, T::NtpUtc(at(8).0), 1, at(11)).unwrap_err();
         assert!(early.contains("2 s before we started"), "{early}");
-        assert_eq!(take(&mut cache, Stamp::NtpUtc(at(10)), 1, at(11)), Ok(()));
+        assert_eq!(take(&mut cache, T::NtpUtc(at(10).0), 1, at(11)), Ok(()));
     }
 
     #[test]
     fn a_full_cache_shrinks_the_window_and_never_forgets_silently() {
         let mut cache = ReplayCache::new(START, 3);
         for t in [1, 2, 3, 4] {
-            assert_eq!(take(&mut cache, Stamp::NtpUtc(at(t)), 1, at(5)), Ok(()));
+            assert_eq!(take(&mut cache, T::NtpUtc(at(t).0), 1, at(5)), Ok(()));
         }
         for t in [1, 2, 3, 4] {
-            assert!(take(&mut cache, Stamp::NtpUtc(at(t)), 1, at(5)).is_err(), "{t} came back");
+            assert!(take(&mut cache, T::NtpUtc(at(t).0), 1, at(5)).is_err(), "{t} came back");
         }
-        assert!(take(&mut cache, Stamp::NtpUtc(at(1)), 9, at(5)).unwrap_err().contains("does not reach back"));
-        assert_eq!(take(&mut cache, Stamp::NtpUtc(at(5)), 1, at(5)), Ok(()));
+        assert!(take(&mut cache, T::NtpUtc(at(1).0), 9, at(5)).unwrap_err().contains("does not reach back"));
+        assert_eq!(take(&mut cache, T::NtpUtc(at(5).0), 1, at(5)), Ok(()));
     }
 
     #[test]
     fn a_clock_that_is_turned_back_opens_no_door() {
         let mut cache = ReplayCache::new(START, 10);
-        assert_eq!(take(&mut cache, Stamp::NtpUtc(at(10)), 1, at(10)), Ok(()));
-        assert_eq!(take(&mut cache, Stamp::NtpUtc(at(1000)), 2, at(1000)), Ok(())); // forgets the first
-        assert!(take(&mut cache, Stamp::NtpUtc(at(10)), 1, at(20)).unwrap_err().contains("does not reach back"));
+        assert_eq!(take(&mut cache, T::NtpUtc(at(10).0), 1, at(10)), Ok(()));
+        assert_eq!(take(&mut cache, T::NtpUtc(at(1000).0), 2, at(1000)), Ok(())); // forgets the first
+        assert!(take(&mut cache, T::NtpUtc(at(10).0), 1, at(20)).unwrap_err().contains("does not reach back"));
     }
 
     #[test]
     fn each_clock_has_its_own_memory_and_a_counter_must_rise() {
         let mut cache = ReplayCache::new(START, 1);
-        assert_eq!(take(&mut cache, Stamp::NtpUtc(at(5)), 1, at(5)), Ok(()));
-        assert_eq!(take(&mut cache, Stamp::Ntp(at(5)), 1, at(5)), Ok(()));
-        assert_eq!(take(&mut cache, Stamp::Counter(7), 1, at(5)), Ok(()));
-        assert!(take(&mut cache, Stamp::Counter(7), 2, at(5)).unwrap_err().contains("a replay"));
-        assert_eq!(take(&mut cache, Stamp::Counter(8), 1, at(5)), Ok(()));
+        assert_eq!(take(&mut cache, T::NtpUtc(at(5).0), 1, at(5)), Ok(()));
+        assert_eq!(take(&mut cache, T::Ntp(at(5).0), 1, at(5)), Ok(()));
+        assert_eq!(take(&mut cache, T::Counter(7), 1, at(5)), Ok(()));
+        assert!(take(&mut cache, T::Counter(7), 2, at(5)).unwrap_err().contains("a replay"));
+        assert_eq!(take(&mut cache, T::Counter(8), 1, at(5)), Ok(()));
         let carol = Identity::new("sip:carol@example.org");
-        assert!(cache.check(&carol, (Stamp::Counter(1), [0; 20]), at(5), SKEW).is_err(), "bounded");
+        assert!(cache.check(&carol, (T::Counter(1), [0; 20]), at(5), SKEW).is_err(), "bounded");
     }
 
     proptest! {
@@ -266,7 +250,7 @@ mod tests {
             let (mut now, mut accepted) = (0, BTreeSet::new());
             for (t, wait, mac) in steps {
                 now += wait;
-                if take(&mut cache, Stamp::NtpUtc(at(t)), mac, at(now)).is_ok() {
+                if take(&mut cache, T::NtpUtc(at(t).0), mac, at(now)).is_ok() {
                     prop_assert!(accepted.insert((t, mac)), "{t} {mac} twice");
                 }
                 prop_assert!(cache.utc.seen.len() <= capacity);
