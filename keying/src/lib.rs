@@ -20,7 +20,7 @@ pub mod policy;
 pub mod proof;
 
 pub use error::{Error, Refusal};
-pub use identity::{Expect, Identity, Psk, PskStore};
+pub use identity::{Expect, Filed, Identity, Psk, PskStore};
 pub use policy::Policy;
 pub use proof::{Assurance, How, Proof, StreamKey};
 

@@ -13,11 +13,23 @@ pub enum Tolerance {
     /// SP gives the authentication tag length as type 3, the session auth key length, and has no type 11. GStreamer
     /// and what learned from it do so.
     TagLengthAsKeyLength,
+    /// The I_MESSAGE does not list the key management protocols that were offered, so nobody can tell whether stronger
+    /// ones were removed on the way (RFC 4567 section 4.1.4). Only an implementation of RFC 4567 does.
+    NoSdpIds,
+    /// The R_MESSAGE leaves the SSRC of the Responder at zero, where it should fill it in (RFC 3830 section 6.1.1).
+    /// minisip does so; its stream is then heard by its key alone.
+    NoResponderSsrc,
 }
 
 impl Tolerance {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::TrailingPadding, Self::FreshTimestamp, Self::TagLengthAsKeyLength];
+    pub const ALL: [Self; 5] = [
+        Self::TrailingPadding,
+        Self::FreshTimestamp,
+        Self::TagLengthAsKeyLength,
+        Self::NoSdpIds,
+        Self::NoResponderSsrc,
+    ];
 
     /// What the peer did, for the log.
     pub fn text(self) -> &'static str {
@@ -29,6 +41,8 @@ impl Tolerance {
             Self::TagLengthAsKeyLength => {
                 "SP gives the authentication tag length as session auth key length (RFC 3830 table 6.10.1.a)"
             }
+            Self::NoSdpIds => "the I_MESSAGE does not list the protocols that were offered (RFC 4567 section 4.1.4)",
+            Self::NoResponderSsrc => "the R_MESSAGE does not name the Responder's SSRC (RFC 3830 section 6.1.1)",
         }
     }
 }
