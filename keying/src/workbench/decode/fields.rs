@@ -43,8 +43,8 @@ impl Tree<'_> {
     /// A number in the next octet, with its name.
     fn code(&mut self, name: &str, number: impl Into<u8>, text: impl ToString) {
         let (number, text) = (number.into(), text.to_string());
-        let value = if text.starts_with("unknown") { text } else { format!("{text} ({number})") };
-        self.field(name, 1, value);
+        let text = if text.starts_with("unknown") { "unknown" } else { &text };
+        self.field(name, 1, format!("{text} ({number})"));
     }
 
     fn hex(&mut self, name: &str, length: usize) {
@@ -74,31 +74,14 @@ impl Tree<'_> {
         self.fields.push(Field { name, value: String::new(), offset, length, section, fields });
         self.section = above;
     }
-
-    /// Fields that stand in another section.
-    fn under(&mut self, section: &'static str, fill: impl FnOnce(&mut Self)) {
-        let above = std::mem::replace(&mut self.section, section);
-        fill(self);
-        self.section = above;
-    }
 }
 
+/// Two extensions have an RFC of their own.
 fn section(payload: &Payload) -> &'static str {
     match payload {
-        Payload::Kemac(_) => "RFC 3830 section 6.2",
-        Payload::Pke(_) => "RFC 3830 section 6.3",
-        Payload::Dh(_) => "RFC 3830 section 6.4",
-        Payload::Sign(_) => "RFC 3830 section 6.5",
-        Payload::T(_) => "RFC 3830 section 6.6",
-        Payload::Id(_) | Payload::Cert(_) => "RFC 3830 section 6.7",
-        Payload::Chash(_) => "RFC 3830 section 6.8",
-        Payload::V(_) => "RFC 3830 section 6.9",
-        Payload::Sp(_) => "RFC 3830 section 6.10",
-        Payload::Rand(_) => "RFC 3830 section 6.11",
-        Payload::Err(_) => "RFC 3830 section 6.12",
         Payload::Ext(Ext::KeyIds(_)) => "RFC 4563 section 4",
         Payload::Ext(Ext::CsbId(_)) => "RFC 4738 section 3.6",
-        Payload::Ext(_) => "RFC 3830 section 6.15",
+        other => other.section(),
     }
 }
 
@@ -114,7 +97,7 @@ fn hdr(t: &mut Tree<'_>, hdr: &Hdr) {
         CsMap::Srtp(ids) => {
             t.code("CS ID map type", 0, "SRTP-ID");
             // The i-th stream has CS ID i, from 1.
-            t.under("RFC 3830 section 6.1.1", |t| {
+            t.group("CS ID map info", "RFC 3830 section 6.1.1", |t| {
                 for (index, id) in ids.iter().enumerate() {
                     let ssrc = id.ssrc.map_or("not chosen yet".into(), |ssrc| ssrc.to_string());
                     let value = format!("policy {}, SSRC {ssrc}, ROC {}", id.policy_no, id.roc);
@@ -122,7 +105,7 @@ fn hdr(t: &mut Tree<'_>, hdr: &Hdr) {
                 }
             });
         }
-        CsMap::Empty { .. } => t.under("RFC 4563 section 5", |t| t.code("CS ID map type", 1, "Empty map")),
+        CsMap::Empty { .. } => t.code("CS ID map type", 1, "Empty map, RFC 4563 section 5"),
         CsMap::Unknown { map_type, .. } => t.code("CS ID map type", *map_type, format!("unknown ({map_type})")),
     }
 }
@@ -134,7 +117,7 @@ fn kemac(t: &mut Tree<'_>, kemac: &Kemac, message: &Message) {
     match message.clear_keys() {
         Ok(Some(keys)) if !keys.is_empty() => t.group("Encr data", t.section, |t| {
             for key in &keys {
-                t.group("Key data", "RFC 3830 section 6.13", |t| key_data(t, key));
+                t.group(KeyData::NAME, KeyData::SECTION, |t| key_data(t, key));
             }
         }),
         Ok(None) => t.hex("Encr data", len),
@@ -159,7 +142,10 @@ fn key_data(t: &mut Tree<'_>, key: &KeyData) {
 }
 
 fn kv(t: &mut Tree<'_>, kv: &Kv) {
-    t.under("RFC 3830 section 6.14", |t| {
+    if *kv == Kv::Null {
+        return;
+    }
+    t.group("KV data", "RFC 3830 section 6.14", |t| {
         let mut sized = |len_name, name, octets: &[u8]| {
             t.field(len_name, 1, octets.len().to_string());
             t.hex(name, octets.len());
@@ -245,17 +231,15 @@ fn sp(t: &mut Tree<'_>, sp: &Sp) {
     t.field("Policy no", 1, sp.policy_no.to_string());
     t.code("Prot type", sp.prot_type, sp.prot_type);
     t.field("Policy param length", 2, sp.params.iter().map(|p| 2 + p.value.len()).sum::<usize>().to_string());
-    for param in &sp.params {
-        let length = 2 + param.value.len();
-        match sp.prot_type {
-            ProtType::Srtp => {
-                t.under("RFC 3830 section 6.10.1", |t| t.field(param.param.to_string(), length, param.meaning()));
-            }
-            ProtType::Unknown(_) => {
-                t.field(format!("Type {}", u8::from(param.param)), length, hex::encode(&param.value));
-            }
+    t.group("Policy param", "RFC 3830 section 6.10.1", |t| {
+        for param in &sp.params {
+            let (name, value) = match sp.prot_type {
+                ProtType::Srtp => (param.param.to_string(), param.meaning()),
+                ProtType::Unknown(_) => (format!("Type {}", u8::from(param.param)), hex::encode(&param.value)),
+            };
+            t.field(name, 2 + param.value.len(), value);
         }
-    }
+    });
 }
 
 fn ext(t: &mut Tree<'_>, ext: &Ext) {
