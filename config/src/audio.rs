@@ -3,7 +3,7 @@
 use crate::duration::parse_between;
 use crate::finding::Report;
 use crate::section::Section;
-use std::fmt;
+use keyphone_media::audio::codec::Codec;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub struct Audio {
 impl Default for Audio {
     fn default() -> Self {
         let jitter = Duration::from_millis(60);
-        Self { play: Play::Tone, record: None, codecs: Codec::ALL.to_vec(), jitter }
+        Self { play: Play::Tone, record: None, codecs: vec![Codec::Pcmu, Codec::Pcma, Codec::Opus], jitter }
     }
 }
 
@@ -84,49 +84,6 @@ fn wav(text: &str) -> Result<PathBuf, String> {
     if is_wav { Ok(path) } else { Err(format!("{text:?} is not the name of a WAV file (.wav)")) }
 }
 
-/// An audio codec.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Codec {
-    /// G.711 mu-law (RFC 3551 section 4.5.14).
-    Pcmu,
-    /// G.711 A-law (RFC 3551 section 4.5.14).
-    Pcma,
-    /// Opus (RFC 7587).
-    Opus,
-}
-
-impl Codec {
-    /// All of them, preferred first.
-    pub const ALL: [Self; 3] = [Self::Pcmu, Self::Pcma, Self::Opus];
-
-    /// As files and flags spell it, whatever its case.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Pcmu => "pcmu",
-            Self::Pcma => "pcma",
-            Self::Opus => "opus",
-        }
-    }
-}
-
-impl fmt::Display for Codec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Codec {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|c| c.name().eq_ignore_ascii_case(text));
-        found.ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(", ");
-            format!("{text:?} is no codec of this build, which has {names}")
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,7 +103,7 @@ mod tests {
         assert_eq!("PCMU".parse(), Ok(Codec::Pcmu));
         assert_eq!(
             "g729".parse::<Codec>().unwrap_err(),
-            "\"g729\" is no codec of this build, which has pcmu, pcma, opus"
+            "\"g729\" is no codec of this build, which has opus, PCMU, PCMA"
         );
     }
 }

@@ -19,7 +19,7 @@ pub mod policy;
 mod section;
 
 pub use account::{Account, SipUri};
-pub use audio::{Audio, Codec, Play};
+pub use audio::{Audio, Play};
 pub use duration::parse_duration;
 pub use finding::{ConfigError, Finding, Severity};
 pub use identity::{Credentials, PskEntry};

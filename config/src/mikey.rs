@@ -4,6 +4,7 @@ use crate::duration::parse_between;
 use crate::finding::Report;
 use crate::section::Section;
 use keyphone_keying::mikey::MikeyPolicy;
+use keyphone_keying::mikey::wire::registry::EncrAlg;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -83,6 +84,15 @@ pub enum MikeyEncryption {
 
 impl MikeyEncryption {
     const ALL: [Self; 3] = [Self::AesCm, Self::AesKw, Self::Null];
+
+    /// As MIKEY numbers it.
+    pub const fn algorithm(self) -> EncrAlg {
+        match self {
+            Self::AesCm => EncrAlg::AesCm128,
+            Self::AesKw => EncrAlg::AesKw128,
+            Self::Null => EncrAlg::Null,
+        }
+    }
 
     /// As it stands in the file.
     pub const fn name(self) -> &'static str {

@@ -4,6 +4,7 @@ use crate::finding::Report;
 use crate::mikey::Mikey;
 use crate::section::Section;
 use keyphone_keying::Expect;
+use keyphone_keying::mikey::Tolerances;
 use keyphone_media::srtp::Suite;
 use std::fmt;
 use std::str::FromStr;
@@ -42,6 +43,10 @@ impl Policy {
         policy.mikey.allow_null_encryption = self.mikey.allow_null_encryption;
         policy.mikey.allow_null_mac = self.mikey.allow_null_mac;
         policy.mikey.max_skew = self.mikey.max_skew;
+        policy.mikey.encryption = self.mikey.encryption.algorithm();
+        if self.mikey.interop {
+            policy.mikey.tolerances = Tolerances::interop();
+        }
         policy
     }
 

@@ -2,6 +2,7 @@
 
 use keyphone_config::*;
 use keyphone_keying::{Expect, Identity};
+use keyphone_media::audio::codec::Codec;
 use keyphone_media::srtp::Suite;
 use proptest::prelude::*;
 use std::path::Path;

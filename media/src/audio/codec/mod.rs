@@ -5,6 +5,7 @@ mod pcma;
 mod pcmu;
 
 use super::{AudioError, FRAMES_PER_SECOND, Pcm};
+use std::str::FromStr;
 
 /// No payload stands for more than this, in milliseconds: Opus goes up to 120 (RFC 6716 section 3.2.5), a G.711 packet
 /// may be as long (RFC 3551 section 4.2: receivers should accept 0 to 200 ms).
@@ -106,6 +107,19 @@ impl Codec {
             Self::Pcma => Decoding::Pcma,
             Self::Opus => Decoding::Opus(opus::Decoder::new()?),
         }))
+    }
+}
+
+impl FromStr for Codec {
+    type Err = String;
+
+    /// The encoding name in either case: as files and flags spell it.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|c| c.name().eq_ignore_ascii_case(text));
+        found.ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("{text:?} is no codec of this build, which has {names}")
+        })
     }
 }
 
