@@ -279,6 +279,23 @@ fn strangers_under_one_key_are_bounded_and_the_named_are_not() {
 }
 
 #[test]
+fn a_peer_that_rekeys_for_ever_with_ever_new_ssrcs_does_not_fill_our_memory() {
+    let mut alice = Phone::new(&key(0), 1, 1);
+    let mut heard = 0;
+    for n in 1..=20 {
+        alice.ears.add(&key(n));
+        for ssrc in 0..Ledger::MAX_STRANGERS as u32 {
+            let packet = Phone::new(&key(n), u32::from(n) * 1000 + ssrc, 3).says(b"new");
+            heard += usize::from(alice.plays(&packet, b"new"));
+        }
+    }
+    assert_eq!(heard, Receiver::MAX_SOURCES);
+    let packet = Phone::new(&key(20), 1000, 4).says(b"old SSRC, new key");
+    alice.ledger.close(key(1).id());
+    assert!(alice.plays(&packet, b"old SSRC, new key"), "who was heard is heard on");
+}
+
+#[test]
 fn a_receiver_hears_its_newest_sixteen_keys() {
     let mut alice = Phone::new(&key(100), 1, 1);
     for n in 1..=Receiver::MAX_KEYS as u8 {

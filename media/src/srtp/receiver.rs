@@ -192,3 +192,27 @@ pub(super) fn near(top: u64, seq: u16) -> u64 {
     };
     u64::from(v) << 16 | u64::from(seq)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_straggler_from_before_a_wrap_is_placed_before_it() {
+        assert_eq!(near(0x1_0003, 0xfffe), 0x0_fffe);
+        assert_eq!(near(0x0_fffe, 0x0003), 0x1_0003);
+        assert_eq!(near(0xffff_ffff_fffe, 0x0003), 0x0003, "the ROC, too, wraps");
+        assert_eq!(near(0x0003, 0xfffe), 0xffff_ffff_fffe);
+    }
+
+    proptest! {
+        #[test]
+        fn the_index_is_the_closest_of_three(top in 0u64..1 << 48, seq: u16) {
+            prop_assume!(seq.wrapping_sub(top as u16) != 0x8000); // two are equally close
+            let around = [-1, 0, 1].map(|step| u64::from(roc(top).wrapping_add_signed(step)) << 16 | u64::from(seq));
+            let closest = around.into_iter().min_by_key(|i| ahead(*i, top, 48).abs());
+            prop_assert_eq!(Some(near(top, seq)), closest);
+        }
+    }
+}
