@@ -1,1 +1,119 @@
-//! .
+//! What the user decides, read from one TOML file.
+//!
+//! [`Config`] has plain fields with defaults that work on loopback; the file replaces some, the command line replaces
+//! some more. Reading collects every mistake in one walk over the file: [`Config::from_toml`] stops at the first,
+//! [`check`] shows them all, with warnings, each with its line and field. (A derived deserializer would stop at the
+//! first and know no field, so the walk in `section.rs` is ours and only the TOML is `toml`'s.)
+//!
+//! Values are parsed into the types that will use them; whoever holds a [`Config`] has nothing left to check. Secrets
+//! are zeroized when dropped and stand in no message and no `Debug`.
+
+pub mod account;
+pub mod audio;
+pub mod duration;
+mod finding;
+pub mod identity;
+pub mod mikey;
+pub mod network;
+pub mod policy;
+mod section;
+
+pub use account::{Account, SipUri};
+pub use audio::{Audio, Codec, Play};
+pub use duration::parse_duration;
+pub use finding::{ConfigError, Finding, Severity};
+pub use identity::{Credentials, PskEntry};
+pub use mikey::{Mikey, MikeyEncryption};
+pub use network::{Network, PortRange, Transport};
+pub use policy::{KeyingSystem, Policy};
+
+use finding::Report;
+use section::Section;
+use std::path::Path;
+use toml::de::DeTable;
+use zeroize::Zeroizing;
+
+/// All that a user can decide in a file. Flags replace single fields.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// `[account]`: who we are.
+    pub account: Account,
+    /// `[[psk]]`: what we prove it with.
+    pub credentials: Credentials,
+    /// `[policy]` and `[mikey]`: what may be offered and accepted.
+    pub policy: Policy,
+    /// `[audio]`: what is played, recorded and spoken.
+    pub audio: Audio,
+    /// `[network]`: where we listen.
+    pub network: Network,
+}
+
+impl Config {
+    /// Reads a file's text. `file_name` stands in messages, and relative paths inside are relative to its directory.
+    ///
+    /// # Errors
+    /// The first mistake, in one sentence with file, line, column and field. Warnings are no errors; [`check`] has
+    /// them.
+    pub fn from_toml(text: &str, file_name: &str) -> Result<Self, ConfigError> {
+        let (config, findings) = read(text, file_name);
+        match findings.into_iter().find(|f| f.severity == Severity::Error) {
+            Some(finding) => Err(ConfigError::new(file_name, finding)),
+            None => Ok(config),
+        }
+    }
+
+    /// Reads a file. Its text, which may hold keys, is zeroized afterwards.
+    ///
+    /// # Errors
+    /// As [`Config::from_toml`], and when the file cannot be read.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let file_name = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::from_toml(&Zeroizing::new(text), &file_name),
+            Err(e) => Err(ConfigError::new(&file_name, Finding::unreadable(&e))),
+        }
+    }
+
+    /// A commented file in which every value is at its default.
+    pub const fn example() -> &'static str {
+        include_str!("../examples/keyphone.toml")
+    }
+}
+
+/// All that is wrong or doubtful in a file's text, in the order of its lines. Reads the key files that it names and
+/// looks for the audio files.
+pub fn check(text: &str, file_name: &str) -> Vec<Finding> {
+    read(text, file_name).1
+}
+
+/// One walk: the configuration, as far as it can be made out, and what was found on the way.
+fn read(text: &str, file_name: &str) -> (Config, Vec<Finding>) {
+    let mut report = Report::new(text);
+    let mut config = Config::default();
+    let (document, mistakes) = DeTable::parse_recoverable(text);
+    if !mistakes.is_empty() {
+        // What recovery made of a broken file would only give follow-on mistakes.
+        mistakes.iter().for_each(|m| report.syntax(m));
+        return (config, report.into_findings());
+    }
+    let directory = Path::new(file_name).parent().unwrap_or(Path::new(""));
+    let mut root = Section::root(document.get_ref());
+    if let Some(section) = root.section("account", &mut report) {
+        config.account.read(section, &mut report);
+    }
+    config.credentials.read(root.sections("psk", &mut report), directory, &mut report);
+    let policy = root.section("policy", &mut report);
+    let mikey = root.section("mikey", &mut report);
+    config.policy.read(policy, mikey, &mut report);
+    if let Some(section) = root.section("audio", &mut report) {
+        config.audio.read(section, directory, &mut report);
+    }
+    if let Some(section) = root.section("network", &mut report) {
+        config.network.read(section, &mut report);
+    }
+    root.finish(&mut report);
+    if config.policy.keying.contains(&KeyingSystem::MikeyPsk) && config.credentials.psks.is_empty() {
+        report.warning(None, "psk", "there is no pre-shared key, so that every call needs one from --psk");
+    }
+    (config, report.into_findings())
+}

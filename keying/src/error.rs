@@ -20,6 +20,9 @@ pub enum Error {
     /// Proven, but not whom policy lets us talk to.
     #[error("the peer proved to be {0}, which policy does not accept here")]
     NotExpected(Identity),
+    /// We share no key with this peer.
+    #[error("we share no key with {0}: give one with --psk {0}=HEX")]
+    NoKey(Identity),
     /// What the peer's error message says. Nobody signed it (RFC 3830 section 5.1.2).
     #[error("the peer says, in an unauthenticated message that is no more than a hint: {0}")]
     Hint(Cow<'static, str>),

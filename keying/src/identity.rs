@@ -88,6 +88,23 @@ impl fmt::Debug for Psk {
     }
 }
 
+/// A pre-shared key that was found, and what it says of whoever holds it.
+#[derive(Clone, Copy, Debug)]
+pub enum Filed<'a> {
+    /// It is this peer's own: whoever holds it is that peer.
+    Own(&'a Psk),
+    /// It is everybody's: whoever holds it is one of those it was given to, and may say who.
+    Common(&'a Psk),
+}
+
+impl<'a> Filed<'a> {
+    pub(crate) fn psk(self) -> &'a Psk {
+        match self {
+            Self::Own(psk) | Self::Common(psk) => psk,
+        }
+    }
+}
+
 /// The pre-shared keys that we hold: one per peer, and perhaps one for everybody else.
 #[derive(Clone, Debug, Default)]
 pub struct PskStore {
@@ -109,7 +126,13 @@ impl PskStore {
 
     /// The key that we share with this peer.
     pub fn with(&self, peer: &Identity) -> Option<&Psk> {
-        self.peers.iter().find(|(p, _)| p == peer).map(|(_, psk)| psk).or(self.anybody.as_ref())
+        self.find(peer).map(Filed::psk)
+    }
+
+    /// The same, and whether it is the peer's own: only then does holding it prove who somebody is.
+    pub fn find(&self, peer: &Identity) -> Option<Filed<'_>> {
+        let own = self.peers.iter().find(|(p, _)| p == peer).map(|(_, psk)| Filed::Own(psk));
+        own.or(self.anybody.as_ref().map(Filed::Common))
     }
 
     /// Do we hold any key at all?
@@ -139,6 +162,8 @@ mod tests {
         store.insert(Some(Identity::new("sip:bob@example.org")), Psk::new(vec![2]).unwrap());
         assert_eq!(store.with(&Identity::new("sip:bob@example.org:5070")).unwrap().bytes(), [2]);
         assert_eq!(store.with(&Identity::new("sip:carol@example.org")).unwrap().bytes(), [1]);
+        assert!(matches!(store.find(&Identity::new("sip:bob@example.org")), Some(Filed::Own(_))));
+        assert!(matches!(store.find(&Identity::new("sip:carol@example.org")), Some(Filed::Common(_))));
         assert!(Psk::new(vec![]).is_none());
         assert_eq!(format!("{store:?}").matches("[2]").count(), 0);
     }

@@ -18,9 +18,10 @@ pub mod identity;
 pub mod mikey;
 pub mod policy;
 pub mod proof;
+pub mod workbench;
 
 pub use error::{Error, Refusal};
-pub use identity::{Expect, Identity, Psk, PskStore};
+pub use identity::{Expect, Filed, Identity, Psk, PskStore};
 pub use policy::Policy;
 pub use proof::{Assurance, How, Proof, StreamKey};
 

@@ -82,8 +82,8 @@ impl Proof {
     }
 
     /// Policy has allowed a message without a MAC, and the assurance will say so.
-    pub(crate) fn nothing(who: Identity, policy: &crate::Policy) -> Option<Self> {
-        policy.mikey.allow_null_mac.then_some(Self { how: How::Nothing, who: Some(who) })
+    pub(crate) fn nothing(who: Identity, policy: &crate::mikey::MikeyPolicy) -> Option<Self> {
+        policy.allow_null_mac.then_some(Self { how: How::Nothing, who: Some(who) })
     }
 
     /// The one way to a key: the peer is named first, policy is asked next, the keys come last.

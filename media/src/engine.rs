@@ -19,12 +19,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use output::{AudioFrame, EncodedFrame, Event, Output, Stats};
-pub use report::{Report, ReportBlock, SenderInfo};
+pub use report::Report;
 
 use crate::audio::codec::{Codec, Encoder};
 use crate::audio::jitter::{Counts, Packet};
 use crate::audio::{AudioError, FRAMES_PER_SECOND, Pcm, Sink, Source};
 use crate::env::{Env, Instant};
+use crate::rtcp::SenderInfo;
 use crate::rtp::Ssrc;
 use playout::Playout;
 use reception::{Admission, Remotes};
@@ -222,9 +223,9 @@ impl Engine {
             remote.sender_report(info, env.now.mono);
         }
         if let Some(block) = report.blocks.iter().find(|b| b.ssrc == ours) {
-            self.stats.lost_by_peer = Some(block.cumulative_lost);
+            self.stats.lost_by_peer = Some(block.lost);
             // RFC 3550 section 6.4.1: A - LSR - DLSR, in 1/65536 s. What is absurd is the peer's mistake.
-            let round_trip = middle(env.now.ntp).wrapping_sub(block.last_sr).wrapping_sub(block.delay_since_last_sr);
+            let round_trip = middle(env.now.ntp).wrapping_sub(block.last_sr).wrapping_sub(block.since_last_sr);
             if block.last_sr != 0 && round_trip < 60 << 16 {
                 self.stats.round_trip = Some(Duration::from_micros((u64::from(round_trip) * 1_000_000) >> 16));
             }
@@ -368,13 +369,13 @@ impl Engine {
             _ => return None,
         };
         let now = env.now.mono;
-        let rtp_timestamp = timestamp.wrapping_add(self.ticks(now.since(due))).wrapping_sub(self.ticks(due.since(now)));
+        let timestamp = timestamp.wrapping_add(self.ticks(now.since(due))).wrapping_sub(self.ticks(due.since(now)));
         Some(SenderInfo {
-            ntp_timestamp: env.now.ntp,
-            rtp_timestamp,
+            ntp: env.now.ntp,
+            timestamp,
             // RFC 3550 section 6.4.1: both counts are modulo 2^32.
-            packet_count: self.stats.sent as u32,
-            octet_count: self.stats.octets as u32,
+            packets: self.stats.sent as u32,
+            octets: self.stats.octets as u32,
         })
     }
 

@@ -73,7 +73,7 @@ impl Add<Duration> for NtpTime {
     type Output = Self;
 
     fn add(self, d: Duration) -> Self {
-        Self(self.0.wrapping_add(d.as_secs() << 32 | (u64::from(d.subsec_nanos()) << 32) / 1_000_000_000))
+        Self(self.0.wrapping_add((d.as_secs() << 32) | ((u64::from(d.subsec_nanos()) << 32) / 1_000_000_000)))
     }
 }
 

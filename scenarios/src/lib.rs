@@ -1,1 +1,11 @@
-//! .
+//! A seeded world of clocks and links that drives many endpoints, and what can be told of a call afterwards: the
+//! ladder and the page.
+//!
+//! The same [`keyphone_ua::endpoint::Endpoint`] runs here in simulated time and in `keyphone_ua::net` over real
+//! sockets. A world run twice from one seed gives the same bytes.
+
+pub mod demo;
+pub mod ladder;
+pub mod link;
+pub mod report;
+pub mod world;

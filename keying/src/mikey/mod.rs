@@ -1,20 +1,114 @@
-//! MIKEY (RFC 3830).
+//! MIKEY (RFC 3830) in SDP (RFC 4567).
+//!
+//! ```text
+//!              sdp: Lines <-> Message          streams: m-line <-> CS ID
+//! Mikey  --->  offer, answer  --->  Mode (psk: I_MESSAGE, R_MESSAGE)  --->  Agreed  --->  keys: MasterKey
+//!                                     replay, transport, derive            suite: SP <-> Suite
+//! ```
 
-use std::time::Duration;
+mod answer;
+pub mod bundle;
+pub mod derive;
+mod keys;
+pub mod mode;
+pub mod modes;
+mod offer;
+pub mod policy;
+pub mod replay;
+mod sdp;
+mod streams;
+mod suite;
+pub mod tolerance;
+pub mod transport;
+pub mod wire;
 
-/// MIKEY's own choices.
-#[derive(Clone, Debug)]
-pub struct MikeyPolicy {
-    /// A KEMAC without encryption may be offered and accepted.
-    pub allow_null_encryption: bool,
-    /// A message without MAC may be offered and accepted.
-    pub allow_null_mac: bool,
-    /// How far a peer's clock may be from ours (RFC 3830 section 5.4).
-    pub max_skew: Duration,
+pub use policy::MikeyPolicy;
+pub use tolerance::{Tolerance, Tolerances};
+
+use crate::{Ask, Error, Keying, Lines, Offered, Output, PskStore, Refusal, Session};
+use bundle::Bundle;
+use keyphone_media::env::{Env, NtpTime};
+use mode::{Initiation, Mode};
+use modes::psk::PskMode;
+use std::sync::Arc;
+use wire::CsMap;
+
+/// MIKEY as a keying system.
+///
+/// [`Ask::me`] must be whom the peer's message may name as its recipient: the address of record that it dialled. The
+/// lines of an offer must have every `key-mgmt` attribute of the SDP, also those of other protocols: what was removed
+/// on the way is found by counting them (RFC 4567 section 4.1.4).
+#[derive(Debug)]
+pub struct Mikey {
+    psk: PskMode,
+    protocols: Vec<String>,
 }
 
-impl Default for MikeyPolicy {
-    fn default() -> Self {
-        Self { allow_null_encryption: false, allow_null_mac: false, max_skew: Duration::from_secs(300) }
+impl Mikey {
+    /// `now` is when this endpoint starts: older messages are refused, for what came before is not remembered
+    /// (see [`replay`]).
+    pub fn new(psks: PskStore, now: NtpTime) -> Self {
+        Self { psk: PskMode::new(psks, now), protocols: vec!["mikey".into()] }
     }
+
+    /// Our offers stand in an SDP with these key management protocols, in this order. `["mikey"]` by default.
+    #[must_use]
+    pub fn among(mut self, protocols: Vec<String>) -> Self {
+        self.protocols = protocols;
+        self
+    }
+}
+
+impl Keying for Mikey {
+    fn offer(
+        &mut self,
+        ask: &Ask<'_>,
+        env: &mut Env<'_>,
+        out: &mut Vec<Output>,
+    ) -> Result<(Lines, Box<dyn Offered>), Error> {
+        let suite = *ask.policy.suites.first().ok_or(Error::Misuse("policy allows no crypto suite at all"))?;
+        let layout = streams::Layout::OURS;
+        let bundle = Bundle {
+            me: ask.me,
+            named: ask.named,
+            map: CsMap::Srtp(streams::Layout::offer(ask.streams)?),
+            policies: vec![suite::to_sp(suite, 0)],
+            protocols: &self.protocols,
+            policy: &ask.policy.mikey,
+        };
+        let Initiation { message, known, initiated } = self.psk.initiate(&bundle, env)?;
+        let mut hear = vec![];
+        if let Some(agreed) = known {
+            let keys = keys::master_keys(&agreed, layout, ask.streams, ask.policy);
+            let (keys, _) = keys.map_err(|refused| refused.error)?;
+            hear = offer::hear(&keys);
+            agreed.proof.release((ask.named, ask.policy.expect), keys, out)?;
+        }
+        let lines = Lines(vec![sdp::line(crate::Level::Session, &message)]);
+        let sent = offer::Sent {
+            initiated,
+            csb_id: message.hdr().csb_id,
+            lines: lines.clone(),
+            named: ask.named.clone(),
+            expect: ask.policy.expect,
+            tolerances: ask.policy.mikey.tolerances,
+            hear,
+        };
+        Ok((lines, Box::new(offer::Waiting(Arc::new(sent)))))
+    }
+
+    fn answer(
+        &mut self,
+        ask: &Ask<'_>,
+        offer: &Lines,
+        env: &mut Env<'_>,
+        out: &mut Vec<Output>,
+    ) -> Result<(Lines, Box<dyn Session>), Refusal> {
+        self.answer_offer(ask, offer, env, out)
+    }
+}
+
+/// Other keys inside a dialog.
+fn no_rekeying() -> Refusal {
+    Error::incompatible("this call keeps its keys: rekeying by MIKEY is not built (RFC 3830 section 4.5)").into()
 }

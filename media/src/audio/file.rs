@@ -1,8 +1,9 @@
 //! WAV files: any that people have is played, one kind is recorded.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter};
+use std::io::{BufReader, BufWriter, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
@@ -19,36 +20,63 @@ const RATES: std::ops::RangeInclusive<u32> = 2_000..=384_000;
 /// What the resampler works on at a time, in samples.
 const RESAMPLER_CHUNK: usize = 1024;
 
-/// Reads a WAV file of any rate, any number of channels and 8 to 32 bits (or float), mixes it to mono and resamples it
-/// to `rate` Hz.
-pub fn read_wav(path: &Path, rate: u32) -> Result<Pcm, AudioError> {
-    parse(path, rate).map_err(|why| AudioError::Play { path: path.to_owned(), why })
+/// A WAV file in memory, mixed to mono: played at whatever rate the codec wants.
+#[derive(Clone, Debug)]
+pub struct Clip {
+    rate: u32,
+    /// -1.0 to 1.0.
+    mono: Vec<f32>,
 }
 
-fn parse(path: &Path, rate: u32) -> Result<Pcm, String> {
+impl Clip {
+    /// Reads a WAV file of any rate, any number of channels and 8 to 32 bits (or float).
+    pub fn load(path: &Path) -> Result<Self, AudioError> {
+        open(path).and_then(Self::read).map_err(|why| AudioError::Play { path: path.to_owned(), why })
+    }
+
+    /// Reads a WAV file that is in memory already; `name` is what errors call it.
+    pub fn from_wav(wav: &[u8], name: &str) -> Result<Self, AudioError> {
+        Self::read(wav).map_err(|why| AudioError::Play { path: name.into(), why })
+    }
+
+    /// Resampled to `rate` Hz.
+    pub fn at(&self, rate: u32) -> Result<Pcm, AudioError> {
+        resample(&self.mono, self.rate, rate).map_err(|why| AudioError::Play { path: "the clip".into(), why })
+    }
+
+    /// How long it plays.
+    pub fn duration(&self) -> Duration {
+        Duration::from_secs_f64(self.mono.len() as f64 / f64::from(self.rate))
+    }
+
+    fn read(wav: impl Read) -> Result<Self, String> {
+        let mut wav = WavReader::new(wav).map_err(|e| not_wav(&e))?;
+        let spec = wav.spec();
+        if !RATES.contains(&spec.sample_rate) {
+            return Err(format!("its header claims a sample rate of {} Hz", spec.sample_rate));
+        }
+        if u64::from(wav.duration()) > LENGTH_LIMIT * u64::from(spec.sample_rate) {
+            return Err(format!("it is longer than {} minutes", LENGTH_LIMIT / 60));
+        }
+        let mono = mono(&mut wav)?;
+        if mono.is_empty() {
+            return Err("it holds no sound".into());
+        }
+        Ok(Self { rate: spec.sample_rate, mono })
+    }
+}
+
+fn open(path: &Path) -> Result<BufReader<File>, String> {
     let file = File::open(path).map_err(|e| e.to_string())?;
     let meta = file.metadata().map_err(|e| e.to_string())?;
     if !meta.is_file() {
         return Err("it is not a file".into());
     }
     match meta.len() {
-        0 => return Err("the file is empty".into()),
-        1..=FILE_LIMIT => {}
-        n => return Err(format!("the file has {} MB; at most {} are read", n >> 20, FILE_LIMIT >> 20)),
+        0 => Err("the file is empty".into()),
+        1..=FILE_LIMIT => Ok(BufReader::new(file)),
+        n => Err(format!("the file has {} MB; at most {} are read", n >> 20, FILE_LIMIT >> 20)),
     }
-    let mut wav = WavReader::new(BufReader::new(file)).map_err(|e| not_wav(&e))?;
-    let spec = wav.spec();
-    if !RATES.contains(&spec.sample_rate) {
-        return Err(format!("its header claims a sample rate of {} Hz", spec.sample_rate));
-    }
-    if u64::from(wav.duration()) > LENGTH_LIMIT * u64::from(spec.sample_rate) {
-        return Err(format!("it is longer than {} minutes", LENGTH_LIMIT / 60));
-    }
-    let mono = mono(&mut wav)?;
-    if mono.is_empty() {
-        return Err("it holds no sound".into());
-    }
-    resample(&mono, spec.sample_rate, rate)
 }
 
 /// What hound's error means to whoever chose the file.
@@ -67,7 +95,7 @@ fn not_wav(e: &hound::Error) -> String {
 }
 
 /// All channels averaged, -1.0 to 1.0.
-fn mono(wav: &mut WavReader<BufReader<File>>) -> Result<Vec<f32>, String> {
+fn mono(wav: &mut WavReader<impl Read>) -> Result<Vec<f32>, String> {
     let spec = wav.spec();
     let channels = usize::from(spec.channels);
     let promised = wav.len();

@@ -10,6 +10,8 @@ pub mod file;
 pub mod jitter;
 pub mod tone;
 
+pub use file::Clip;
+
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
@@ -83,7 +85,7 @@ pub enum Source {
 impl Source {
     /// A WAV file, resampled to `rate` Hz.
     pub fn wav(path: &Path, rate: u32) -> Result<Self, AudioError> {
-        Ok(Self::samples(file::read_wav(path, rate)?, rate))
+        Ok(Self::samples(file::Clip::load(path)?.at(rate)?, rate))
     }
 
     /// These samples, which are at `rate` Hz.

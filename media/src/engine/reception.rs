@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use super::SILENCE;
-use super::report::{ReportBlock, SenderInfo, middle};
+use super::report::middle;
+use crate::rtcp::{ReportBlock, SenderInfo};
 use crate::env::Instant;
 use crate::rtp::Ssrc;
 
@@ -133,7 +134,7 @@ impl Remote {
 
     /// Its sender report came.
     pub(super) fn sender_report(&mut self, info: &SenderInfo, now: Instant) {
-        self.sender_report = Some((middle(info.ntp_timestamp), now));
+        self.sender_report = Some((middle(info.ntp), now));
     }
 
     /// Interarrival jitter in RTP ticks.
@@ -156,7 +157,7 @@ impl Remote {
         self.prior = (expected, self.received);
         let lost_now = expected_now.saturating_sub(received_now);
         let fraction_lost = if expected_now == 0 { 0 } else { u128::from(lost_now) * 256 / u128::from(expected_now) };
-        let (last_sr, delay_since_last_sr) = self.sender_report.map_or((0, 0), |(middle, at)| {
+        let (last_sr, since_last_sr) = self.sender_report.map_or((0, 0), |(middle, at)| {
             let delay = now.since(at).as_micros() * 65536 / 1_000_000;
             (middle, u32::try_from(delay).unwrap_or(u32::MAX))
         });
@@ -165,11 +166,11 @@ impl Remote {
         ReportBlock {
             ssrc: self.ssrc,
             fraction_lost: u8::try_from(fraction_lost).unwrap_or(u8::MAX),
-            cumulative_lost: i32::try_from(lost).unwrap_or(0x7f_ffff),
-            highest_sequence: (self.highest - cycles_before) as u32,
+            lost: i32::try_from(lost).unwrap_or(0x7f_ffff),
+            highest: (self.highest - cycles_before) as u32,
             jitter: self.jitter as u32,
             last_sr,
-            delay_since_last_sr,
+            since_last_sr,
         }
     }
 }
@@ -190,12 +191,12 @@ mod tests {
             r.receive(index, Instant::ZERO);
         }
         let block = r.report(Instant::ZERO);
-        assert_eq!((block.fraction_lost, block.cumulative_lost), (64, 2));
-        assert_eq!(block.highest_sequence, 0x1_0005, "one cycle since the first packet heard");
+        assert_eq!((block.fraction_lost, block.lost), (64, 2));
+        assert_eq!(block.highest, 0x1_0005, "one cycle since the first packet heard");
         assert!(!r.is_active());
         r.receive(0x2_0006, Instant::ZERO);
         let block = r.report(Instant::ZERO);
-        assert_eq!((block.fraction_lost, block.cumulative_lost), (0, 2));
+        assert_eq!((block.fraction_lost, block.lost), (0, 2));
     }
 
     #[test]
@@ -226,10 +227,10 @@ mod tests {
         let mut r = remote(5);
         r.receive(5, Instant::ZERO);
         r.receive(5, Instant::ZERO);
-        assert_eq!(r.report(Instant::ZERO).cumulative_lost, -1);
+        assert_eq!(r.report(Instant::ZERO).lost, -1);
         r.receive(u64::MAX - 1, Instant::ZERO);
         let block = r.report(Instant::ZERO);
-        assert_eq!((block.cumulative_lost, block.fraction_lost), (0x7f_ffff, 255));
+        assert_eq!((block.lost, block.fraction_lost), (0x7f_ffff, 255));
     }
 
     #[test]
@@ -251,13 +252,13 @@ mod tests {
         r.receive(0, Instant::ZERO);
         // RFC 3550 figure 2: NTP b44d:b705:2000:0000, and 5.250 s later (0x0005:4000).
         let info = SenderInfo {
-            ntp_timestamp: NtpTime(0xb44d_b705_2000_0000),
-            rtp_timestamp: 0,
-            packet_count: 1,
-            octet_count: 1,
+            ntp: NtpTime(0xb44d_b705_2000_0000),
+            timestamp: 0,
+            packets: 1,
+            octets: 1,
         };
         r.sender_report(&info, Instant::from_micros(1_000_000));
         let block = r.report(Instant::from_micros(6_250_000));
-        assert_eq!((block.last_sr, block.delay_since_last_sr), (0xb705_2000, 0x0005_4000));
+        assert_eq!((block.last_sr, block.since_last_sr), (0xb705_2000, 0x0005_4000));
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::env::{Env, Instant, NtpTime};
+use crate::rtcp::{self, ReportBlock, SenderInfo, Text};
 use crate::rtp::Ssrc;
 
 /// The contents of an SR or RR packet: an SR if there is sender information.
@@ -14,36 +15,24 @@ pub struct Report {
     pub blocks: Vec<ReportBlock>,
 }
 
-/// RFC 3550 section 6.4.1, the second section of an SR.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SenderInfo {
-    /// When the report was made.
-    pub ntp_timestamp: NtpTime,
-    /// The same moment by the clock of our RTP timestamps.
-    pub rtp_timestamp: u32,
-    /// RTP packets sent.
-    pub packet_count: u32,
-    /// Octets of payload sent.
-    pub octet_count: u32,
-}
+impl Report {
+    /// The whole compound: the report, our canonical name, and RTCP's BYE if we leave (RFC 3550 section 6.1).
+    pub fn compound(&self, ssrc: Ssrc, cname: &Text, goodbye: bool) -> Vec<u8> {
+        let (mut out, reason) = (vec![], Text::default());
+        let bye = goodbye.then_some(&reason);
+        rtcp::Report { ssrc, info: self.sender, blocks: &self.blocks, cname, bye }.write(&mut out);
+        out
+    }
 
-/// RFC 3550 section 6.4.1, a report block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReportBlock {
-    /// Whom it is about.
-    pub ssrc: Ssrc,
-    /// Lost since the last report, in 256ths.
-    pub fraction_lost: u8,
-    /// Lost since the beginning; negative if there were duplicates. 24 bits with sign.
-    pub cumulative_lost: i32,
-    /// Extended highest sequence number received.
-    pub highest_sequence: u32,
-    /// Interarrival jitter, in RTP clock ticks.
-    pub jitter: u32,
-    /// The middle 32 bits of the NTP timestamp of the last SR; 0 if none came.
-    pub last_sr: u32,
-    /// How long ago that was, in 1/65536 s; 0 if none came.
-    pub delay_since_last_sr: u32,
+    /// The reports in a compound of somebody's, each with who sent it; none if it is malformed.
+    pub fn all(compound: &[u8]) -> Vec<(Ssrc, Self)> {
+        let packets = rtcp::Compound::parse(compound).into_iter().flat_map(rtcp::Compound::packets);
+        let reports = packets.filter_map(|packet| match packet {
+            rtcp::Packet::Report { ssrc, info, blocks } => Some((ssrc, Self { sender: info, blocks })),
+            _ => None,
+        });
+        reports.collect()
+    }
 }
 
 /// The middle 32 bits of an NTP timestamp (RFC 3550 section 4): 1/65536 s, wrapping after 18 hours.

@@ -1,7 +1,26 @@
 //! SRTP and SRTCP (RFC 3711), built so that a two-time pad cannot be written down.
+//!
+//! A [`Ledger`] knows which SSRC belongs to whom under which key. It hands out the right to send, a [`Slot`], once; a
+//! slot becomes one [`Sender`], whose ROC || SEQ only goes forward, and all that comes out of it is [`Sealed`]. A
+//! [`Receiver`] believes nothing that is not authentic, and keeps nothing of it.
 
+mod clear;
+mod derive;
 pub mod key;
+mod ledger;
+mod receiver;
+mod sealed;
+mod sender;
+mod session;
+mod srtcp;
 pub mod suite;
+mod window;
 
+pub use clear::{ClearReceiver, ClearSender, Overheard};
 pub use key::{KeyId, MasterKey, Mki};
+pub use ledger::{KeyWornOut, Ledger, TwoTimePad};
+pub use receiver::{Heard, Receiver};
+pub use sealed::{SealError, Sealed};
+pub use sender::{Sender, Slot};
+pub use srtcp::HeardRtcp;
 pub use suite::Suite;

@@ -1,0 +1,39 @@
+# make demo    two phones call each other on this machine; ARGS="--json" and the like are handed on
+# make test    formatting, lints, all tests; .ci/run runs this
+# make bench   the benchmarks
+# make fuzz    every fuzz target for FUZZ_SECONDS (120)
+#
+# Each installs what is missing first and says so (scripts/deps).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+# A toolchain that scripts/deps installs is found without a new shell.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+FUZZ_SECONDS ?= 120
+
+.PHONY: demo test bench fuzz
+
+# The development profile is half optimised and builds in a fraction of the time that --release takes.
+demo:
+	@scripts/deps build
+	@echo "building keyphone; the first time takes some minutes"
+	@cargo build --locked --quiet -p keyphone-cli
+	@cargo run --locked --quiet -p keyphone-cli -- demo $(ARGS)
+
+test:
+	@scripts/deps build lint peers
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo test --locked --workspace
+
+bench:
+	@scripts/deps build
+	cargo bench --locked --workspace
+
+# libFuzzer needs -Z flags, which a stable toolchain takes only when told that it is building itself.
+fuzz:
+	@scripts/deps build fuzz
+	@cd fuzz && export RUSTC_BOOTSTRAP=1 && targets=$$(cargo fuzz list) && for target in $$targets; do \
+		echo "fuzzing $$target for $(FUZZ_SECONDS) s"; \
+		cargo fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; \
+	done

@@ -1,0 +1,110 @@
+//! `[mikey]`: MIKEY's own choices (RFC 3830).
+
+use crate::duration::parse_between;
+use crate::finding::Report;
+use crate::section::Section;
+use keyphone_keying::mikey::MikeyPolicy;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// MIKEY's own choices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mikey {
+    /// A KEMAC whose keys are not encrypted may be offered and accepted.
+    pub allow_null_encryption: bool,
+    /// A message that nobody authenticated may be offered and accepted.
+    pub allow_null_mac: bool,
+    /// How far a peer's clock may be from ours (RFC 3830 section 5.4).
+    pub max_skew: Duration,
+    /// Named deviations of other implementations are let pass, and logged.
+    pub interop: bool,
+    /// How the keys in our own offers are encrypted.
+    pub encryption: MikeyEncryption,
+}
+
+impl Default for Mikey {
+    fn default() -> Self {
+        let MikeyPolicy { allow_null_encryption, allow_null_mac, max_skew, .. } = MikeyPolicy::default();
+        let encryption = MikeyEncryption::AesCm;
+        Self { allow_null_encryption, allow_null_mac, max_skew, interop: false, encryption }
+    }
+}
+
+impl Mikey {
+    pub(crate) fn read(&mut self, mut section: Section<'_>, report: &mut Report<'_>) {
+        section.flag("allow-null-encryption", &mut self.allow_null_encryption, report);
+        section.flag("allow-null-mac", &mut self.allow_null_mac, report);
+        // The replay cache has to remember a message for as long as its timestamp would be accepted
+        // (RFC 3830 section 5.4), so the skew is also a bound on memory.
+        section.parse("max-skew", &mut self.max_skew, report, |text| parse_between(text, "1s", "60m"));
+        section.flag("interop", &mut self.interop, report);
+        section.parse("encryption", &mut self.encryption, report, str::parse);
+
+        let doubts = [
+            (
+                self.allow_null_encryption,
+                "allow-null-encryption",
+                "everybody who sees the offer can read the media keys in it",
+            ),
+            (
+                self.allow_null_mac,
+                "allow-null-mac",
+                "anybody on the way can change the offer, and nobody proves anything",
+            ),
+            (self.interop, "interop", "a peer's deviations from the RFC are let pass"),
+        ];
+        for (doubtful, field, message) in doubts {
+            if doubtful {
+                report.warning(section.span_of(field), format!("mikey.{field}"), message);
+            }
+        }
+        if self.encryption == MikeyEncryption::Null
+            && !self.allow_null_encryption
+            && let Some(span) = section.span_of("encryption")
+        {
+            let message = "\"null\" is asked for, and allow-null-encryption does not allow it";
+            report.error(span, "mikey.encryption", message);
+        }
+        section.finish(report);
+    }
+}
+
+/// How the key data in a KEMAC is encrypted (RFC 3830 section 6.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MikeyEncryption {
+    /// AES in counter mode with a 128-bit key; mandatory to implement.
+    AesCm,
+    /// AES key wrap with a 128-bit key.
+    AesKw,
+    /// None at all; needs `allow-null-encryption`.
+    Null,
+}
+
+impl MikeyEncryption {
+    const ALL: [Self; 3] = [Self::AesCm, Self::AesKw, Self::Null];
+
+    /// As it stands in the file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AesCm => "aes-cm",
+            Self::AesKw => "aes-kw",
+            Self::Null => "null",
+        }
+    }
+}
+
+impl fmt::Display for MikeyEncryption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for MikeyEncryption {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|e| e.name() == text);
+        found.ok_or_else(|| format!("{text:?} is none of aes-cm, aes-kw and null"))
+    }
+}

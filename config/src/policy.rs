@@ -1,0 +1,193 @@
+//! `[policy]`: what may be offered and accepted, whatever the keying system.
+
+use crate::finding::Report;
+use crate::mikey::Mikey;
+use crate::section::Section;
+use keyphone_keying::Expect;
+use keyphone_media::srtp::Suite;
+use std::fmt;
+use std::str::FromStr;
+
+/// What may be offered and accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Keying systems, preferred first. Empty is `none`: no call is keyed, and none gets through unless
+    /// `allow_clear` is set.
+    pub keying: Vec<KeyingSystem>,
+    /// RTP may travel unprotected.
+    pub allow_clear: bool,
+    /// Who may be at the other end.
+    pub expect: Expect,
+    /// SRTP crypto suites, preferred first.
+    pub suites: Vec<Suite>,
+    /// `[mikey]`.
+    pub mikey: Mikey,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        let keyphone_keying::Policy { media, expect, suites, .. } = keyphone_keying::Policy::default();
+        let keying = KeyingSystem::ALL.to_vec();
+        Self { keying, allow_clear: media.allow_clear, expect, suites, mikey: Mikey::default() }
+    }
+}
+
+impl Policy {
+    /// The policy as keying asks for it. Keys stay unrevealed: that is a flag's to change, never a file's.
+    pub fn keying_policy(&self) -> keyphone_keying::Policy {
+        let mut policy = keyphone_keying::Policy::default();
+        policy.media.allow_clear = self.allow_clear;
+        policy.expect = self.expect;
+        policy.suites.clone_from(&self.suites);
+        policy.mikey.allow_null_encryption = self.mikey.allow_null_encryption;
+        policy.mikey.allow_null_mac = self.mikey.allow_null_mac;
+        policy.mikey.max_skew = self.mikey.max_skew;
+        policy
+    }
+
+    pub(crate) fn read(&mut self, policy: Option<Section<'_>>, mikey: Option<Section<'_>>, report: &mut Report<'_>) {
+        if let Some(section) = policy {
+            self.read_common(section, report);
+        }
+        if let Some(section) = mikey {
+            self.mikey.read(section, report);
+        }
+    }
+
+    fn read_common(&mut self, mut section: Section<'_>, report: &mut Report<'_>) {
+        if section.value("keying").is_some_and(|v| v.get_ref().is_str()) {
+            section.parse("keying", &mut self.keying, report, parse_keying);
+        } else {
+            section.list("keying", &mut self.keying, report, str::parse);
+        }
+        section.flag("allow-clear", &mut self.allow_clear, report);
+        section.parse("expect", &mut self.expect, report, parse_expect);
+        section.list("suites", &mut self.suites, report, parse_suite);
+        if self.allow_clear {
+            let message = "media may travel unprotected, and everybody on the way can hear it";
+            report.warning(section.span_of("allow-clear"), "policy.allow-clear", message);
+        } else if self.keying.is_empty() {
+            let message = "without keying and without allow-clear no call gets through";
+            report.warning(section.span_of("keying"), "policy.keying", message);
+        }
+        section.finish(report);
+    }
+}
+
+/// A keying system that this build has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyingSystem {
+    /// MIKEY with pre-shared keys (RFC 3830 section 3.1).
+    MikeyPsk,
+}
+
+impl KeyingSystem {
+    /// All of them, preferred first.
+    pub const ALL: [Self; 1] = [Self::MikeyPsk];
+
+    /// As files and flags spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MikeyPsk => "mikey-psk",
+        }
+    }
+}
+
+impl fmt::Display for KeyingSystem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for KeyingSystem {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|k| k.name() == text);
+        found.ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("{text:?} is no keying system of this build, which has {names}")
+        })
+    }
+}
+
+/// `--keying` and `keying = ".."`: names with commas between them, `auto` for all in the usual order, `none` for none.
+///
+/// # Errors
+/// One sentence that names the part that is no keying system.
+pub fn parse_keying(text: &str) -> Result<Vec<KeyingSystem>, String> {
+    match text {
+        "none" => Ok(vec![]),
+        "auto" => Ok(KeyingSystem::ALL.to_vec()),
+        _ => text.split(',').map(|name| name.trim().parse()).try_fold(vec![], |mut list, system| {
+            let system = system?;
+            if list.contains(&system) {
+                return Err(format!("{system} is there twice"));
+            }
+            list.push(system);
+            Ok(list)
+        }),
+    }
+}
+
+/// `exactly`, `same-domain` or `any`: who may be at the other end.
+///
+/// # Errors
+/// One sentence that lists the three.
+pub fn parse_expect(text: &str) -> Result<Expect, String> {
+    match text {
+        "exactly" => Ok(Expect::Exactly),
+        "same-domain" => Ok(Expect::SameDomain),
+        "any" => Ok(Expect::Certified),
+        _ => Err(format!("{text:?} is none of exactly, same-domain and any")),
+    }
+}
+
+/// A crypto suite by the name that RFC 4568 section 6.2 gives it.
+///
+/// # Errors
+/// One sentence that lists the suites of this build.
+pub fn parse_suite(text: &str) -> Result<Suite, String> {
+    Suite::from_name(text).ok_or_else(|| {
+        let names = Suite::ALL.map(Suite::name).join(", ");
+        format!("{text:?} is no crypto suite of this build, which has {names}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keyphone_keying::mikey::MikeyPolicy;
+
+    #[test]
+    fn a_flag_lists_keying_systems_with_commas() {
+        assert_eq!(parse_keying("none"), Ok(vec![]));
+        assert_eq!(parse_keying("auto"), Ok(vec![KeyingSystem::MikeyPsk]));
+        assert_eq!(parse_keying("mikey-psk"), Ok(vec![KeyingSystem::MikeyPsk]));
+        assert_eq!(parse_keying("mikey-psk, mikey-psk"), Err("mikey-psk is there twice".to_owned()));
+        let error = parse_keying("mikey-psk,zrtp").unwrap_err();
+        assert_eq!(error, "\"zrtp\" is no keying system of this build, which has mikey-psk");
+        assert!(parse_keying("").is_err() && parse_keying("none,mikey-psk").is_err());
+    }
+
+    #[test]
+    fn what_was_decided_reaches_the_policy_of_keying() {
+        let mut policy = Policy { allow_clear: true, expect: Expect::Exactly, ..Policy::default() };
+        policy.suites = vec![Suite::AesCm128HmacSha1_32];
+        policy.mikey.allow_null_encryption = true;
+        policy.mikey.allow_null_mac = true;
+        policy.mikey.max_skew = std::time::Duration::from_secs(7);
+        let keying = policy.keying_policy();
+        assert!(keying.media.clear().is_some() && keying.media.permit().is_none());
+        assert_eq!((keying.expect, keying.suites), (Expect::Exactly, vec![Suite::AesCm128HmacSha1_32]));
+        let MikeyPolicy { allow_null_encryption, allow_null_mac, max_skew, .. } = keying.mikey;
+        assert!(allow_null_encryption && allow_null_mac && max_skew.as_secs() == 7);
+    }
+
+    #[test]
+    fn the_default_allows_nothing_that_needs_an_excuse() {
+        let keying = Policy::default().keying_policy();
+        assert!(keying.media.clear().is_none() && keying.media.permit().is_none());
+        assert!(!keying.mikey.allow_null_encryption && !keying.mikey.allow_null_mac);
+    }
+}

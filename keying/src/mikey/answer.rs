@@ -1,0 +1,115 @@
+//! Our answer to a peer's offer.
+
+use super::bundle::{Agreed, Bundle};
+use super::mode::{Mode, Refused};
+use super::streams::Layout;
+use super::wire::{CsMap, DataType, Draft, ErrorNo, Hdr, Message, T};
+use super::{Mikey, keys, sdp, suite};
+use crate::{Ask, Dir, Error, Input, Lines, Output, Refusal, Session, Stream};
+use keyphone_media::env::Env;
+use keyphone_media::srtp::MasterKey;
+
+/// The keys of one message, not released yet.
+struct Keyed {
+    agreed: Agreed,
+    keys: Vec<(MasterKey, Vec<Stream>)>,
+}
+
+impl Mikey {
+    /// Answers every message of the offer, or none (RFC 4567 section 4.1.2).
+    pub(super) fn answer_offer(
+        &mut self,
+        ask: &Ask<'_>,
+        lines: &Lines,
+        env: &mut Env<'_>,
+        out: &mut Vec<Output>,
+    ) -> Result<(Lines, Box<dyn Session>), Refusal> {
+        let offers = sdp::offers(lines, ask.streams, ask.policy.mikey.tolerances)?;
+        let (mut answers, mut keyed) = (Lines::default(), vec![]);
+        for offer in &offers {
+            let (answer, one) = self.answer_one(ask, offer, lines, env, out).map_err(|refused| Refusal {
+                lines: error_message(&offer.message, refused.number, ask)
+                    .map(|m| Lines(vec![sdp::line(offer.level, &m)])),
+                error: refused.error,
+            })?;
+            answers.0.extend(answer.iter().map(|message| sdp::line(offer.level, message)));
+            keyed.push(one);
+        }
+        // No key comes out unless every message is good.
+        let mut released = vec![];
+        for Keyed { agreed, keys } in keyed {
+            if let Err(error) = agreed.proof.release((ask.named, ask.policy.expect), keys, &mut released) {
+                out.extend(released.into_iter().filter(|output| matches!(output, Output::Peer(_))));
+                return Err(error.into());
+            }
+        }
+        out.append(&mut released);
+        let session = Callee { theirs: Lines(sdp::ours(lines).cloned().collect()), ours: answers.clone() };
+        Ok((answers, Box::new(session)))
+    }
+
+    fn answer_one(
+        &mut self,
+        ask: &Ask<'_>,
+        offer: &sdp::Offer,
+        lines: &Lines,
+        env: &mut Env<'_>,
+        out: &mut Vec<Output>,
+    ) -> Result<(Option<Message>, Keyed), Refused> {
+        let sessions = keys::crypto_sessions(&offer.message.hdr().map)?;
+        let layout = Layout::of_offer(offer.level, sessions.len(), &offer.streams)?;
+        let map = layout.answer(sessions, &offer.streams)?;
+        let bundle = Bundle {
+            me: ask.me,
+            named: ask.named,
+            map: CsMap::Srtp(map),
+            policies: vec![],
+            protocols: &[],
+            policy: &ask.policy.mikey,
+        };
+        let (answer, agreed) = self.psk.respond(&offer.message, &bundle, env)?;
+        let stripped = sdp::check_protocols(&offer.message, lines, ask.policy.mikey.tolerances)?;
+        let streams = offer.streams.iter().map(|stream| match stream.dir {
+            Dir::Send => *stream,
+            Dir::Hear => layout.heard(stream, sessions),
+        });
+        let (keys, policy) = keys::master_keys(&agreed, layout, &streams.collect::<Vec<_>>(), ask.policy)?;
+        out.extend(agreed.tolerated.iter().copied().map(Output::Tolerated));
+        out.extend(stripped.into_iter().chain(policy).map(|tolerance| Output::Tolerated(tolerance.text())));
+        Ok((answer, Keyed { agreed, keys }))
+    }
+}
+
+/// The error message for a refusal: `HDR, T, {ERR}, {SP}` (RFC 3830 section 5.1.2). It has no V: to whoever failed to
+/// prove itself we prove nothing either. What we can do instead is in it where a policy was the reason.
+fn error_message(init: &Message, number: ErrorNo, ask: &Ask<'_>) -> Option<Message> {
+    let hdr = Hdr { data_type: DataType::Error, v: false, ..init.hdr().clone() };
+    let draft = Draft::new(&hdr).push(*init.one::<T>().ok()?).push(number);
+    let policies = match number {
+        ErrorNo::InvalidSp | ErrorNo::InvalidSpPar => &ask.policy.suites[..],
+        _ => &[],
+    };
+    let sps = (0..).zip(policies).map(|(no, suite)| suite::to_sp(*suite, no));
+    sps.fold(draft, Draft::push).finish().ok()
+}
+
+/// The session of a call that we answered: it knows what was said, and no more.
+struct Callee {
+    theirs: Lines,
+    ours: Lines,
+}
+
+impl Session for Callee {
+    fn handle(&mut self, input: Input<'_>, _: &mut Env<'_>, _: &mut Vec<Output>) -> Result<(), Error> {
+        match input {
+            Input::Answer(_) => Err(Error::Misuse("we answered in this session and offered nothing")),
+            Input::Rejected | Input::Packet { .. } | Input::Timeout => Ok(()),
+        }
+    }
+
+    /// The peer repeats its last line: nothing changed, and the replay cache is not asked (RFC 4028; RFC 5027
+    /// section 3).
+    fn answer(&mut self, _: &Ask<'_>, lines: &Lines, _: &mut Env<'_>, _: &mut Vec<Output>) -> Result<Lines, Refusal> {
+        if sdp::ours(lines).eq(&self.theirs.0) { Ok(self.ours.clone()) } else { Err(super::no_rekeying()) }
+    }
+}

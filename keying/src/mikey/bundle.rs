@@ -1,0 +1,65 @@
+//! What goes into an exchange and what comes out of it, whatever the mode.
+
+use super::derive::{CsbLabel, FromTgk, Secret};
+use super::policy::MikeyPolicy;
+use super::wire::{CsMap, KeyData, KeyKind, Sp};
+use crate::{Identity, Proof};
+use zeroize::Zeroizing;
+
+/// What one side brings to an exchange.
+#[derive(Clone, Debug)]
+pub struct Bundle<'a> {
+    /// Who we are: our ID.
+    pub me: &'a Identity,
+    /// Whom SIP names: the peer, as long as no ID payload says otherwise.
+    pub named: &'a Identity,
+    /// The CS ID map of our message. In an answer: the offer's, with what is ours filled in.
+    pub map: CsMap,
+    /// The security policies of our offer; none in an answer.
+    pub policies: Vec<Sp>,
+    /// The key management protocols that the SDP offers, in its order: `["mikey"]` (RFC 4567 section 4.1.4).
+    pub protocols: &'a [String],
+    /// What the configuration allows.
+    pub policy: &'a MikeyPolicy,
+}
+
+/// What an exchange has agreed on.
+#[derive(Debug)]
+pub struct Agreed {
+    /// What all its keys are derived with.
+    pub csb: CsbLabel,
+    /// The CS ID map, as far as it is filled in.
+    pub map: CsMap,
+    /// The Initiator's security policies.
+    pub policies: Vec<Sp>,
+    /// TGKs and TEKs. None if they came out when the offer was made.
+    pub keys: Vec<KeyData>,
+    /// What is proven of the peer: the way to release these keys.
+    pub proof: Proof,
+    /// Deviations that policy let pass.
+    pub tolerated: Vec<&'static str>,
+}
+
+/// The keys of one crypto session.
+pub struct SessionKeys {
+    /// The TEK.
+    pub tek: Secret,
+    /// The salt; `None` where a bare TEK was sent.
+    pub salt: Option<Secret>,
+}
+
+impl SessionKeys {
+    /// For one crypto session, out of what was sent. A salt that was sent goes before one that could be derived
+    /// (RFC 3830 section 4.1.3). Only TEKs that are derived have the lengths asked for, in octets.
+    pub fn new(key: &KeyData, cs_id: u8, csb: &CsbLabel, (tek_len, salt_len): (usize, usize)) -> Self {
+        let bytes = key.key.bytes();
+        let sent = key.salt.as_ref().map(|s| Zeroizing::new(s.bytes().to_vec()));
+        match key.kind {
+            KeyKind::Tgk => Self {
+                tek: FromTgk::Tek.derive(bytes, cs_id, csb, tek_len),
+                salt: sent.or_else(|| Some(FromTgk::Salt.derive(bytes, cs_id, csb, salt_len))),
+            },
+            KeyKind::Tek => Self { tek: Zeroizing::new(bytes.to_vec()), salt: sent },
+        }
+    }
+}

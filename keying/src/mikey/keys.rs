@@ -1,0 +1,119 @@
+//! From what was agreed on to master keys and the streams they are for.
+
+use super::bundle::{Agreed, SessionKeys};
+use super::mode::Refused;
+use super::streams::Layout;
+use super::suite;
+use super::tolerance::Tolerance;
+use super::wire::{CsMap, ErrorNo, KeyData, Kv, SrtpId};
+use crate::{Dir, Error, Policy, Stream};
+use keyphone_media::srtp::{MasterKey, Mki, Suite};
+
+/// The crypto sessions of a message.
+///
+/// # Errors
+/// The map is empty, or conveyed outside of MIKEY, or of a type that we do not know.
+pub(super) fn crypto_sessions(map: &CsMap) -> Result<&[SrtpId], Refused> {
+    match map {
+        CsMap::Srtp(ids) if ids.is_empty() => {
+            Err(Error::incompatible("it has no crypto session, so there is nothing to key (RFC 3830 section 6.1)")
+                .into())
+        }
+        CsMap::Srtp(ids) => Ok(ids),
+        CsMap::Empty { .. } | CsMap::Unknown { .. } => {
+            let what =
+                format!("its CS ID map is of type {}, and we know SRTP-ID (RFC 3830 table 6.1.d)", map.map_type());
+            Err(Error::incompatible(what).into())
+        }
+    }
+}
+
+/// Every key with its streams. Each crypto session has its own TEK and salt; a TEK that was sent as such, or a single
+/// crypto session for both ways, is one key with several streams.
+///
+/// # Errors
+/// A policy that we cannot follow, or a key that does not fit its suite.
+pub(super) fn master_keys(
+    agreed: &Agreed,
+    layout: Layout,
+    streams: &[Stream],
+    policy: &Policy,
+) -> Result<(Vec<(MasterKey, Vec<Stream>)>, Option<Tolerance>), Refused> {
+    let map = crypto_sessions(&agreed.map)?;
+    if agreed.keys.len() > 1 && !agreed.keys.iter().all(|key| matches!(key.kv, Kv::Spi(_))) {
+        let what = "it brings several keys and no MKI that tells them apart (RFC 3830 section 6.13)";
+        return Err(Error::incompatible(what).into());
+    }
+    let mut keys: Vec<(MasterKey, Vec<Stream>)> = vec![];
+    let mut tolerated = None;
+    for stream in streams {
+        let place = layout.place(stream);
+        let missing = || Error::incompatible(format!("it has no crypto session {}", place + 1));
+        let id = map.get(place).ok_or_else(missing)?;
+        let (suite, why) = suite::of_policy(&agreed.policies, id.policy_no, &policy.suites, policy.mikey.tolerances)?;
+        tolerated = tolerated.or(why);
+        // Of several keys the first is sent with, and all are heard with.
+        let usable = if stream.dir == Dir::Send { 1 } else { agreed.keys.len() };
+        for data in &agreed.keys[..usable.min(agreed.keys.len())] {
+            let cs_id = u8::try_from(place + 1).map_err(|_| missing())?;
+            let key = master_key(data, cs_id, agreed, suite)?;
+            match keys.iter_mut().find(|(known, _)| known.id() == key.id()) {
+                Some((_, streams)) => streams.push(*stream),
+                None => keys.push((key, vec![*stream])),
+            }
+        }
+    }
+    Ok((keys, tolerated))
+}
+
+fn master_key(data: &KeyData, cs_id: u8, agreed: &Agreed, suite: Suite) -> Result<MasterKey, Refused> {
+    let lengths @ (key_len, salt_len) = (suite.key_len(), suite.salt_len());
+    let keys = SessionKeys::new(data, cs_id, &agreed.csb, lengths);
+    // Cameras, GStreamer and live555 send key || salt as a TEK; the RFC's own form is TEK+SALT.
+    let (tek, salt) = match &keys.salt {
+        Some(salt) => (&keys.tek[..], &salt[..]),
+        None if keys.tek.len() == key_len + salt_len => keys.tek.split_at(key_len),
+        None => {
+            let what = "its TEK comes without a salt, which SRTP needs (RFC 3830 section 6.13)";
+            return Err(Refused::new(ErrorNo::InvalidSpPar, Error::incompatible(what)));
+        }
+    };
+    let key = MasterKey::new(tek, salt, suite).map_err(|bad| Error::incompatible(bad.to_string()))?;
+    match &data.kv {
+        Kv::Null => Ok(key),
+        Kv::Spi(spi) => Mki::new(spi).map(|mki| key.with_mki(mki)).ok_or_else(|| {
+            let what = format!("its MKI has {} octets, not 1 to {}", spi.len(), Mki::MAX_LEN);
+            Error::misbehaved(what, "RFC 3830 section 6.14").into()
+        }),
+        Kv::Interval { from, to } => Ok(key.with_lifetime(lifetime(from, to)?)),
+    }
+}
+
+/// An interval of SRTP indexes from zero is a lifetime. One that begins later belongs to a stream that runs already,
+/// which we do not join.
+fn lifetime(from: &[u8], to: &[u8]) -> Result<u64, Error> {
+    let index = |octets: &[u8]| {
+        let fits = octets.len() <= 8;
+        fits.then(|| octets.iter().fold(0, |n: u64, &octet| n << 8 | u64::from(octet)))
+    };
+    match (index(from), index(to)) {
+        (Some(0), Some(to)) => Ok(to.saturating_add(1)),
+        (Some(_), Some(_)) => {
+            Err(Error::incompatible("its key is valid from a later packet on than the first (RFC 3830 section 6.14)"))
+        }
+        _ => Err(Error::misbehaved("its key validity interval is no SRTP index", "RFC 3830 section 6.14")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_from_zero_is_a_lifetime() {
+        assert_eq!(lifetime(&[0; 6], &[0, 0, 0xff, 0xff, 0xff, 0xff]), Ok(1 << 32));
+        assert_eq!(lifetime(&[], &[0xff; 8]), Ok(u64::MAX));
+        assert!(lifetime(&[1], &[2]).is_err());
+        assert!(lifetime(&[0], &[0; 9]).is_err());
+    }
+}

@@ -1,0 +1,3 @@
+//! The modes of MIKEY, one file each.
+
+pub mod psk;

@@ -1,0 +1,163 @@
+//! The R_MESSAGE, by which the Responder proves to hold the key and fills in its SSRCs.
+
+use super::identity;
+use super::init::{Ids, Init, mac, misplaced};
+use crate::mikey::bundle::{Agreed, Bundle};
+use crate::mikey::derive::{CsbLabel, TransportKeys};
+use crate::mikey::mode::Initiated;
+use crate::mikey::policy::MikeyPolicy;
+use crate::mikey::streams::check_answer;
+use crate::mikey::tolerance::Tolerance;
+use crate::mikey::wire::{CsMap, DataType, Draft, ErrorNo, Hdr, Id, MacAlg, Message, Payload, Prf, T, V};
+use crate::{Error, Identity, Proof};
+
+/// What an Initiator needs to verify any number of answers to one I_MESSAGE.
+pub struct Pending {
+    keys: Option<TransportKeys>,
+    mac_alg: MacAlg,
+    csb: CsbLabel,
+    map: CsMap,
+    t: T,
+    ids: Ids,
+    named: Identity,
+    own_key: bool,
+    policy: MikeyPolicy,
+}
+
+impl Pending {
+    /// For answers to `init`, from whoever we named; `own_key` says that the key is filed under that name, and so
+    /// proves it.
+    pub fn new(
+        init: &Init<'_>,
+        keys: Option<&TransportKeys>,
+        (named, own_key): (Identity, bool),
+        policy: &MikeyPolicy,
+    ) -> Self {
+        Self {
+            keys: keys.cloned(),
+            mac_alg: init.protection().1,
+            csb: init.csb.clone(),
+            map: init.message().hdr().map.clone(),
+            t: init.t,
+            ids: init.ids.clone(),
+            named,
+            own_key,
+            policy: policy.clone(),
+        }
+    }
+
+    fn check_header(&self, resp: &Message) -> Result<(), Error> {
+        let hdr = resp.hdr();
+        if hdr.data_type == DataType::Error {
+            return Err(hint(resp));
+        }
+        let wrong = |what| Err(Error::misbehaved(what, "RFC 3830 section 6.1"));
+        if hdr.data_type != DataType::PskVer {
+            return wrong(format!("it answers a Pre-shared message with {}", hdr.data_type));
+        }
+        if hdr.prf != Prf::Mikey1 {
+            return wrong(format!("it answers with the PRF {} instead of MIKEY-1", hdr.prf));
+        }
+        if hdr.csb_id != self.csb.csb_id {
+            return wrong(format!("it answers CSB {:08x} with CSB {:08x}", self.csb.csb_id, hdr.csb_id));
+        }
+        let stray = |p: &&Payload| !matches!(p, Payload::T(_) | Payload::Id(_) | Payload::V(_) | Payload::Ext(_));
+        match resp.parts().iter().map(|part| &part.payload).find(stray) {
+            Some(payload) => Err(misplaced(payload, "an R_MESSAGE of the pre-shared key method")),
+            None => Ok(()),
+        }
+    }
+
+    /// The key says who the peer is, if it is that peer's own; otherwise the peer does, if it likes.
+    fn who(&self, id: Option<&Id>) -> Result<Identity, Error> {
+        let says = id.map(identity).transpose().map_err(|refused| refused.error)?;
+        match says {
+            Some(says) if self.own_key && says != self.named => {
+                let what = format!("it says to be {says} under the key of {}", self.named);
+                Err(Error::misbehaved(what, "RFC 3830 section 3.1"))
+            }
+            says => Ok(says.unwrap_or_else(|| self.named.clone())),
+        }
+    }
+}
+
+impl Initiated for Pending {
+    fn complete(&self, resp: &Message) -> Result<Agreed, Error> {
+        resp.complete()?;
+        self.check_header(resp)?;
+        let mut tolerated: Vec<_> = resp.tolerated().into_iter().collect();
+        if *resp.one::<T>()? != self.t {
+            if !self.policy.tolerances.allows(Tolerance::FreshTimestamp) {
+                let what = "its R_MESSAGE has a timestamp of its own instead of ours";
+                return Err(Error::misbehaved(what, "RFC 3830 section 5.2"));
+            }
+            tolerated.push(Tolerance::FreshTimestamp);
+        }
+        let (id, v) = (resp.maybe::<Id>()?, resp.one::<V>()?);
+        let who = self.who(id)?;
+        if v.auth_alg != self.mac_alg {
+            let what = format!("its V is {} where our message had {}", v.auth_alg, self.mac_alg);
+            return Err(Error::misbehaved(what, "RFC 3830 section 6.9"));
+        }
+        let proof = match v.auth_alg {
+            MacAlg::Null => Proof::nothing(who, &self.policy),
+            alg => {
+                let ids = Ids { i: self.ids.i.clone(), r: id.or(self.ids.r.as_ref()).cloned() };
+                let computed = verify_data(alg, self.keys.as_ref(), resp.before_ver_data()?, &ids, self.t)?;
+                Proof::verify_mac(who, &computed, &v.ver_data)
+            }
+        };
+        let proof = proof.ok_or_else(|| {
+            let what = "its V does not verify: the key is another one, or the message was changed on the way";
+            Error::misbehaved(what, "RFC 3830 section 5.2")
+        })?;
+        match (&self.map, &resp.hdr().map) {
+            (CsMap::Srtp(ours), CsMap::Srtp(theirs)) => check_answer(ours, theirs)?,
+            (ours, theirs) if ours == theirs => {}
+            _ => return Err(Error::misbehaved("it changed the type of the CS ID map", "RFC 3830 section 6.1")),
+        }
+        Ok(Agreed {
+            csb: self.csb.clone(),
+            map: resp.hdr().map.clone(),
+            policies: vec![],
+            keys: vec![],
+            proof,
+            tolerated: tolerated.into_iter().map(Tolerance::text).collect(),
+        })
+    }
+}
+
+/// Makes the R_MESSAGE: it repeats T (RFC 3830 section 5.2), and the IDr by which we were called.
+pub(super) fn write(init: &Init<'_>, keys: Option<&TransportKeys>, ask: &Bundle<'_>) -> Result<Message, Error> {
+    let hdr =
+        Hdr { data_type: DataType::PskVer, v: false, prf: Prf::Mikey1, csb_id: init.csb.csb_id, map: ask.map.clone() };
+    let id = init.ids.r.clone().unwrap_or_else(|| Id::uri(ask.me.as_str()));
+    let ids = Ids { i: init.ids.i.clone(), r: Some(id.clone()) };
+    let alg = init.protection().1;
+    let unsealed = Draft::new(&hdr).push(init.t).push(id).v(alg);
+    let data = verify_data(alg, keys, unsealed.covered(), &ids, init.t)?;
+    Ok(unsealed.seal(&data)?)
+}
+
+/// Ver data: a MAC over the message without it, the data of the identities that were transported, and the Initiator's
+/// T in 64 bits (RFC 3830 section 5.2).
+pub fn verify_data(
+    alg: MacAlg,
+    keys: Option<&TransportKeys>,
+    message: &[u8],
+    ids: &Ids,
+    t: T,
+) -> Result<Vec<u8>, Error> {
+    let data = |id: &Option<Id>| id.as_ref().map(|id| id.data.clone()).unwrap_or_default();
+    mac(alg, keys, &[message, &data(&ids.i), &data(&ids.r), &t.octets()])
+}
+
+/// What an error message says (RFC 3830 section 5.1.2).
+pub(crate) fn hint(message: &Message) -> Error {
+    let errors: Vec<_> = message.many::<ErrorNo>().map(ErrorNo::to_string).collect();
+    if errors.is_empty() {
+        Error::Hint("an error without a number".into())
+    } else {
+        Error::Hint(errors.join("; ").into())
+    }
+}

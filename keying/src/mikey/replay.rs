@@ -1,0 +1,260 @@
+//! Replay handling (RFC 3830 section 5.4): MIKEY has no challenge, so old messages are told by their timestamp and
+//! recent ones by memory.
+//!
+//! A message is fresh if its T is within `max_skew` of our clock, not older than the memory reaches back, and not in
+//! the memory. Only messages whose MAC was verified enter it, so only a peer that we share a key with can fill it
+//! (section 9.5); the checks that cost nothing come first and the MAC after them (section 5.3). When it is full the
+//! oldest entry goes and takes the window with it: what is older than that is refused from then on.
+//!
+//! The memory does not survive a restart, so what is dated before the start is refused: after a restart, a peer whose
+//! clock is half a minute behind must wait half a minute. A peer whose clock is ahead may have sent, before the
+//! restart, what is dated after it; that is the one gap, as wide as the clocks are apart.
+//!
+//! NTP-UTC, NTP and COUNTER are three clocks, each with its own memory: one message cannot pass for another's.
+
+use super::derive::HASH_LEN;
+use super::wire::T;
+use crate::{Error, Identity};
+use keyphone_media::env::NtpTime;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// What a message is remembered by: its MAC.
+pub type Fingerprint = [u8; HASH_LEN];
+
+const SECTION: &str = "RFC 3830 section 5.4";
+
+/// The messages that were accepted lately.
+#[derive(Debug)]
+pub struct ReplayCache {
+    capacity: usize,
+    utc: Window,
+    ntp: Window,
+    /// The last COUNTER of each sender.
+    counters: BTreeMap<Identity, u32>,
+}
+
+impl ReplayCache {
+    /// Two windows of so many entries take some 700 kB when full (a BTreeSet fills its nodes to two thirds or more).
+    pub const DEFAULT_CAPACITY: usize = 8192;
+
+    /// `started` is now: what is dated before it is refused. `capacity` bounds each of the three memories; an entry
+    /// is 28 octets, about 40 with the tree around it.
+    pub fn new(started: NtpTime, capacity: usize) -> Self {
+        let window = || Window { started, floor: 0, seen: BTreeSet::new() };
+        Self { capacity: capacity.max(1), utc: window(), ntp: window(), counters: BTreeMap::new() }
+    }
+
+    /// Is a message with this T and MAC fresh? Nothing is remembered yet, for nothing is proven yet.
+    ///
+    /// # Errors
+    /// Whose clock is how far off, or that it is a replay.
+    pub fn check(
+        &self,
+        sender: &Identity,
+        (t, fingerprint): (T, Fingerprint),
+        now: NtpTime,
+        max_skew: Duration,
+    ) -> Result<(), Error> {
+        match t {
+            T::NtpUtc(t) => self.utc.check(NtpTime(t), &fingerprint, now, max_skew),
+            T::Ntp(t) => self.ntp.check(NtpTime(t), &fingerprint, now, max_skew),
+            T::Counter(n) => match self.counters.get(sender) {
+                Some(&last) if n <= last => Err(Error::misbehaved(
+                    format!("the COUNTER of {sender} is {n}, which is not above its last one, {last}: a replay"),
+                    SECTION,
+                )),
+                None if self.counters.len() >= self.capacity => Err(Error::misbehaved(
+                    format!("{sender} counts its messages, and we remember as many counters as we can"),
+                    SECTION,
+                )),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// Remembers a message that passed [`Self::check`] and whose MAC was verified since.
+    pub fn insert(&mut self, sender: &Identity, (t, fingerprint): (T, Fingerprint), now: NtpTime, max_skew: Duration) {
+        match t {
+            T::NtpUtc(t) => self.utc.insert(NtpTime(t), fingerprint, now, max_skew, self.capacity),
+            T::Ntp(t) => self.ntp.insert(NtpTime(t), fingerprint, now, max_skew, self.capacity),
+            T::Counter(n) => {
+                self.counters.insert(sender.clone(), n);
+            }
+        }
+    }
+}
+
+/// The memory of one clock. Times in it are offsets from the start, so that 2036 is a year like any other
+/// (RFC 3830 section 4.2.8: the counter overflows every 136 years).
+#[derive(Debug)]
+struct Window {
+    started: NtpTime,
+    /// What is older than this may be forgotten, and is refused.
+    floor: u64,
+    seen: BTreeSet<(u64, Fingerprint)>,
+}
+
+impl Window {
+    fn offset(&self, t: NtpTime) -> Option<u64> {
+        let offset = t.0.wrapping_sub(self.started.0);
+        (offset <= u64::MAX / 2).then_some(offset)
+    }
+
+    fn check(&self, t: NtpTime, fingerprint: &Fingerprint, now: NtpTime, max_skew: Duration) -> Result<(), Error> {
+        let skew = t.distance(now);
+        if skew > max_skew {
+            let side = if t.0.wrapping_sub(now.0) > u64::MAX / 2 { "behind" } else { "ahead of" };
+            let (skew, limit) = (seconds(skew), max_skew.as_secs());
+            let what = format!("its clock is {skew} s {side} ours, or the message is old: {limit} s are allowed");
+            return Err(Error::misbehaved(what, SECTION));
+        }
+        let Some(offset) = self.offset(t) else {
+            let early = seconds(t.distance(self.started));
+            let what = format!("its message is dated {early} s before we started, and we do not know what came then");
+            return Err(Error::misbehaved(what, SECTION));
+        };
+        if offset < self.floor {
+            let what =
+                format!("its message is {} s old, and our replay cache does not reach back so far", seconds(skew));
+            return Err(Error::misbehaved(what, SECTION));
+        }
+        if self.seen.contains(&(offset, *fingerprint)) {
+            return Err(Error::misbehaved("it is a replay of a message that we have accepted before", SECTION));
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, t: NtpTime, fingerprint: Fingerprint, now: NtpTime, max_skew: Duration, capacity: usize) {
+        // What the skew alone refuses need not be remembered, unless somebody turns our clock back: hence the floor.
+        let oldest = self.offset(now).unwrap_or(0).saturating_sub(ntp(max_skew));
+        if oldest > self.floor {
+            self.floor = oldest;
+            self.seen = self.seen.split_off(&(oldest, [0; HASH_LEN]));
+        }
+        if let Some(offset) = self.offset(t) {
+            self.seen.insert((offset, fingerprint));
+        }
+        while self.seen.len() > capacity {
+            // Its twin with the same T must go too: a floor cannot tell them apart.
+            let Some((gone, _)) = self.seen.pop_first() else { break };
+            self.floor = self.floor.max(gone.saturating_add(1));
+            self.seen = self.seen.split_off(&(self.floor, [0; HASH_LEN]));
+        }
+    }
+}
+
+/// A duration as NTP counts: 32 bits of seconds, 32 of a fraction.
+fn ntp(d: Duration) -> u64 {
+    d.as_secs().saturating_mul(1 << 32).saturating_add((u64::from(d.subsec_nanos()) << 32) / 1_000_000_000)
+}
+
+/// To a tenth: `720` or `0.3`.
+fn seconds(d: Duration) -> f64 {
+    (d.as_secs_f64() * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const START: NtpTime = NtpTime(u64::MAX - (100 << 32)); // 100 s before the era of 2036
+    const SKEW: Duration = Duration::from_secs(300);
+
+    fn bob() -> Identity {
+        Identity::new("sip:bob@example.org")
+    }
+
+    fn at(seconds: u64) -> NtpTime {
+        START + Duration::from_secs(seconds)
+    }
+
+    /// Offers a message to the cache; true if it is taken.
+    fn take(cache: &mut ReplayCache, t: T, mac: u8, now: NtpTime) -> Result<(), String> {
+        cache.check(&bob(), (t, [mac; 20]), now, SKEW).map_err(|e| e.to_string())?;
+        cache.insert(&bob(), (t, [mac; 20]), now, SKEW);
+        Ok(())
+    }
+
+    #[test]
+    fn a_replay_is_refused_across_the_era_of_2036() {
+        let mut cache = ReplayCache::new(START, 10);
+        for t in [50, 100, 150] {
+            assert_eq!(take(&mut cache, T::NtpUtc(at(t).0), 1, at(t)), Ok(()), "{t}");
+        }
+        for t in [50, 100, 150] {
+            assert!(take(&mut cache, T::NtpUtc(at(t).0), 1, at(160)).unwrap_err().contains("replay"), "{t}");
+        }
+    }
+
+    #[test]
+    fn clock_skew_is_measured_and_named_both_ways() {
+        let mut cache = ReplayCache::new(START, 10);
+        let behind = take(&mut cache, T::NtpUtc(at(1000).0), 1, at(1720)).unwrap_err();
+        assert!(behind.starts_with("its clock is 720 s behind ours") && behind.contains("5.4"), "{behind}");
+        let ahead = take(&mut cache, T::Ntp(at(1301).0), 1, at(1000)).unwrap_err();
+        assert!(ahead.starts_with("its clock is 301 s ahead of ours"), "{ahead}");
+        assert_eq!(take(&mut cache, T::NtpUtc(at(1300).0), 1, at(1000)), Ok(()));
+        assert_eq!(take(&mut cache, T::NtpUtc(at(1000).0), 2, at(1300)), Ok(()));
+    }
+
+    #[test]
+    fn what_is_older_than_the_start_is_refused() {
+        let mut cache = ReplayCache::new(at(10), 10);
+        let early = take(&mut cache, T::NtpUtc(at(8).0), 1, at(11)).unwrap_err();
+        assert!(early.contains("2 s before we started"), "{early}");
+        assert_eq!(take(&mut cache, T::NtpUtc(at(10).0), 1, at(11)), Ok(()));
+    }
+
+    #[test]
+    fn a_full_cache_shrinks_the_window_and_never_forgets_silently() {
+        let mut cache = ReplayCache::new(START, 3);
+        for t in [1, 2, 3, 4] {
+            assert_eq!(take(&mut cache, T::NtpUtc(at(t).0), 1, at(5)), Ok(()));
+        }
+        for t in [1, 2, 3, 4] {
+            assert!(take(&mut cache, T::NtpUtc(at(t).0), 1, at(5)).is_err(), "{t} came back");
+        }
+        assert!(take(&mut cache, T::NtpUtc(at(1).0), 9, at(5)).unwrap_err().contains("does not reach back"));
+        assert_eq!(take(&mut cache, T::NtpUtc(at(5).0), 1, at(5)), Ok(()));
+    }
+
+    #[test]
+    fn a_clock_that_is_turned_back_opens_no_door() {
+        let mut cache = ReplayCache::new(START, 10);
+        assert_eq!(take(&mut cache, T::NtpUtc(at(10).0), 1, at(10)), Ok(()));
+        assert_eq!(take(&mut cache, T::NtpUtc(at(1000).0), 2, at(1000)), Ok(())); // forgets the first
+        assert!(take(&mut cache, T::NtpUtc(at(10).0), 1, at(20)).unwrap_err().contains("does not reach back"));
+    }
+
+    #[test]
+    fn each_clock_has_its_own_memory_and_a_counter_must_rise() {
+        let mut cache = ReplayCache::new(START, 1);
+        assert_eq!(take(&mut cache, T::NtpUtc(at(5).0), 1, at(5)), Ok(()));
+        assert_eq!(take(&mut cache, T::Ntp(at(5).0), 1, at(5)), Ok(()));
+        assert_eq!(take(&mut cache, T::Counter(7), 1, at(5)), Ok(()));
+        assert!(take(&mut cache, T::Counter(7), 2, at(5)).unwrap_err().contains("a replay"));
+        assert_eq!(take(&mut cache, T::Counter(8), 1, at(5)), Ok(()));
+        let carol = Identity::new("sip:carol@example.org");
+        assert!(cache.check(&carol, (T::Counter(1), [0; 20]), at(5), SKEW).is_err(), "bounded");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_ever_accepted_twice(
+            capacity in 1usize..6,
+            steps in proptest::collection::vec((0u64..900, 0u64..40, 0u8..3), 1..60),
+        ) {
+            let mut cache = ReplayCache::new(START, capacity);
+            let (mut now, mut accepted) = (0, BTreeSet::new());
+            for (t, wait, mac) in steps {
+                now += wait;
+                if take(&mut cache, T::NtpUtc(at(t).0), mac, at(now)).is_ok() {
+                    prop_assert!(accepted.insert((t, mac)), "{t} {mac} twice");
+                }
+                prop_assert!(cache.utc.seen.len() <= capacity);
+            }
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Who owns which SSRC under which key, how many packets a key has protected, and what was seen under each pair: the
+//! one book of an endpoint, in which a two-time pad (RFC 3711 section 9.1) would have to be written to happen.
+
+use super::sender::Slot;
+use super::session::Session;
+use super::window::{Seen, Window};
+use super::{KeyId, MasterKey};
+use crate::env::Env;
+use crate::rtp::Ssrc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// One per endpoint. It never forgets a pair of key and SSRC: when a key is closed its page shrinks to a fingerprint
+/// of eight octets, and that key may never be used again.
+#[derive(Default)]
+pub struct Ledger {
+    known: BTreeSet<Ssrc>,
+    pages: BTreeMap<KeyId, Page>,
+    closed: BTreeSet<KeyId>,
+}
+
+/// A key stream would be used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TwoTimePad {
+    /// Somebody owns that SSRC under that key, or was heard on it.
+    #[error(
+        "SSRC {ssrc} is taken under key {key}: sending there, too, would use one key stream twice; choose another SSRC"
+    )]
+    Taken {
+        /// Under which key.
+        key: KeyId,
+        /// Whose SSRC is taken.
+        ssrc: Ssrc,
+    },
+    /// The key was closed.
+    #[error("key {key} has been closed, and a used key must not be used again; agree on a new one")]
+    Closed {
+        /// The closed key.
+        key: KeyId,
+    },
+}
+
+/// The key has protected as many packets as it may (RFC 3711 section 9.2), or was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("key {key} is worn out or closed: it protects nothing more; agree on a new one")]
+pub struct KeyWornOut {
+    /// The key that may not be used any more.
+    pub key: KeyId,
+}
+
+/// RTP and RTCP have indices, key streams and replay lists of their own (RFC 3711 section 3.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Rtp,
+    Rtcp,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Us,
+    Peer,
+    /// Authentic packets came, but no answer has named it yet.
+    Nobody,
+}
+
+/// What the book says about an authentic packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Fresh,
+    Replayed,
+    Reflected,
+    Clash {
+        ours: bool,
+    },
+    /// The key is closed, or too many strangers were heard under it.
+    Refused,
+}
+
+struct Page {
+    lifetime: u64,
+    rtp_sent: u64,
+    rtcp_sent: u64,
+    tracks: BTreeMap<Ssrc, Track>,
+    strangers: usize,
+}
+
+struct Track {
+    owner: Owner,
+    rtp: Window,
+    rtcp: Window,
+}
+
+/// A place in the book at which one packet may be written: its counter and its window.
+pub(super) struct Line<'a> {
+    sent: &'a mut u64,
+    window: &'a mut Window,
+}
+
+impl Ledger {
+    /// How many SSRCs that no answer has named may be heard under one key.
+    pub const MAX_STRANGERS: usize = 64;
+
+    /// An SSRC that this endpoint has never seen under any key. Never zero, with which MIKEY says that an SSRC is not
+    /// chosen yet (RFC 3830 section 6.1.1).
+    pub fn mint(&mut self, env: &mut Env<'_>) -> Ssrc {
+        let mut ssrc = Ssrc(env.random() as u32);
+        while ssrc.0 == 0 || !self.known.insert(ssrc) {
+            // An odd step visits every number, so even dice that always fall the same way come to an end.
+            ssrc = Ssrc(ssrc.0.wrapping_add(env.random() as u32 | 1));
+        }
+        ssrc
+    }
+
+    /// The right to send on `ssrc` under `key`: given once, and only if nobody else was heard or named there.
+    pub fn bind(&mut self, key: &MasterKey, ssrc: Ssrc) -> Result<Slot, TwoTimePad> {
+        let page = self.claim(key.id(), ssrc, Owner::Us)?;
+        page.lifetime = page.lifetime.min(key.lifetime());
+        Ok(Slot::new(Session::new(key), ssrc))
+    }
+
+    /// Ends a key for good. Its senders seal nothing more, its packets are refused, and it cannot be bound again.
+    pub fn close(&mut self, key: KeyId) {
+        self.pages.remove(&key);
+        self.closed.insert(key);
+    }
+
+    /// The peer has named its SSRC.
+    pub(super) fn name(&mut self, key: KeyId, ssrc: Ssrc) -> Result<(), TwoTimePad> {
+        self.claim(key, ssrc, Owner::Peer).map(|_| ())
+    }
+
+    fn claim(&mut self, key: KeyId, ssrc: Ssrc, by: Owner) -> Result<&mut Page, TwoTimePad> {
+        if self.closed.contains(&key) {
+            return Err(TwoTimePad::Closed { key });
+        }
+        let page = self.pages.entry(key).or_default();
+        match page.tracks.get_mut(&ssrc) {
+            None => {
+                page.tracks.insert(ssrc, Track::new(by));
+                self.known.insert(ssrc);
+            }
+            // Being heard before being named is no crime.
+            Some(track) if (by, track.owner) == (Owner::Peer, Owner::Nobody) => {
+                track.owner = by;
+                page.strangers -= 1;
+            }
+            Some(_) => return Err(TwoTimePad::Taken { key, ssrc }),
+        }
+        Ok(page)
+    }
+
+    /// Where the next packet of `ssrc` under `key` will be written, if the key is good for one more.
+    pub(super) fn line(&mut self, key: KeyId, ssrc: Ssrc, kind: Kind) -> Result<Line<'_>, KeyWornOut> {
+        let page = self.pages.get_mut(&key).filter(|page| page.left() > 0).ok_or(KeyWornOut { key })?;
+        let track = page.tracks.get_mut(&ssrc).filter(|track| track.owner == Owner::Us).ok_or(KeyWornOut { key })?;
+        Ok(match kind {
+            Kind::Rtp => Line { sent: &mut page.rtp_sent, window: &mut track.rtp },
+            Kind::Rtcp => Line { sent: &mut page.rtcp_sent, window: &mut track.rtcp },
+        })
+    }
+
+    /// How many SRTP packets `key` is still good for.
+    pub(super) fn left(&self, key: KeyId) -> u64 {
+        self.pages.get(&key).map_or(0, Page::left)
+    }
+
+    /// The highest index that we ourselves have sent there: where our own packets come back from.
+    pub(super) fn our_top(&self, key: KeyId, ssrc: Ssrc) -> Option<u64> {
+        self.pages.get(&key)?.tracks.get(&ssrc).filter(|t| t.owner == Owner::Us)?.rtp.top()
+    }
+
+    /// Judges a packet that has proven authentic, and notes it if it is fresh.
+    pub(super) fn hear(&mut self, key: KeyId, ssrc: Ssrc, kind: Kind, index: u64, mark: u64) -> Verdict {
+        if self.closed.contains(&key) {
+            return Verdict::Refused;
+        }
+        let page = self.pages.entry(key).or_default();
+        if !page.tracks.contains_key(&ssrc) {
+            if page.strangers >= Self::MAX_STRANGERS {
+                return Verdict::Refused;
+            }
+            page.strangers += 1;
+            page.tracks.insert(ssrc, Track::new(Owner::Nobody));
+            self.known.insert(ssrc);
+        }
+        let Some(track) = page.tracks.get_mut(&ssrc) else { return Verdict::Refused };
+        let ours = track.owner == Owner::Us;
+        let window = match kind {
+            Kind::Rtp => &mut track.rtp,
+            Kind::Rtcp => &mut track.rtcp,
+        };
+        match window.look(index, mark) {
+            Seen::Never if !ours => {
+                window.note(index, mark);
+                Verdict::Fresh
+            }
+            Seen::Before if ours => Verdict::Reflected,
+            Seen::Before => Verdict::Replayed,
+            Seen::Never | Seen::Otherwise => Verdict::Clash { ours },
+        }
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { known, pages, closed } = self;
+        let (ssrcs, open, closed) = (known.len(), pages.len(), closed.len());
+        f.debug_struct("Ledger").field("ssrcs", &ssrcs).field("open", &open).field("closed", &closed).finish()
+    }
+}
+
+impl Page {
+    /// RFC 3711 section 9.2: 2^31 SRTCP packets under one master key, whatever its SRTP lifetime.
+    const RTCP_LIFETIME: u64 = 1 << 31;
+
+    fn left(&self) -> u64 {
+        if self.rtcp_sent < Self::RTCP_LIFETIME { self.lifetime.saturating_sub(self.rtp_sent) } else { 0 }
+    }
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        let lifetime = MasterKey::MAX_LIFETIME;
+        Self { lifetime, rtp_sent: 0, rtcp_sent: 0, tracks: BTreeMap::new(), strangers: 0 }
+    }
+}
+
+impl Track {
+    fn new(owner: Owner) -> Self {
+        Self { owner, rtp: Window::new(48), rtcp: Window::new(31) }
+    }
+}
+
+impl Line<'_> {
+    /// Writes our packet down: counted, and known when it comes back.
+    pub(super) fn write(self, index: u64, mark: u64) {
+        *self.sent += 1;
+        self.window.note(index, mark);
+    }
+}

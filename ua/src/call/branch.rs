@@ -1,0 +1,18 @@
+//! One branch of a forked INVITE: what a To-tag has said so far (RFC 3261 section 13.2.2).
+
+use crate::sip::Response;
+
+/// A branch that has not answered finally. Each To-tag is its own, from its first 1xx on.
+#[derive(Debug, Default)]
+pub(super) struct Branch {
+    rung: bool,
+}
+
+impl Branch {
+    /// Takes a provisional response; true if the branch rings for the first time.
+    pub(super) fn provisional(&mut self, response: &Response) -> bool {
+        let rings = response.status == 180 && !self.rung;
+        self.rung |= rings;
+        rings
+    }
+}

@@ -1,0 +1,260 @@
+//! A call that comes in: the INVITE until we answer it (RFC 3261 section 13.3).
+
+use super::decline;
+use super::media::{self, Media};
+use super::talking::Talking;
+use super::{Call, Cx, Phase};
+use crate::dialog::Dialog;
+use crate::endpoint::{ALLOW, MediaPorts, Output};
+use crate::event::{CallId, Direction, Event, Outcome};
+use crate::sdp::{self, AnswerAsk, Negotiated, Origin, Profile, Sdp};
+use crate::settings::{Incoming, Plan, System};
+use crate::sip::{Request, Response};
+use crate::transaction::ServerKey;
+use keyphone_keying::{Ask, Dir, Hop as KeyingHop, Identity, Keying, Lines, Session, Stream};
+use keyphone_media::env::Instant;
+
+/// Their INVITE is not answered yet; the answer is ready, and so are its keys.
+pub(super) struct Ringing {
+    key: ServerKey,
+    invite: Request,
+    dialog: Dialog,
+    negotiated: Negotiated,
+    session: Option<Box<dyn Session>>,
+    answer: Vec<u8>,
+    pub(super) answer_at: Instant,
+}
+
+/// A refusal: its status, what the Warning says, and perhaps an SDP (RFC 4567 section 4.1.2).
+struct Refused {
+    status: u16,
+    why: String,
+    keying: bool,
+    body: Option<Vec<u8>>,
+}
+
+impl Refused {
+    fn new(status: u16, why: impl ToString) -> Self {
+        Self { status, why: why.to_string(), keying: false, body: None }
+    }
+
+    fn keying(why: impl ToString, body: Option<Vec<u8>>) -> Self {
+        Self { status: 488, why: why.to_string(), keying: true, body }
+    }
+}
+
+impl Call {
+    /// Takes an INVITE that begins a dialog. `None` if it was refused; the response has left.
+    pub(crate) fn invited(
+        id: CallId,
+        key: ServerKey,
+        request: &Request,
+        ports: MediaPorts,
+        cx: &mut Cx<'_, '_>,
+    ) -> Option<Self> {
+        let peer = request.headers.from().map(|from| from.uri.to_string()).unwrap_or_default();
+        let call_id = request.headers.call_id().unwrap_or_default().to_owned();
+        let keyed = Sdp::parse(&request.body).is_ok_and(|sdp| sdp.media().iter().any(|b| sdp::key_mgmt::is_keyed(&sdp, b)));
+        let keying = if keyed { System::MikeyPsk } else { System::Clear };
+        cx.event(Event::Started {
+            call: id,
+            direction: Direction::Incoming,
+            peer,
+            call_id,
+            keying: keying.name().into(),
+        });
+        let tag = cx.env.token::<4>();
+        let refused = match cx.settings.incoming.clone() {
+            Incoming::Refuse(status) => Refused::new(status, "this phone was told to refuse calls"),
+            Incoming::Answer { after, plan } => {
+                let answer_at = cx.env.now.mono + after;
+                match Self::try_ring(id, &key, request, &tag, ports, plan, answer_at, cx) {
+                    Ok(mut call) => {
+                        call.ring(&tag, cx);
+                        return Some(call);
+                    }
+                    Err(refused) => refused,
+                }
+            }
+        };
+        Self::turn_away(id, &key, request, &tag, refused, cx);
+        None
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "an INVITE and what we make of it; it has one caller")]
+    fn try_ring(
+        id: CallId,
+        key: &ServerKey,
+        request: &Request,
+        tag: &str,
+        ports: MediaPorts,
+        plan: Plan,
+        answer_at: Instant,
+        cx: &mut Cx<'_, '_>,
+    ) -> Result<Self, Refused> {
+        let dialog = Dialog::invited(request, tag).map_err(|error| Refused::new(400, error))?;
+        if request.body.is_empty() {
+            return Err(Refused::new(488, "this phone wants the offer in the INVITE"));
+        }
+        if !request.headers.content_type().is_ok_and(|t| t.is("application", "sdp")) {
+            return Err(Refused::new(415, "this phone reads application/sdp only"));
+        }
+        let offer = Sdp::parse(&request.body).map_err(|error| Refused::new(400, error))?;
+        let profiles = profiles(cx);
+        let codecs = media::codec_lines(&cx.settings.codecs);
+        let ask = AnswerAsk {
+            origin: &Origin::new(cx.settings, cx.env),
+            address: ports.rtp.ip(),
+            port: ports.rtp.port(),
+            profiles: &profiles,
+            codecs: &codecs,
+            direction: sdp::Direction::SendRecv,
+        };
+        let plan_of_answer = sdp::answer(&offer, &ask).map_err(|rejection| match rejection.is_clear_only() {
+            true => Refused::keying(rejection, None),
+            false => Refused::new(488, rejection),
+        })?;
+        let negotiated = plan_of_answer.negotiated.clone();
+        let mut media = Media::new(ports, &plan, cx);
+        let (lines, session) = match plan_of_answer.profile {
+            Profile::Avp => {
+                let allowed = cx.settings.policy.media.clear().ok_or_else(|| Refused::keying(sdp::Unfit::Clear, None))?;
+                media.go_clear(allowed, cx);
+                (Lines::default(), None)
+            }
+            Profile::Savp => {
+                let (lines, session) = key(id, request, &offer, &negotiated, &mut media, cx)?;
+                (lines, Some(session))
+            }
+        };
+        let answer = plan_of_answer.with_lines(&lines).bytes();
+        cx.book.add_server(key.clone(), id);
+        cx.book.add_media(ports, id);
+        cx.book.add_dialog(dialog.call_id(), dialog.local_tag(), id);
+        let invite = request.clone();
+        let ringing = Ringing { key: key.clone(), invite, dialog, negotiated, session, answer, answer_at };
+        Ok(Self { id, plan, media, phase: Phase::Ringing(Box::new(ringing)) })
+    }
+
+    fn ring(&mut self, tag: &str, cx: &mut Cx<'_, '_>) {
+        let Phase::Ringing(ringing) = &self.phase else { return };
+        let now = ringing.answer_at <= cx.env.now.mono;
+        let response = ringing.response(180, cx);
+        let key = ringing.key.clone();
+        cx.respond(&key, response);
+        cx.event(Event::Ringing { call: self.id, branch: tag.into() });
+        if now {
+            self.pick_up(cx);
+        }
+    }
+
+    /// 200 OK, and the media begins.
+    pub(super) fn pick_up(&mut self, cx: &mut Cx<'_, '_>) {
+        let Phase::Ringing(ringing) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
+        let mut response = ringing.response(200, cx).with("Allow", ALLOW).with("Content-Type", "application/sdp");
+        response.body.clone_from(&ringing.answer);
+        cx.respond(&ringing.key, response.clone());
+        if let Err(why) = self.media.start(self.id, &ringing.negotiated, cx) {
+            cx.event(Event::Trouble { call: self.id, what: why });
+        }
+        let Ringing { key, invite, dialog, negotiated, session, .. } = *ringing;
+        let keying = if session.is_some() { System::MikeyPsk } else { System::Clear };
+        let (branch, codec) = (dialog.remote_tag().to_owned(), negotiated.codec.name);
+        cx.event(Event::Answered { call: self.id, branch, codec, keying: keying.name().into() });
+        let hop = dialog.next_hop().or(invite.source());
+        let talking = Talking::was_called(dialog, hop, session, (key, response), self.plan.hang_up, cx.env.now.mono);
+        self.phase = Phase::Talking(Box::new(talking));
+    }
+
+    /// The caller has hung up before we answered: 487 (RFC 3261 section 9.2).
+    pub(crate) fn cancelled(&mut self, cx: &mut Cx<'_, '_>) {
+        self.refuse(487, cx);
+    }
+
+    pub(super) fn refuse(&mut self, status: u16, cx: &mut Cx<'_, '_>) {
+        let Phase::Ringing(ringing) = &self.phase else { return };
+        let response = ringing.response(status, cx);
+        let (key, reason) = (ringing.key.clone(), response.reason.clone());
+        cx.respond(&key, response);
+        let why = match status {
+            487 => "the caller hung up before we answered".into(),
+            _ => format!("we refused it: {status} {reason}"),
+        };
+        self.end(Outcome::Failed { status: Some(status), why }, cx);
+    }
+
+    fn turn_away(id: CallId, key: &ServerKey, request: &Request, tag: &str, refused: Refused, cx: &mut Cx<'_, '_>) {
+        let Refused { status, why, keying, body } = refused;
+        let mut response = Response::to(request, status, cx.env)
+            .with_to_tag(tag)
+            .with("Warning", decline::warning(cx.settings, &why));
+        if let Some(body) = body {
+            response = response.with("Content-Type", "application/sdp");
+            response.body = body;
+        }
+        if status == 415 {
+            response = response.with("Accept", "application/sdp");
+        }
+        cx.respond(key, response);
+        let outcome = match keying {
+            true => {
+                cx.event(Event::Refused { call: id, why: why.clone(), hint: None });
+                Outcome::KeyingRefused { why }
+            }
+            false => Outcome::Failed { status: Some(status), why },
+        };
+        cx.event(Event::Ended { call: id, outcome });
+    }
+}
+
+impl Ringing {
+    /// With our tag and our Contact, so that it makes the dialog (RFC 3261 section 12.1.1).
+    fn response(&self, status: u16, cx: &mut Cx<'_, '_>) -> Response {
+        let transport = self.key.transport();
+        Response::to(&self.invite, status, cx.env)
+            .with_to_tag(self.dialog.local_tag())
+            .with_record_routes(&self.invite)
+            .with("Contact", cx.settings.contact(transport))
+    }
+}
+
+/// Which profiles we take: clear RTP only where it is configured and policy allows it.
+fn profiles(cx: &Cx<'_, '_>) -> Vec<Profile> {
+    let allowed = |system: &System| match system {
+        System::MikeyPsk => Some(Profile::Savp),
+        System::Clear => cx.settings.policy.media.clear().map(|_| Profile::Avp),
+    };
+    cx.settings.keying.iter().filter_map(allowed).collect()
+}
+
+/// Asks the keying system for an answer, and takes its keys.
+fn key(
+    id: CallId,
+    request: &Request,
+    offer: &Sdp,
+    negotiated: &Negotiated,
+    media: &mut Media,
+    cx: &mut Cx<'_, '_>,
+) -> Result<(Lines, Box<dyn Session>), Refused> {
+    let lines = sdp::key_mgmt::read(offer).map_err(|error| Refused::keying(error, None))?;
+    let ssrc = cx.ledger.mint(cx.env);
+    let line = negotiated.line;
+    let streams = [
+        Stream { line, dir: Dir::Send, ssrc: Some(ssrc), roc: 0 },
+        Stream { line, dir: Dir::Hear, ssrc: None, roc: 0 },
+    ];
+    let me = cx.settings.identity();
+    let from = request.headers.from().map_err(|error| Refused::new(400, error))?;
+    let named = Identity::new(&from.uri.to_string());
+    let ask = Ask { me: &me, named: &named, streams: &streams, hop: KeyingHop::Clear, policy: &cx.settings.policy };
+    let mut said = vec![];
+    let answered = cx.mikey.answer(&ask, &lines, cx.env, &mut said);
+    let obeyed = media.obey(id, said, Some(&named), cx);
+    let (lines, session) = answered.map_err(|refusal| {
+        // The error message travels in the SDP of the 488 (RFC 4567 section 4.1.2).
+        let body = refusal.lines.map(|lines| sdp::error_body(offer, &lines, cx.settings.sip.ip()));
+        Refused::keying(refusal.error, body)
+    })?;
+    obeyed.map_err(|error| Refused::keying(error, None))?;
+    Ok((lines, session))
+}

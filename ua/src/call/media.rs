@@ -1,0 +1,362 @@
+//! The media of one call: what protects it, the engine, and where the peer hears.
+
+use super::Cx;
+use super::leg::Leg;
+use super::path::{Opened, OpenedRtcp, Path};
+use super::rtcp;
+use crate::endpoint::{MediaPorts, Output, Recording};
+use crate::event::{CallId, Counts, Event, KeyUse};
+use crate::sdp::{CodecLine, Negotiated};
+use crate::settings::{Plan, Play, Record};
+use keyphone_keying::{self as keying, StreamKey};
+use keyphone_media::audio::codec::Codec;
+use keyphone_media::audio::{AudioError, Sink, Source};
+use keyphone_media::demux::looks_like_rtp;
+use keyphone_media::engine::{self, AudioFrame, Engine};
+use keyphone_media::env::Instant;
+use keyphone_media::policy::ClearAllowed;
+use keyphone_media::srtp::TwoTimePad;
+use std::net::SocketAddr;
+use std::path::{Path as FilePath, PathBuf};
+
+/// The media of one call, from before its first key to after its last frame.
+pub(super) struct Media {
+    call: CallId,
+    ports: MediaPorts,
+    plan: Plan,
+    /// What we offered: the payload type of an early frame tells its codec before any answer has come.
+    codecs: Vec<CodecLine>,
+    path: Path,
+    engine: Option<Engine>,
+    remote: Option<Remote>,
+    dropped: Dropped,
+    told: bool,
+}
+
+/// Where the peer hears, and whether we send there.
+#[derive(Clone, Copy)]
+struct Remote {
+    rtp: SocketAddr,
+    rtcp: SocketAddr,
+}
+
+/// Packets that were not played.
+#[derive(Clone, Copy, Default)]
+struct Dropped {
+    refused: u64,
+    replayed: u64,
+    reflected: u64,
+}
+
+/// The clip has been played to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct PlayedOut(pub(super) bool);
+
+impl Media {
+    /// Without a key: nothing is heard and nothing is sent.
+    pub(super) fn new(call: CallId, ports: MediaPorts, plan: Plan, cx: &Cx<'_, '_>) -> Self {
+        let codecs = codec_lines(&cx.settings.codecs);
+        let (path, dropped) = (Path::Keyed(Box::default()), Dropped::default());
+        Self { call, ports, plan, codecs, path, engine: None, remote: None, dropped, told: false }
+    }
+
+    /// What we speak, best first.
+    pub(super) fn codecs(&self) -> &[CodecLine] {
+        &self.codecs
+    }
+
+    /// Policy has allowed clear RTP for this call.
+    pub(super) fn go_clear(&mut self, allowed: ClearAllowed, cx: &mut Cx<'_, '_>) {
+        self.path = Path::clear(allowed, cx.ledger.mint(cx.env), cx.env);
+    }
+
+    /// Does what a keying system says. A two-time pad is the end of the agreement: there is no other key to fall
+    /// back to.
+    pub(super) fn obey(&mut self, said: Vec<keying::Output>, cx: &mut Cx<'_, '_>) -> Result<(), TwoTimePad> {
+        for output in said {
+            match output {
+                keying::Output::Peer(peer) => cx.event(Event::Peer {
+                    call: self.call,
+                    named: peer.named.to_string(),
+                    proven: peer.proven.to_string(),
+                    how: peer.how.to_string(),
+                }),
+                keying::Output::Key(key) => self.take(&key, cx)?,
+                keying::Output::Expect(key, stream) => {
+                    if let Path::Keyed(leg) = &mut self.path {
+                        leg.expect(key, stream, cx.ledger)?;
+                    }
+                    let ssrc = stream.ssrc.map(|s| s.to_string());
+                    tracing::debug!(call = %self.call, %key, ?ssrc, "the answer has named a stream");
+                    self.engine.iter_mut().zip(stream.ssrc).for_each(|(engine, ssrc)| engine.prefer(ssrc));
+                }
+                keying::Output::Send(flow, packet) => {
+                    if let Some(remote) = self.remote {
+                        let (from, to) = match flow.rtcp {
+                            true => (self.ports.rtcp, remote.rtcp),
+                            false => (self.ports.rtp, remote.rtp),
+                        };
+                        cx.out.push(Output::Keying { from, to, packet });
+                    }
+                }
+                keying::Output::Tolerated(what) => cx.event(Event::Tolerated { call: self.call, what: what.into() }),
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, key: &StreamKey, cx: &mut Cx<'_, '_>) -> Result<(), TwoTimePad> {
+        let Path::Keyed(leg) = &mut self.path else { return Ok(()) };
+        leg.take(key, cx.ledger)?;
+        for stream in key.streams() {
+            let use_for = if stream.dir == keying::Dir::Send { KeyUse::Send } else { KeyUse::Hear };
+            let ssrc = stream.ssrc.map(|s| s.to_string());
+            let (id, suite) = (key.key().id(), key.key().suite());
+            if let Some(permit) = cx.settings.policy.media.permit() {
+                let line = super::key_log::line(key.key(), use_for, ssrc.as_deref(), &permit);
+                cx.out.push(Output::KeyLog(line));
+            }
+            let (key, suite) = (id.to_string(), suite.to_string());
+            cx.event(Event::Key { call: self.call, key, suite, use_for, ssrc });
+        }
+        Ok(())
+    }
+
+    /// The answer is here, or leaves: from now on we speak.
+    pub(super) fn start(&mut self, negotiated: &Negotiated, cx: &mut Cx<'_, '_>) {
+        self.remote = Some(Remote { rtp: negotiated.remote_rtp, rtcp: negotiated.remote_rtcp });
+        if let Path::Keyed(leg) = &mut self.path {
+            leg.agreed(cx.env);
+        }
+        let codec = Codec::from_rtpmap(&negotiated.codec.encoding());
+        if self.engine.as_ref().is_none_or(|engine| Some(engine.codec()) != codec) {
+            self.engine = codec.and_then(|c| open_engine(self.call, &self.plan, c, negotiated.payload_type, cx));
+        }
+        if let Some(engine) = self.engine.as_mut().filter(|_| negotiated.direction.sends()) {
+            engine.start_sending(cx.env);
+        }
+    }
+
+    /// A datagram on one of our ports.
+    pub(super) fn receive(&mut self, rtcp: bool, from: SocketAddr, bytes: &[u8], cx: &mut Cx<'_, '_>) -> PlayedOut {
+        match (looks_like_rtp(bytes), rtcp) {
+            (true, false) => self.hear(from, bytes, cx),
+            (true, true) => {
+                self.hear_rtcp(from, bytes, cx);
+                PlayedOut(false)
+            }
+            // A keying system's own packet, and none that we have speaks in the media path.
+            (false, _) => {
+                self.dropped.refused += 1;
+                PlayedOut(false)
+            }
+        }
+    }
+
+    fn hear(&mut self, from: SocketAddr, bytes: &[u8], cx: &mut Cx<'_, '_>) -> PlayedOut {
+        let Self { call, plan, codecs, path, engine, dropped, remote, .. } = self;
+        let mut said = vec![];
+        match path.open(cx.ledger, bytes, from, remote.map(|r| r.rtp.ip())) {
+            Opened::Frame(ssrc, index, frame) => {
+                let (payload_type, marker, timestamp) = (frame.payload_type, frame.marker, frame.timestamp);
+                let packet = AudioFrame { ssrc, index, payload_type, marker, timestamp, payload: frame.payload };
+                if engine.is_none() {
+                    // Media before the answer: its payload type is one that we offered.
+                    let codec = codecs.iter().find(|c| c.payload_type == payload_type);
+                    let codec = codec.and_then(|c| Codec::from_rtpmap(&c.encoding()));
+                    *engine = codec.and_then(|codec| open_engine(*call, plan, codec, payload_type, cx));
+                }
+                if let Some(engine) = engine {
+                    engine.hear(from, &packet, cx.env, &mut said);
+                }
+            }
+            Opened::Replayed => dropped.replayed += 1,
+            Opened::Reflected => dropped.reflected += 1,
+            Opened::Refused => dropped.refused += 1,
+            Opened::Clash { ssrc, ours } => {
+                dropped.refused += 1;
+                let what = match ours {
+                    true => "somebody sends under our key as us",
+                    false => "two packets came under one key, SSRC and index",
+                };
+                cx.event(Event::TwoTimePad { call: *call, ssrc: ssrc.to_string(), what: what.into() });
+            }
+        }
+        self.act(said, cx)
+    }
+
+    fn hear_rtcp(&mut self, from: SocketAddr, bytes: &[u8], cx: &mut Cx<'_, '_>) {
+        let Self { path, engine, dropped, remote, .. } = self;
+        let ours = path.ssrc();
+        match path.open_rtcp(cx.ledger, bytes, from, remote.map(|r| r.rtcp.ip())) {
+            OpenedRtcp::Compound(compound) => {
+                if let (Some(engine), Some(ours)) = (engine, ours) {
+                    for (sender, report) in rtcp::read(compound) {
+                        engine.hear_report(sender, &report, ours, cx.env);
+                    }
+                }
+            }
+            OpenedRtcp::Replayed => dropped.replayed += 1,
+            OpenedRtcp::Refused => dropped.refused += 1,
+        }
+    }
+
+    pub(super) fn timeout(&mut self, cx: &mut Cx<'_, '_>) -> PlayedOut {
+        if let Path::Keyed(leg) = &mut self.path {
+            leg.timeout(cx.env.now.mono);
+        }
+        let mut said = vec![];
+        if let Some(engine) = &mut self.engine {
+            engine.timeout(cx.env, &mut said);
+        }
+        self.act(said, cx)
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        let leg = match &self.path {
+            Path::Keyed(leg) => leg.next_timeout(),
+            Path::Clear(_) => None,
+        };
+        let engine = self.engine.as_ref().and_then(Engine::next_timeout);
+        leg.into_iter().chain(engine).min()
+    }
+
+    /// Does what the engine says.
+    fn act(&mut self, said: Vec<engine::Output>, cx: &mut Cx<'_, '_>) -> PlayedOut {
+        let mut played_out = PlayedOut(false);
+        for output in said {
+            match output {
+                engine::Output::Frame(frame) => {
+                    let Some(remote) = self.remote else { continue };
+                    match self.path.seal(cx.ledger, frame.frame()) {
+                        Some(Ok(packet)) => {
+                            let (from, packet) = (self.ports.rtp, packet.into_owned());
+                            cx.out.push(Output::Media { from, to: remote.rtp, packet });
+                        }
+                        Some(Err(error)) => self.fall_silent(error.to_string(), cx),
+                        None => {}
+                    }
+                }
+                engine::Output::Rtcp(report) => self.report(&report, false, cx),
+                engine::Output::Event(engine::Event::SourceEnded) => {
+                    cx.event(Event::PlayedOut { call: self.call });
+                    played_out = PlayedOut(true);
+                }
+                engine::Output::Event(event) => cx.event(told(self.call, event)),
+            }
+        }
+        played_out
+    }
+
+    /// A key that is worn out, or a frame that cannot be sealed: better silence than a packet unprotected.
+    fn fall_silent(&mut self, what: String, cx: &mut Cx<'_, '_>) {
+        self.engine.iter_mut().for_each(Engine::stop_sending);
+        cx.event(Event::Trouble { call: self.call, what });
+    }
+
+    fn report(&mut self, report: &engine::Report, goodbye: bool, cx: &mut Cx<'_, '_>) {
+        let (Some(remote), Some(ssrc)) = (self.remote, self.path.ssrc()) else { return };
+        let compound = rtcp::write(ssrc, report, &cx.settings.me.to_string(), goodbye);
+        match self.path.seal_rtcp(cx.ledger, &compound) {
+            Some(Ok(packet)) => {
+                let (from, packet) = (self.ports.rtcp, packet.into_owned());
+                cx.out.push(Output::Media { from, to: remote.rtcp, packet });
+            }
+            Some(Err(error)) => cx.event(Event::Trouble { call: self.call, what: error.to_string() }),
+            None => {}
+        }
+    }
+
+    /// We hang up, or were hung up on: no more frames, and RTCP's BYE (RFC 3550 section 6.6).
+    pub(super) fn stop(&mut self, cx: &mut Cx<'_, '_>) {
+        let Some(engine) = self.engine.as_mut().filter(|engine| engine.is_sending()) else { return };
+        engine.stop_sending();
+        let report = engine.report(cx.env);
+        self.report(&report, true, cx);
+    }
+
+    /// How it went.
+    pub(super) fn counts(&self) -> Option<Counts> {
+        let stats = self.engine.as_ref()?.stats();
+        let Dropped { refused, replayed, reflected } = self.dropped;
+        Some(Counts {
+            sent: stats.sent,
+            heard: stats.heard,
+            played: stats.played,
+            lost: stats.lost,
+            late: stats.late,
+            duplicate: stats.duplicate,
+            refused,
+            replayed,
+            reflected,
+            jitter_ms: stats.jitter,
+        })
+    }
+
+    /// Gives everything back: ports, recording, keys.
+    pub(super) fn close(self, cx: &mut Cx<'_, '_>) {
+        let Self { call, ports, path, engine, .. } = self;
+        if let Some((sink, finished)) = engine.map(Engine::finish) {
+            if let Err(error) = finished {
+                cx.event(Event::Trouble { call, what: error.to_string() });
+            }
+            if let Sink::Memory(samples, rate) = sink {
+                cx.out.push(Output::Recorded(call, Recording { rate, samples }));
+            }
+        }
+        path.close(cx.ledger);
+        cx.out.push(Output::Release(ports));
+    }
+}
+
+/// An engine, with the source and the sink that the plan names. If they cannot be had, the event says why.
+fn open_engine(call: CallId, plan: &Plan, codec: Codec, payload_type: u8, cx: &mut Cx<'_, '_>) -> Option<Engine> {
+    let (rate, jitter) = (codec.rate(), cx.settings.jitter);
+    let open = || -> Result<Engine, AudioError> {
+        let source = match &plan.play {
+            Play::Clip(clip) => Source::samples(clip.at(rate)?, rate),
+            Play::Tone(hz) => Source::tone(f64::from(*hz), rate),
+            Play::Silence => Source::Silence(rate),
+        };
+        let sink = match &plan.record {
+            Record::Wav(path) => Sink::wav(&numbered(path, call), rate)?,
+            Record::Memory => Sink::memory(rate),
+            Record::Nothing => Sink::Null(rate),
+        };
+        Engine::new(codec, payload_type, source, sink, jitter)
+    };
+    open().map_err(|error| cx.event(Event::Trouble { call, what: error.to_string() })).ok()
+}
+
+fn told(call: CallId, event: engine::Event) -> Event {
+    let what = match event {
+        engine::Event::Hearing { ssrc, .. } => return Event::Heard { call, ssrc: ssrc.to_string() },
+        engine::Event::SourceEnded => return Event::PlayedOut { call },
+        engine::Event::Moved { ssrc, from } => format!("{ssrc} now sends from {from}"),
+        engine::Event::Collision { ssrc, from } => format!("{from} uses the SSRC {ssrc} of another sender; not played"),
+        engine::Event::SinkFailed(why) | engine::Event::CodecFailed(why) => why,
+        engine::Event::Stalled { skipped } => format!("this machine slept, and {skipped} frames were not sent"),
+    };
+    Event::Trouble { call, what }
+}
+
+/// The second call of an endpoint records to `name-2.wav`, so that it does not overwrite the first.
+fn numbered(path: &FilePath, call: CallId) -> PathBuf {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    match (call.0, path.extension()) {
+        (..=1, _) => path.to_owned(),
+        (n, Some(extension)) => path.with_file_name(format!("{stem}-{n}.{}", extension.to_string_lossy())),
+        (n, None) => path.with_file_name(format!("{stem}-{n}")),
+    }
+}
+
+/// The codecs as an m-line says them: static payload types where there are any (RFC 3551 table 4), 96 and on for the
+/// others.
+fn codec_lines(codecs: &[Codec]) -> Vec<CodecLine> {
+    let mut dynamic = 96..=127;
+    let line = |codec: &Codec| {
+        let payload_type = codec.static_payload_type().or_else(|| dynamic.next())?;
+        CodecLine::from_rtpmap(payload_type, codec.rtpmap())
+    };
+    codecs.iter().filter_map(line).collect()
+}

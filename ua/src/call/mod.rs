@@ -1,0 +1,232 @@
+//! One call, from INVITE to the answer to BYE. It owns the order of things; each phase is a file.
+//!
+//! ```text
+//!   place --> Calling --2xx, keyed--> Talking --BYE--> Leaving --> Over
+//!                |                       ^  |                       ^
+//!                +--3xx..6xx, CANCEL-----|--|-----------------------+
+//! invited -> Ringing --------200---------+  +--BYE from the peer----+
+//! ```
+
+mod branch;
+pub(crate) mod decline;
+mod incoming;
+mod leg;
+mod media;
+mod outgoing;
+mod talking;
+
+use crate::endpoint::{Book, Output};
+use crate::event::{CallId, Event, Outcome, Side};
+use crate::settings::{HangUp, Plan, Settings};
+use crate::sip::{Method, Request, Response};
+use crate::transaction::{self, ClientKey, ServerKey, Table};
+use incoming::Ringing;
+use keyphone_keying::mikey::Mikey;
+use keyphone_media::env::{Env, Instant};
+use keyphone_media::srtp::Ledger;
+use media::{Media, Noticed};
+use outgoing::Calling;
+use std::net::SocketAddr;
+use std::time::Duration;
+use talking::Talking;
+
+/// What every step of a call needs.
+pub(crate) struct Cx<'a, 'e> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) ledger: &'a mut Ledger,
+    pub(crate) mikey: &'a mut Mikey,
+    pub(crate) transactions: &'a mut Table,
+    pub(crate) book: &'a mut Book,
+    pub(crate) env: &'a mut Env<'e>,
+    pub(crate) said: &'a mut Vec<transaction::Output>,
+    pub(crate) out: &'a mut Vec<Output>,
+}
+
+impl Cx<'_, '_> {
+    pub(crate) fn event(&mut self, event: Event) {
+        self.out.push(Output::Event(event));
+    }
+
+    pub(crate) fn respond(&mut self, key: &ServerKey, response: Response) {
+        self.transactions.respond(key, response, self.env, self.said);
+    }
+}
+
+/// One call.
+pub(crate) struct Call {
+    id: CallId,
+    plan: Plan,
+    media: Media,
+    phase: Phase,
+}
+
+enum Phase {
+    /// Our INVITE is under way.
+    Calling(Box<Calling>),
+    /// Their INVITE is not answered yet.
+    Ringing(Box<Ringing>),
+    /// Answered.
+    Talking(Box<Talking>),
+    /// We sent BYE, or CANCEL, and wait for what becomes of it.
+    Leaving { last: ClientKey, outcome: Outcome },
+    /// Nothing is left to do.
+    Over,
+}
+
+impl Call {
+    /// A response to a request of ours.
+    pub(crate) fn response(&mut self, key: &ClientKey, response: &Response, cx: &mut Cx<'_, '_>) {
+        match &mut self.phase {
+            Phase::Calling(calling) if calling.key == *key => self.invite_answered(response, cx),
+            Phase::Talking(talking) if talking.repeats_ack(response, cx) => {}
+            Phase::Leaving { last, outcome } if last == key && response.is_final() => {
+                let outcome = outcome.clone();
+                self.end(outcome, cx);
+            }
+            _ if response.is_success() => self.late_branch(response, cx),
+            _ => {}
+        }
+    }
+
+    /// A 2xx of another branch than the one that won: ACK and BYE (RFC 3261 section 13.2.2.4).
+    fn late_branch(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
+        if response.headers.cseq().is_ok_and(|c| c.method == Method::Invite)
+            && let Ok(dialog) = crate::dialog::Dialog::answered(response)
+        {
+            cx.event(Event::BranchLost { call: self.id, branch: dialog.remote_tag().into() });
+            decline::decline(dialog, None, None, cx);
+        }
+    }
+
+    /// Nobody answered a request of ours, or it could not be sent.
+    pub(crate) fn unanswered(&mut self, key: &ClientKey, cx: &mut Cx<'_, '_>) {
+        match &self.phase {
+            Phase::Calling(calling) if calling.key == *key => self.invite_unanswered(cx),
+            // Who does not answer a BYE is gone all the same (RFC 3261 section 15.1.1).
+            Phase::Leaving { last, outcome } if last == key => {
+                let outcome = outcome.clone();
+                self.end(outcome, cx);
+            }
+            _ => {}
+        }
+    }
+
+    /// A request inside our dialog: BYE or INVITE.
+    pub(crate) fn request(&mut self, key: ServerKey, request: &Request, cx: &mut Cx<'_, '_>) {
+        let status = match (&mut self.phase, &request.method) {
+            (Phase::Talking(talking), _) => match talking.takes(request) {
+                Err(status) => status,
+                Ok(()) if request.method == Method::Bye => {
+                    let response = Response::to(request, 200, cx.env);
+                    cx.respond(&key, response);
+                    return self.end(Outcome::Completed { by: Side::Peer }, cx);
+                }
+                // The session stays as it was (RFC 3261 section 14.2).
+                Ok(()) => {
+                    let why = "this phone does not change a running session";
+                    let warning = decline::warning(cx.settings, why);
+                    let response = Response::to(request, 488, cx.env).with("Warning", warning);
+                    return cx.respond(&key, response);
+                }
+            },
+            // RFC 3261 section 15: the caller may end an early dialog with BYE.
+            (Phase::Ringing(_), Method::Bye) => {
+                let response = Response::to(request, 200, cx.env);
+                cx.respond(&key, response);
+                return self.cancelled(cx);
+            }
+            (Phase::Leaving { .. }, Method::Bye) => 200,
+            _ => 481,
+        };
+        let response = Response::to(request, status, cx.env);
+        cx.respond(&key, response);
+    }
+
+    /// The ACK for our 200.
+    pub(crate) fn acked(&mut self, request: &Request, _: &mut Cx<'_, '_>) {
+        if let Phase::Talking(talking) = &mut self.phase {
+            talking.acked(request);
+        }
+    }
+
+    /// A datagram on one of our media ports.
+    pub(crate) fn media(&mut self, rtcp: bool, from: SocketAddr, bytes: &[u8], cx: &mut Cx<'_, '_>) {
+        let noticed = self.media.receive(self.id, rtcp, from, bytes, cx);
+        self.notice(&noticed, cx);
+    }
+
+    /// The user hangs up.
+    pub(crate) fn hang_up(&mut self, cx: &mut Cx<'_, '_>) {
+        match &mut self.phase {
+            Phase::Calling(_) => self.cancel(cx),
+            Phase::Ringing(_) => self.refuse(480, cx),
+            Phase::Talking(_) => self.leave(None, Outcome::Completed { by: Side::Us }, cx),
+            Phase::Leaving { .. } | Phase::Over => {}
+        }
+    }
+
+    pub(crate) fn timeout(&mut self, cx: &mut Cx<'_, '_>) {
+        let noticed = self.media.timeout(self.id, cx);
+        self.notice(&noticed, cx);
+        match &mut self.phase {
+            Phase::Ringing(ringing) if ringing.answer_at <= cx.env.now.mono => self.pick_up(cx),
+            Phase::Talking(talking) => {
+                if let Some(outcome) = talking.timeout(cx) {
+                    self.leave(None, outcome, cx);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        let phase = match &self.phase {
+            Phase::Ringing(ringing) => Some(ringing.answer_at),
+            Phase::Talking(talking) => talking.next_timeout(),
+            _ => None,
+        };
+        phase.into_iter().chain(self.media.next_timeout()).min()
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Over)
+    }
+
+    /// Gives back what the call held.
+    pub(crate) fn close(mut self, cx: &mut Cx<'_, '_>) {
+        cx.book.forget(self.id);
+        self.media.close(self.id, cx);
+    }
+
+    /// The clip has been played: perhaps that is when we hang up.
+    fn notice(&mut self, noticed: &Noticed, cx: &mut Cx<'_, '_>) {
+        if noticed.played_out
+            && self.plan.hang_up == HangUp::WhenPlayed
+            && let Phase::Talking(talking) = &mut self.phase
+        {
+            talking.hang_up_at(cx.env.now.mono + TAIL);
+        }
+    }
+
+    /// BYE, with the reason if there is one; the outcome is told when the BYE is answered.
+    fn leave(&mut self, reason: Option<decline::Reason>, outcome: Outcome, cx: &mut Cx<'_, '_>) {
+        let Phase::Talking(talking) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
+        self.media.stop(cx);
+        let last = talking.bye(reason, cx);
+        cx.book.add_client(last.clone(), self.id);
+        self.phase = Phase::Leaving { last, outcome };
+    }
+
+    fn end(&mut self, outcome: Outcome, cx: &mut Cx<'_, '_>) {
+        self.media.stop(cx);
+        self.media.tell(self.id, cx);
+        if let Outcome::KeyingRefused { why } = &outcome {
+            tracing::warn!(call = %self.id, %why, "keying was refused, so there was no media");
+        }
+        cx.event(Event::Ended { call: self.id, outcome });
+        self.phase = Phase::Over;
+    }
+}
+
+/// How long the line stays open after the clip, so that its last frames are heard.
+const TAIL: Duration = Duration::from_millis(500);

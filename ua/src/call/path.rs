@@ -1,0 +1,126 @@
+//! How the packets of a call are protected: by keys, or by nothing where policy said so. There is no third way.
+
+use super::leg::Leg;
+use keyphone_media::env::Env;
+use keyphone_media::policy::ClearAllowed;
+use keyphone_media::rtp::{Frame, Ssrc};
+use keyphone_media::srtp::{ClearReceiver, ClearSender, Heard, HeardRtcp, Ledger, SealError, Sealed};
+use std::net::{IpAddr, SocketAddr};
+
+pub(super) enum Path {
+    Keyed(Box<Leg>),
+    Clear(Box<Clear>),
+}
+
+/// RTP without SRTP, by policy's permit.
+pub(super) struct Clear {
+    ears: ClearReceiver,
+    mouth: ClearSender,
+}
+
+/// What an RTP packet turned out to be.
+pub(super) enum Opened<'a> {
+    /// Whose, its index (ROC || SEQ), and what it carries.
+    Frame(Ssrc, u64, Frame<'a>),
+    Replayed,
+    Reflected,
+    Refused,
+    Clash {
+        ssrc: Ssrc,
+        ours: bool,
+    },
+}
+
+/// What an RTCP packet turned out to be.
+pub(super) enum OpenedRtcp<'a> {
+    Compound(&'a [u8]),
+    Replayed,
+    Refused,
+}
+
+impl Path {
+    pub(super) fn clear(allowed: ClearAllowed, ssrc: Ssrc, env: &mut Env<'_>) -> Self {
+        let (ears, mouth) = (ClearReceiver::new(allowed), ClearSender::new(allowed, ssrc, env));
+        Self::Clear(Box::new(Clear { ears, mouth }))
+    }
+
+    /// Who we are in our packets; `None` while there is no key to send with.
+    pub(super) fn ssrc(&self) -> Option<Ssrc> {
+        match self {
+            Self::Keyed(leg) => leg.ssrc(),
+            Self::Clear(clear) => Some(clear.mouth.ssrc()),
+        }
+    }
+
+    pub(super) fn seal<'s>(
+        &'s mut self,
+        ledger: &mut Ledger,
+        frame: Frame<'_>,
+    ) -> Option<Result<Sealed<'s>, SealError>> {
+        match self {
+            Self::Keyed(leg) => leg.seal(ledger, frame),
+            Self::Clear(clear) => Some(clear.mouth.seal(frame)),
+        }
+    }
+
+    pub(super) fn seal_rtcp<'s>(
+        &'s mut self,
+        ledger: &mut Ledger,
+        compound: &[u8],
+    ) -> Option<Result<Sealed<'s>, SealError>> {
+        match self {
+            Self::Keyed(leg) => leg.seal_rtcp(ledger, compound),
+            Self::Clear(clear) => Some(clear.mouth.seal_rtcp(compound)),
+        }
+    }
+
+    /// Opens a packet. `peer` is the host that the SDP named: in the clear, nobody else is listened to.
+    pub(super) fn open<'s>(
+        &'s mut self,
+        ledger: &mut Ledger,
+        packet: &'s [u8],
+        from: SocketAddr,
+        peer: Option<IpAddr>,
+    ) -> Opened<'s> {
+        match self {
+            Self::Keyed(leg) => match leg.open(ledger, packet) {
+                Heard::Frame { ssrc, index, frame, .. } => Opened::Frame(ssrc, index, frame),
+                Heard::Replayed => Opened::Replayed,
+                Heard::Reflected => Opened::Reflected,
+                Heard::Clash { ssrc, ours, .. } => Opened::Clash { ssrc, ours },
+                Heard::Refused => Opened::Refused,
+            },
+            Self::Clear(clear) if peer == Some(from.ip()) => match clear.ears.open(packet) {
+                Some(heard) if heard.ssrc == clear.mouth.ssrc() => Opened::Reflected,
+                Some(heard) => Opened::Frame(heard.ssrc, heard.index, heard.frame),
+                None => Opened::Refused,
+            },
+            Self::Clear(_) => Opened::Refused,
+        }
+    }
+
+    pub(super) fn open_rtcp<'s>(
+        &'s mut self,
+        ledger: &mut Ledger,
+        packet: &'s [u8],
+        from: SocketAddr,
+        peer: Option<IpAddr>,
+    ) -> OpenedRtcp<'s> {
+        match self {
+            Self::Keyed(leg) => match leg.open_rtcp(ledger, packet) {
+                HeardRtcp::Compound { compound, .. } => OpenedRtcp::Compound(compound),
+                HeardRtcp::Replayed | HeardRtcp::Reflected => OpenedRtcp::Replayed,
+                HeardRtcp::Refused | HeardRtcp::Clash { .. } => OpenedRtcp::Refused,
+            },
+            Self::Clear(_) if peer == Some(from.ip()) => OpenedRtcp::Compound(packet),
+            Self::Clear(_) => OpenedRtcp::Refused,
+        }
+    }
+
+    /// The call is over: its pages of the ledger shrink to fingerprints.
+    pub(super) fn close(self, ledger: &mut Ledger) {
+        if let Self::Keyed(mut leg) = self {
+            leg.close(ledger);
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! An answered call: its dialog, its ACK, and when it ends.
+
+use super::Cx;
+use super::decline::{self, Hop, Reason};
+use crate::dialog::Dialog;
+use crate::event::{Outcome, Side};
+use crate::settings::HangUp;
+use crate::sip::{Method, Request, Response};
+use crate::transaction::{self, ClientKey, ServerKey, Timers};
+use keyphone_keying::Session;
+use keyphone_media::env::Instant;
+use std::time::Duration;
+
+/// An answered call.
+pub(super) struct Talking {
+    dialog: Dialog,
+    hop: Hop,
+    /// `None` when the call is in the clear. It holds what a later offer or answer is judged by.
+    _session: Option<Box<dyn Session>>,
+    handshake: Handshake,
+    hang_up_at: Option<Instant>,
+}
+
+/// How far the three-way handshake of the INVITE is.
+enum Handshake {
+    /// We sent the ACK, and repeat it for every repeated 2xx (RFC 3261 section 13.2.2.4).
+    AckSent(transaction::Output),
+    /// We repeat the 2xx until the ACK comes (RFC 3261 section 13.3.1.4).
+    AwaitsAck { key: ServerKey, ok: Response, again: Instant, interval: Duration, until: Instant },
+    /// The ACK has come.
+    Done,
+}
+
+impl Talking {
+    /// We called, and have sent the ACK.
+    pub(super) fn called(
+        dialog: Dialog,
+        hop: Hop,
+        session: Option<Box<dyn Session>>,
+        ack: transaction::Output,
+        hang_up: HangUp,
+        now: Instant,
+    ) -> Self {
+        let handshake = Handshake::AckSent(ack);
+        Self { dialog, hop, _session: session, handshake, hang_up_at: at(hang_up, now) }
+    }
+
+    /// We were called, and have sent the 200.
+    pub(super) fn was_called(
+        dialog: Dialog,
+        hop: Hop,
+        session: Option<Box<dyn Session>>,
+        (key, ok): (ServerKey, Response),
+        hang_up: HangUp,
+        now: Instant,
+    ) -> Self {
+        let Timers { t1, .. } = Timers::default();
+        let handshake = Handshake::AwaitsAck { key, ok, again: now + t1, interval: t1, until: now + 64 * t1 };
+        Self { dialog, hop, _session: session, handshake, hang_up_at: at(hang_up, now) }
+    }
+
+    /// Is this the 2xx again? Then the ACK goes out again.
+    pub(super) fn repeats_ack(&self, response: &Response, cx: &mut Cx<'_, '_>) -> bool {
+        let Handshake::AckSent(ack) = &self.handshake else { return false };
+        let same = response.is_success()
+            && response.headers.cseq().is_ok_and(|c| c.method == Method::Invite)
+            && response.headers.to().is_ok_and(|to| to.tag().unwrap_or_default() == self.dialog.remote_tag());
+        if same {
+            cx.said.push(ack.clone());
+        }
+        same
+    }
+
+    /// Is the request in order? Otherwise the status to answer it with.
+    pub(super) fn takes(&mut self, request: &Request) -> Result<(), u16> {
+        if !self.dialog.is_from_peer(request) {
+            return Err(481);
+        }
+        // RFC 3261 section 12.2.2.
+        self.dialog.takes(request).map_err(|_| 500)
+    }
+
+    pub(super) fn acked(&mut self, request: &Request) {
+        if self.dialog.is_from_peer(request) && matches!(self.handshake, Handshake::AwaitsAck { .. }) {
+            self.handshake = Handshake::Done;
+        }
+    }
+
+    pub(super) fn hang_up_at(&mut self, at: Instant) {
+        self.hang_up_at = Some(self.hang_up_at.map_or(at, |already| already.min(at)));
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        let again = match &self.handshake {
+            Handshake::AwaitsAck { again, until, .. } => Some(*again.min(until)),
+            Handshake::AckSent(_) | Handshake::Done => None,
+        };
+        again.into_iter().chain(self.hang_up_at).min()
+    }
+
+    /// Repeats what must be repeated; gives the outcome if it is time to say BYE.
+    pub(super) fn timeout(&mut self, cx: &mut Cx<'_, '_>) -> Option<Outcome> {
+        let now = cx.env.now.mono;
+        if let Handshake::AwaitsAck { key, ok, again, interval, until } = &mut self.handshake {
+            if *until <= now {
+                let why = "the caller never acknowledged our answer".into();
+                return Some(Outcome::Failed { status: None, why });
+            }
+            if *again <= now {
+                *interval = (*interval * 2).min(Timers::default().t2);
+                *again = now + *interval;
+                let (key, ok) = (key.clone(), ok.clone());
+                cx.respond(&key, ok);
+            }
+        }
+        self.hang_up_at.filter(|at| *at <= now).map(|_| Outcome::Completed { by: Side::Us })
+    }
+
+    pub(super) fn bye(mut self, reason: Option<Reason>, cx: &mut Cx<'_, '_>) -> ClientKey {
+        decline::bye(&mut self.dialog, self.hop, reason, cx)
+    }
+}
+
+fn at(hang_up: HangUp, now: Instant) -> Option<Instant> {
+    match hang_up {
+        HangUp::After(d) => Some(now + d),
+        HangUp::Never | HangUp::WhenPlayed => None,
+    }
+}

@@ -1,0 +1,327 @@
+//! One phone, sans-IO: SIP messages, media and commands in; SIP messages, sealed packets and events out.
+//!
+//! It owns the order of things and no protocol rule: [`crate::sip`] reads and writes, [`crate::transaction`] repeats
+//! and gives up, `call` decides, the keying systems prove. Whoever drives it hands over what arrived, does what comes
+//! out in that order, and calls back at [`Endpoint::next_timeout`].
+
+mod book;
+mod requests;
+
+pub(crate) use book::Book;
+
+use crate::call::{Call, Cx};
+use crate::event::{CallId, Event};
+use crate::settings::{Plan, Settings};
+use crate::sip::{Message, Transport, Uri};
+use crate::transaction::{self, Table};
+use keyphone_keying::KeyingPacket;
+use keyphone_keying::mikey::Mikey;
+use keyphone_media::env::{Env, Instant, Now};
+use keyphone_media::srtp::{Ledger, Sealed};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use zeroize::Zeroizing;
+
+/// What an endpoint is given.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A SIP datagram, or one whole message from a stream.
+    Sip {
+        /// Who sent it.
+        from: SocketAddr,
+        /// Over what.
+        transport: Transport,
+        /// The message.
+        bytes: &'a [u8],
+    },
+    /// A datagram on a media port.
+    Media {
+        /// The port of ours that it came to.
+        at: SocketAddr,
+        /// Who sent it.
+        from: SocketAddr,
+        /// The datagram.
+        bytes: &'a [u8],
+    },
+    /// A pair of media ports is open and may be used.
+    Ports(MediaPorts),
+    /// Nothing can be sent there.
+    TransportFailed {
+        /// Where to.
+        to: SocketAddr,
+        /// Over what.
+        transport: Transport,
+    },
+    /// The user wants something.
+    Command(Command),
+    /// The time that [`Endpoint::next_timeout`] named has come.
+    Timeout,
+}
+
+/// What a user wants.
+#[derive(Debug)]
+pub enum Command {
+    /// Place a call.
+    Call {
+        /// Whom to call: what the Request-URI and To say.
+        target: Uri,
+        /// Where the INVITE goes.
+        to: SocketAddr,
+        /// Over what. A message that is too long for UDP goes over TCP (RFC 3261 section 18.1.1).
+        transport: Transport,
+        /// What to say, to record, and when to hang up.
+        plan: Plan,
+    },
+    /// Hang up one call.
+    HangUp(CallId),
+    /// Hang up all calls.
+    HangUpAll,
+}
+
+/// What an endpoint says.
+#[derive(Debug)]
+pub enum Output {
+    /// A SIP message to send.
+    Sip {
+        /// Where to.
+        to: SocketAddr,
+        /// Over what.
+        transport: Transport,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// Media to send. Nothing but [`Sealed`] leaves this way.
+    Media {
+        /// From which port of ours.
+        from: SocketAddr,
+        /// Where to.
+        to: SocketAddr,
+        /// The packet.
+        packet: Sealed<'static>,
+    },
+    /// A keying system's own datagram for the media path.
+    Keying {
+        /// From which port of ours.
+        from: SocketAddr,
+        /// Where to.
+        to: SocketAddr,
+        /// The datagram.
+        packet: KeyingPacket,
+    },
+    /// These media ports are not needed any more.
+    Release(MediaPorts),
+    /// What a call recorded in memory.
+    Recorded(CallId, Recording),
+    /// A line for the key log: only if policy lets keys be revealed.
+    KeyLog(Zeroizing<String>),
+    /// Something happened.
+    Event(Event),
+}
+
+/// Two neighbouring media ports of ours (RFC 3550 section 11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediaPorts {
+    /// For RTP.
+    pub rtp: SocketAddr,
+    /// For RTCP.
+    pub rtcp: SocketAddr,
+}
+
+/// A recording that was kept in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// Samples a second.
+    pub rate: u32,
+    /// Mono, 16 bit, from the first frame that was heard.
+    pub samples: Vec<i16>,
+}
+
+/// A phone.
+pub struct Endpoint {
+    settings: Settings,
+    ledger: Ledger,
+    mikey: Mikey,
+    transactions: Table,
+    calls: BTreeMap<CallId, Scheduled>,
+    due: BTreeSet<(Instant, CallId)>,
+    book: Book,
+    ports: VecDeque<MediaPorts>,
+    last_call: u64,
+}
+
+/// A call, and when it wants to be woken.
+struct Scheduled {
+    call: Call,
+    due: Option<Instant>,
+}
+
+impl Endpoint {
+    /// Calls beyond this many are answered 503 (RFC 3261 section 21.5.4).
+    pub const MAX_CALLS: usize = 4096;
+    /// Pairs of media ports that are kept ready.
+    const SPARE_PORTS: usize = 4;
+
+    /// A phone that has no calls yet. MIKEY messages from before `now` are refused (RFC 3830 section 5.4).
+    pub fn new(settings: Settings, now: &Now) -> Self {
+        Self {
+            mikey: Mikey::new(settings.psks.clone(), now.ntp),
+            settings,
+            ledger: Ledger::default(),
+            transactions: Table::default(),
+            calls: BTreeMap::new(),
+            due: BTreeSet::new(),
+            book: Book::default(),
+            ports: VecDeque::new(),
+            last_call: 0,
+        }
+    }
+
+    /// How many more pairs of media ports it would like to have ready.
+    pub fn ports_wanted(&self) -> usize {
+        Self::SPARE_PORTS.saturating_sub(self.ports.len())
+    }
+
+    /// How many calls there are, in whatever state.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// How many transactions are still waiting for something.
+    pub fn transactions(&self) -> usize {
+        self.transactions.len()
+    }
+
+    /// When it wants [`Input::Timeout`].
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let call = self.due.first().map(|(at, _)| *at);
+        self.transactions.next_timeout().into_iter().chain(call).min()
+    }
+
+    /// Takes one input, and says what is to be done.
+    pub fn handle(&mut self, input: Input<'_>, env: &mut Env<'_>, out: &mut Vec<Output>) {
+        let mut said = vec![];
+        match input {
+            Input::Sip { from, transport, bytes } => match Message::parse(bytes) {
+                Ok(message) => self.transactions.receive(message, from, transport, env, &mut said),
+                Err(error) => tracing::info!(%from, %error, "a SIP message was dropped"),
+            },
+            Input::Media { at, from, bytes } => {
+                if let Some((call, rtcp)) = self.book.media(at) {
+                    self.with(call, env, &mut said, out, |call, cx| call.media(rtcp, from, bytes, cx));
+                }
+            }
+            Input::Ports(ports) => self.ports.push_back(ports),
+            Input::TransportFailed { to, transport } => {
+                self.transactions.transport_failed(to, transport, env, &mut said);
+            }
+            Input::Command(command) => self.command(command, env, &mut said, out),
+            Input::Timeout => {
+                self.transactions.timeout(env, &mut said);
+                while let Some((at, call)) = self.due.first().copied().filter(|(at, _)| *at <= env.now.mono) {
+                    self.due.remove(&(at, call));
+                    self.with(call, env, &mut said, out, Call::timeout);
+                }
+            }
+        }
+        self.settle(said, env, out);
+    }
+
+    fn command(
+        &mut self,
+        command: Command,
+        env: &mut Env<'_>,
+        said: &mut Vec<transaction::Output>,
+        out: &mut Vec<Output>,
+    ) {
+        match command {
+            Command::Call { target, to, transport, plan } => {
+                let id = self.next_id();
+                let ports = self.ports.pop_front();
+                let cx = &mut self.cx(env, said, out);
+                if let Some(call) = Call::place(id, target, (to, transport), ports, plan, cx) {
+                    self.keep(id, call);
+                }
+            }
+            Command::HangUp(call) => self.with(call, env, said, out, Call::hang_up),
+            Command::HangUpAll => {
+                for call in self.calls.keys().copied().collect::<Vec<_>>() {
+                    self.with(call, env, said, out, Call::hang_up);
+                }
+            }
+        }
+    }
+
+    /// Does what the transactions say, and what that makes them say in turn.
+    fn settle(&mut self, said: Vec<transaction::Output>, env: &mut Env<'_>, out: &mut Vec<Output>) {
+        let mut queue = VecDeque::from(said);
+        while let Some(next) = queue.pop_front() {
+            let mut said = vec![];
+            match next {
+                transaction::Output::Send { to, transport, bytes } => out.push(Output::Sip { to, transport, bytes }),
+                transaction::Output::Response { key, response } => match self.book.client(&key) {
+                    Some(call) => {
+                        self.with(call, env, &mut said, out, |call, cx| call.response(&key, &response, cx));
+                    }
+                    None => self.stray(&response, env, &mut said, out),
+                },
+                transaction::Output::Stray(response) => self.stray(&response, env, &mut said, out),
+                transaction::Output::TimedOut { key } | transaction::Output::TransportFailed { key } => {
+                    if let Some(call) = self.book.client(&key) {
+                        self.with(call, env, &mut said, out, |call, cx| call.unanswered(&key, cx));
+                    }
+                }
+                transaction::Output::Request { key, request } => self.request(key, &request, env, &mut said, out),
+                transaction::Output::Ack(request) => {
+                    if let Some(call) = self.book.dialog_of(&request) {
+                        self.with(call, env, &mut said, out, |call, cx| call.acked(&request, cx));
+                    }
+                }
+                transaction::Output::Cancel { invite, .. } => {
+                    if let Some(call) = self.book.server(&invite) {
+                        self.with(call, env, &mut said, out, Call::cancelled);
+                    }
+                }
+            }
+            queue.extend(said);
+        }
+    }
+
+    fn next_id(&mut self) -> CallId {
+        self.last_call += 1;
+        CallId(self.last_call)
+    }
+
+    fn cx<'a, 'e>(
+        &'a mut self,
+        env: &'a mut Env<'e>,
+        said: &'a mut Vec<transaction::Output>,
+        out: &'a mut Vec<Output>,
+    ) -> Cx<'a, 'e> {
+        let Self { settings, ledger, mikey, transactions, book, .. } = self;
+        Cx { settings, ledger, mikey, transactions, book, env, said, out }
+    }
+
+    fn keep(&mut self, id: CallId, call: Call) {
+        let due = call.next_timeout();
+        self.due.extend(due.map(|at| (at, id)));
+        self.calls.insert(id, Scheduled { call, due });
+    }
+
+    /// Lets a call act, and forgets it when it is over.
+    fn with(
+        &mut self,
+        id: CallId,
+        env: &mut Env<'_>,
+        said: &mut Vec<transaction::Output>,
+        out: &mut Vec<Output>,
+        act: impl FnOnce(&mut Call, &mut Cx<'_, '_>),
+    ) {
+        let Some(Scheduled { mut call, due }) = self.calls.remove(&id) else { return };
+        due.map(|at| self.due.remove(&(at, id)));
+        act(&mut call, &mut self.cx(env, said, out));
+        match call.is_over() {
+            true => call.close(&mut self.cx(env, said, out)),
+            false => self.keep(id, call),
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! What an endpoint tells whoever drives it: the lines of the log, of `--json` and of the ladder.
+
+use serde::Serialize;
+use std::fmt;
+
+/// Our own number for a call, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct CallId(pub u64);
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Something happened. Serialised it is one object with an `event` field; no event holds a secret.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event")]
+pub enum Event {
+    /// A call began: we sent its INVITE, or received it.
+    #[serde(rename = "call.started")]
+    Started {
+        /// Which call.
+        call: CallId,
+        /// Who began it.
+        direction: Direction,
+        /// Whom SIP names at the other end.
+        peer: String,
+        /// SIP's Call-ID.
+        call_id: String,
+        /// What was offered: `mikey-psk`, for instance, or `none`.
+        keying: String,
+    },
+    /// The other side rings, or we do.
+    #[serde(rename = "call.ringing")]
+    Ringing {
+        /// Which call.
+        call: CallId,
+        /// The branch: the To-tag.
+        branch: String,
+    },
+    /// The peer was named, and how we know: always before its keys are used.
+    #[serde(rename = "keying.peer")]
+    Peer {
+        /// Which call.
+        call: CallId,
+        /// Whom SIP names.
+        named: String,
+        /// Who it turned out to be.
+        proven: String,
+        /// How we know.
+        how: String,
+    },
+    /// A key is in use.
+    #[serde(rename = "keying.key")]
+    Key {
+        /// Which call.
+        call: CallId,
+        /// What the ledger calls it.
+        key: String,
+        /// Cipher and tag.
+        suite: String,
+        /// What it is for.
+        use_for: KeyUse,
+        /// Whose packets, as far as they are named.
+        ssrc: Option<String>,
+    },
+    /// `--interop` let a deviation pass.
+    #[serde(rename = "keying.tolerated")]
+    Tolerated {
+        /// Which call.
+        call: CallId,
+        /// Which rule the peer broke.
+        what: String,
+    },
+    /// Keying failed: no media.
+    #[serde(rename = "keying.refused")]
+    Refused {
+        /// Which call.
+        call: CallId,
+        /// Why, in one sentence.
+        why: String,
+        /// What the peer's own error message says, if it sent one. Unauthenticated.
+        hint: Option<String>,
+    },
+    /// The call is established.
+    #[serde(rename = "call.answered")]
+    Answered {
+        /// Which call.
+        call: CallId,
+        /// The branch that won: the remote tag.
+        branch: String,
+        /// The agreed codec.
+        codec: String,
+        /// How it is keyed; `none` is clear RTP.
+        keying: String,
+    },
+    /// A branch that answered too late was sent ACK and BYE.
+    #[serde(rename = "call.branch-lost")]
+    BranchLost {
+        /// Which call.
+        call: CallId,
+        /// The branch: the To-tag.
+        branch: String,
+    },
+    /// The first authentic frame of a source.
+    #[serde(rename = "media.heard")]
+    Heard {
+        /// Which call.
+        call: CallId,
+        /// Whose.
+        ssrc: String,
+    },
+    /// The ledger refused to let one pad be used twice, or saw that a peer did.
+    #[serde(rename = "media.two-time-pad")]
+    TwoTimePad {
+        /// Which call.
+        call: CallId,
+        /// Whose.
+        ssrc: String,
+        /// What was seen.
+        what: String,
+    },
+    /// The played file has ended.
+    #[serde(rename = "media.played-out")]
+    PlayedOut {
+        /// Which call.
+        call: CallId,
+    },
+    /// Something about media that the user should know: a recording that could not be written, for instance.
+    #[serde(rename = "media.trouble")]
+    Trouble {
+        /// Which call.
+        call: CallId,
+        /// One sentence.
+        what: String,
+    },
+    /// How the media went, at the end of the call.
+    #[serde(rename = "media.stats")]
+    Stats {
+        /// Which call.
+        call: CallId,
+        /// The counts.
+        #[serde(flatten)]
+        counts: Counts,
+    },
+    /// The call is over.
+    #[serde(rename = "call.ended")]
+    Ended {
+        /// Which call.
+        call: CallId,
+        /// How it ended.
+        #[serde(flatten)]
+        outcome: Outcome,
+    },
+}
+
+/// Who began a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// We did.
+    Outgoing,
+    /// The peer did.
+    Incoming,
+}
+
+/// What a key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyUse {
+    /// What we send.
+    Send,
+    /// What we hear.
+    Hear,
+}
+
+/// Counts of one call's media, in packets unless said otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Counts {
+    /// RTP packets sent.
+    pub sent: u64,
+    /// RTP packets that authenticated.
+    pub heard: u64,
+    /// Frames that were played.
+    pub played: u64,
+    /// Frames that never came in time to be played.
+    pub lost: u64,
+    /// Frames that came after their time.
+    pub late: u64,
+    /// Frames that came twice.
+    pub duplicate: u64,
+    /// Packets that nobody could authenticate: dropped.
+    pub refused: u64,
+    /// Packets that were seen before: dropped.
+    pub replayed: u64,
+    /// Our own packets that came back: dropped.
+    pub reflected: u64,
+    /// Interarrival jitter in milliseconds (RFC 3550 section 6.4.1).
+    pub jitter_ms: f64,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It was answered and somebody hung up.
+    Completed {
+        /// Who.
+        by: Side,
+    },
+    /// It was never answered, or broke.
+    Failed {
+        /// The SIP status that says so, if there was one.
+        status: Option<u16>,
+        /// One sentence.
+        why: String,
+    },
+    /// Keying was refused, by us or by the peer: fail closed.
+    KeyingRefused {
+        /// One sentence.
+        why: String,
+    },
+}
+
+impl Outcome {
+    /// The exit code that the command line promises: 0 did what was asked, 1 the call failed, 3 keying was refused.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Completed { .. } => 0,
+            Self::Failed { .. } => 1,
+            Self::KeyingRefused { .. } => 3,
+        }
+    }
+}
+
+/// One of the two ends of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// This endpoint.
+    Us,
+    /// The other one.
+    Peer,
+}

@@ -1,0 +1,158 @@
+//! Steps an [`Endpoint`] in real time over real sockets.
+
+use super::media::MediaSockets;
+use super::sip::{SipSide, Sockets};
+use super::tap::{Seen, Tap};
+use super::{Clock, OsRng};
+use crate::endpoint::{Command, Endpoint, Input, MediaPorts, Output};
+use crate::event::Event;
+use crate::sip::Transport;
+use keyphone_media::env::{Env, Now};
+use std::io;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use zeroize::Zeroizing;
+
+/// What the reading tasks hand over.
+pub(super) enum Arrived {
+    Sip { from: SocketAddr, transport: Transport, bytes: Vec<u8> },
+    Media { at: SocketAddr, from: SocketAddr, bytes: Vec<u8> },
+    Connection { stream: TcpStream, from: SocketAddr },
+    Failed { to: SocketAddr, transport: Transport },
+}
+
+/// Should the runner go on after an event?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Yes, go on.
+    NotYet,
+    /// Stop as soon as what is queued has left.
+    Now,
+}
+
+/// One endpoint, its sockets and its clock.
+pub struct Runner {
+    endpoint: Endpoint,
+    clock: Clock,
+    local: SocketAddr,
+    sip: SipSide,
+    media: MediaSockets,
+    arrived: mpsc::Receiver<Arrived>,
+    tap: Option<Tap>,
+    key_log: Option<Box<dyn FnMut(Zeroizing<String>)>>,
+}
+
+impl Runner {
+    /// Media ports come from `media_ports`, on the address of the SIP port.
+    pub fn new(endpoint: Endpoint, sockets: Sockets, media_ports: RangeInclusive<u16>, clock: Clock) -> Self {
+        let (to, arrived) = mpsc::channel(256);
+        let local = sockets.local();
+        let media = MediaSockets::new(local.ip(), media_ports, to.clone());
+        let sip = SipSide::start(sockets, to);
+        Self { endpoint, clock, local, sip, media, arrived, tap: None, key_log: None }
+    }
+
+    /// Shows `tap` all that is sent and received from now on.
+    #[must_use]
+    pub fn with_tap(mut self, tap: Tap) -> Self {
+        self.tap = Some(tap);
+        self
+    }
+
+    /// Gives `write` each line of the key log. There is none unless policy lets keys be revealed.
+    #[must_use]
+    pub fn with_key_log(mut self, write: Box<dyn FnMut(Zeroizing<String>)>) -> Self {
+        self.key_log = Some(write);
+        self
+    }
+
+    /// Runs until `on_event` says stop, or until nobody can send commands any more.
+    pub async fn run(
+        mut self,
+        mut commands: mpsc::UnboundedReceiver<Command>,
+        mut on_event: impl FnMut(Now, Event) -> Stop,
+    ) -> io::Result<()> {
+        let mut out = vec![];
+        loop {
+            while self.endpoint.ports_wanted() > 0 {
+                let ports = self.media.open_pair().await?;
+                self.step(Input::Ports(ports), &mut out);
+            }
+            if self.flush(&mut out, &mut on_event).await == Stop::Now {
+                break;
+            }
+            let timeout = self.endpoint.next_timeout().map(|at| self.clock.at(at));
+            tokio::select! {
+                biased;
+                () = async { match timeout {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                } } => self.step(Input::Timeout, &mut out),
+                command = commands.recv() => match command {
+                    Some(command) => self.step(Input::Command(command), &mut out),
+                    None => break,
+                },
+                Some(arrived) = self.arrived.recv() => self.arrive(arrived, &mut out),
+            }
+        }
+        self.sip.stop().await;
+        Ok(())
+    }
+
+    fn arrive(&mut self, arrived: Arrived, out: &mut Vec<Output>) {
+        match arrived {
+            Arrived::Sip { from, transport, bytes } => {
+                self.show(from, self.local, transport, &bytes);
+                self.step(Input::Sip { from, transport, bytes: &bytes }, out);
+            }
+            Arrived::Media { at, from, bytes } => {
+                self.show(from, at, Transport::Udp, &bytes);
+                self.step(Input::Media { at, from, bytes: &bytes }, out);
+            }
+            Arrived::Connection { stream, from } => self.sip.accepted(stream, from),
+            Arrived::Failed { to, transport } => self.step(Input::TransportFailed { to, transport }, out),
+        }
+    }
+
+    fn step(&mut self, input: Input<'_>, out: &mut Vec<Output>) {
+        let env = &mut Env { now: self.clock.now(), rng: &mut OsRng };
+        self.endpoint.handle(input, env, out);
+    }
+
+    fn show(&mut self, from: SocketAddr, to: SocketAddr, transport: Transport, bytes: &[u8]) {
+        if let Some(tap) = &mut self.tap {
+            tap(Seen { at: self.clock.now().ntp, from, to, transport, bytes });
+        }
+    }
+
+    async fn flush(&mut self, out: &mut Vec<Output>, on_event: &mut impl FnMut(Now, Event) -> Stop) -> Stop {
+        let mut stop = Stop::NotYet;
+        for output in out.drain(..) {
+            match output {
+                Output::Sip { to, transport, bytes } => {
+                    self.show(self.local, to, transport, &bytes);
+                    self.sip.send(to, transport, bytes).await;
+                }
+                Output::Media { from, to, packet } => {
+                    self.show(from, to, Transport::Udp, packet.bytes());
+                    self.media.send(from, to, packet.bytes());
+                }
+                Output::Keying { from, to, packet } => {
+                    self.show(from, to, Transport::Udp, packet.bytes());
+                    self.media.send(from, to, packet.bytes());
+                }
+                Output::Release(ports) => self.media.close(ports),
+                Output::KeyLog(line) => {
+                    if let Some(write) = &mut self.key_log {
+                        write(line);
+                    }
+                }
+                Output::Event(event) if on_event(self.clock.now(), event) == Stop::Now => stop = Stop::Now,
+                Output::Event(_) => {}
+            }
+        }
+        stop
+    }
+}

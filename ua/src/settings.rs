@@ -1,0 +1,115 @@
+//! What an endpoint is told once, before its first call.
+
+use crate::sip::Uri;
+use keyphone_keying::{Identity, Policy, PskStore};
+use keyphone_media::audio::Clip;
+use keyphone_media::audio::codec::Codec;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Who we are, what we may do, and what happens when somebody calls.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Our address of record: what From says, and IDi and IDr.
+    pub me: Uri,
+    /// The address that Via and Contact say: where the SIP port is open, for UDP and TCP.
+    pub sip: SocketAddr,
+    /// How calls may be keyed, preferred first. An offer takes the first; an incoming offer may take any.
+    pub keying: Vec<System>,
+    /// What the configuration allows.
+    pub policy: Policy,
+    /// The pre-shared keys that we hold.
+    pub psks: PskStore,
+    /// Preferred first.
+    pub codecs: Vec<Codec>,
+    /// Depth of the jitter buffer.
+    pub jitter: Duration,
+    /// What happens to a call that comes in.
+    pub incoming: Incoming,
+}
+
+impl Settings {
+    /// How keying knows us.
+    pub fn identity(&self) -> Identity {
+        Identity::new(&self.me.to_string())
+    }
+}
+
+/// A keying system, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum System {
+    /// MIKEY with a pre-shared key (RFC 3830 section 3.1).
+    MikeyPsk,
+    /// Clear RTP. Policy must allow it as well.
+    Clear,
+}
+
+impl System {
+    /// As the command line and the log spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MikeyPsk => "mikey-psk",
+            Self::Clear => "none",
+        }
+    }
+}
+
+/// What happens to a call that comes in.
+#[derive(Clone, Debug)]
+pub enum Incoming {
+    /// It rings, and is answered.
+    Answer {
+        /// How long it rings.
+        after: Duration,
+        /// What is said and recorded.
+        plan: Plan,
+    },
+    /// It is refused with this status.
+    Refuse(u16),
+}
+
+/// What is to happen in a call once it is answered.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What the peer gets to hear.
+    pub play: Play,
+    /// What becomes of what we hear.
+    pub record: Record,
+    /// When we hang up.
+    pub hang_up: HangUp,
+}
+
+/// What the peer gets to hear.
+#[derive(Clone, Debug)]
+pub enum Play {
+    /// A recording, once; then silence.
+    Clip(Arc<Clip>),
+    /// A tone of so many hertz.
+    Tone(f32),
+    /// Silence.
+    Silence,
+}
+
+/// What becomes of what we hear.
+#[derive(Clone, Debug)]
+pub enum Record {
+    /// A WAV file. The second call of an endpoint writes `name-2.wav`, and so on.
+    Wav(PathBuf),
+    /// It is given back when the call ends.
+    Memory,
+    /// It is thrown away.
+    Nothing,
+}
+
+/// When we hang up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HangUp {
+    /// Only when told to.
+    Never,
+    /// So long after the answer.
+    After(Duration),
+    /// Half a second after the clip has been played.
+    WhenPlayed,
+}
