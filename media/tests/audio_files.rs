@@ -4,9 +4,13 @@ use std::f64::consts::TAU;
 use std::path::{Path, PathBuf};
 
 use hound::{SampleFormat, WavSpec, WavWriter};
-use keyphone_media::audio::file::{WavSink, read_wav};
-use keyphone_media::audio::{AudioError, Sink, Source};
+use keyphone_media::audio::file::WavSink;
+use keyphone_media::audio::{AudioError, Clip, Pcm, Sink, Source};
 use proptest::prelude::*;
+
+fn read_wav(path: &Path, rate: u32) -> Result<Pcm, AudioError> {
+    Clip::load(path)?.at(rate)
+}
 
 /// One second of a sine of `hz` at half of full scale, the same on all channels.
 fn write(path: &Path, hz: f64, spec: WavSpec) {
@@ -149,6 +153,18 @@ fn a_bad_file_gets_one_sentence() {
     assert!(
         Sink::wav(&nowhere, 8000).is_err_and(|e| e.to_string().starts_with("cannot record to /nowhere/at/all.wav: "))
     );
+}
+
+#[test]
+fn a_clip_in_memory_is_the_same_as_the_file_it_came_from() {
+    let dir = tempfile::tempdir().expect("temp dir");
+    let path = dir.path().join("clip.wav");
+    write(&path, 440.0, spec(22050, 2, 24, SampleFormat::Int));
+    let clip = Clip::from_wav(&std::fs::read(&path).expect("just written"), "the built-in voice").expect("a good clip");
+    assert_eq!(clip.duration().as_millis(), 1000);
+    assert_eq!(clip.at(8000).expect("8 kHz"), read_wav(&path, 8000).expect("a good file"));
+    let why = Clip::from_wav(b"", "the built-in voice").expect_err("empty").to_string();
+    assert_eq!(why, "cannot play the built-in voice: it ends before its WAV header does");
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use super::SILENCE;
 use super::report::middle;
-use crate::rtcp::{ReportBlock, SenderInfo};
 use crate::env::Instant;
+use crate::rtcp::{ReportBlock, SenderInfo};
 use crate::rtp::Ssrc;
 
 /// Sources that statistics are kept of; a fork rarely has more branches, and a report holds at most 31 (RFC 3550
@@ -251,12 +251,7 @@ mod tests {
         let mut r = remote(0);
         r.receive(0, Instant::ZERO);
         // RFC 3550 figure 2: NTP b44d:b705:2000:0000, and 5.250 s later (0x0005:4000).
-        let info = SenderInfo {
-            ntp: NtpTime(0xb44d_b705_2000_0000),
-            timestamp: 0,
-            packets: 1,
-            octets: 1,
-        };
+        let info = SenderInfo { ntp: NtpTime(0xb44d_b705_2000_0000), timestamp: 0, packets: 1, octets: 1 };
         r.sender_report(&info, Instant::from_micros(1_000_000));
         let block = r.report(Instant::from_micros(6_250_000));
         assert_eq!((block.last_sr, block.since_last_sr), (0xb705_2000, 0x0005_4000));
