@@ -227,7 +227,7 @@ impl Engine {
             // RFC 3550 section 6.4.1: A - LSR - DLSR, in 1/65536 s. What is absurd is the peer's mistake.
             let round_trip = middle(env.now.ntp).wrapping_sub(block.last_sr).wrapping_sub(block.since_last_sr);
             if block.last_sr != 0 && round_trip < 60 << 16 {
-                self.stats.round_trip = Some(Duration::from_micros(u64::from(round_trip) * 1_000_000 >> 16));
+                self.stats.round_trip = Some(Duration::from_micros((u64::from(round_trip) * 1_000_000) >> 16));
             }
         }
     }

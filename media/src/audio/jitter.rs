@@ -141,6 +141,11 @@ impl Jitter {
                 let reference = packets.first_key_value().map_or(0, |(first, _)| *first);
                 let at = extend(packet.timestamp, reference);
                 if (at - reference).abs() > i64::from(self.rate) {
+                    // A straggler from before the jump does not jump back.
+                    if packets.values().any(|p| packet.index < p.index) {
+                        self.counts.late += 1;
+                        return;
+                    }
                     return self.restart(packet, now);
                 }
                 insert(packets, at, packet, &mut self.counts);
@@ -148,18 +153,19 @@ impl Jitter {
             }
             State::Playing(playing) => {
                 let at = extend(packet.timestamp, playing.cursor);
-                let pause = playing.packets.is_empty() && playing.gaps > 0;
+                let newer = playing.last.is_none_or(|last| packet.index > last);
+                let talkspurt = packet.marker && newer && playing.packets.is_empty() && playing.gaps > 0;
                 if at < playing.cursor {
                     if playing.heard(at) {
                         self.counts.duplicate += 1;
                         return;
                     }
                     let began = *playing.late_since.get_or_insert(now);
-                    if (packet.marker && pause) || now.since(began) >= LATE_FOR {
+                    if talkspurt || now.since(began) >= LATE_FOR {
                         return self.restart(packet, now);
                     }
                     playing.missed(at, &mut self.counts);
-                } else if (packet.marker && pause) || at - playing.cursor > i64::from(self.rate) {
+                } else if talkspurt || at - playing.cursor > i64::from(self.rate) {
                     self.restart(packet, now);
                 } else {
                     playing.late_since = None;
