@@ -5,7 +5,7 @@ use keyphone_media::env::{Env, Instant, Now, NtpTime, Rng};
 use keyphone_ua::endpoint::{Command, Endpoint, Input, MediaPorts, Output, Recording};
 use keyphone_ua::event::{CallId, Event};
 use keyphone_ua::settings::Settings;
-use keyphone_ua::sip::Transport;
+use keyphone_ua::transaction::Transport;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng};
 use std::collections::BTreeMap;

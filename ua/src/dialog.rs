@@ -1,7 +1,7 @@
 //! A dialog (RFC 3261 section 12): what two phones remember of each other between requests.
 
-use crate::sip::via::Via;
-use crate::sip::{Method, NameAddr, Request, Response, SipError, Transport, Uri};
+use crate::sip::{CSeq, Method, NameAddr, Request, Response, SipError, Uri, make};
+use crate::transaction::{Destination, Transport};
 use std::net::SocketAddr;
 
 /// One dialog, early or confirmed. A forked INVITE makes one for each To-tag (RFC 3261 section 12.1.2).
@@ -18,7 +18,7 @@ pub(crate) struct Dialog {
     target: Uri,
 }
 
-/// Why a request does not fit its dialog.
+/// A request whose CSeq number is not higher than the last one's.
 #[derive(Debug)]
 pub(crate) struct OutOfOrder;
 
@@ -26,7 +26,7 @@ impl Dialog {
     /// As the caller sees it, from a response that has a To-tag and a Contact (RFC 3261 section 12.1.2).
     pub(crate) fn answered(response: &Response) -> Result<Self, SipError> {
         let headers = &response.headers;
-        let mut routes: Vec<_> = headers.record_route()?;
+        let mut routes = headers.record_route()?;
         routes.reverse();
         Ok(Self {
             call_id: headers.call_id()?.to_owned(),
@@ -35,7 +35,7 @@ impl Dialog {
             local_seq: headers.cseq()?.seq,
             remote_seq: None,
             routes,
-            target: headers.contact_uri()?,
+            target: headers.contact()?.ok_or(SipError::Missing("Contact"))?.uri,
         })
     }
 
@@ -49,7 +49,7 @@ impl Dialog {
             local_seq: 0,
             remote_seq: Some(headers.cseq()?.seq),
             routes: headers.record_route()?,
-            target: headers.contact_uri()?,
+            target: headers.contact()?.ok_or(SipError::Missing("Contact"))?.uri,
         })
     }
 
@@ -67,13 +67,13 @@ impl Dialog {
         self.remote.tag().unwrap_or_default()
     }
 
-    /// Is this request the peer's, and in order (RFC 3261 section 12.2.2)?
+    /// Is this request in order (RFC 3261 section 12.2.2)?
     pub(crate) fn takes(&mut self, request: &Request) -> Result<(), OutOfOrder> {
-        let seq = request.headers.cseq().map_err(|_| OutOfOrder)?.seq;
-        if self.remote_seq.is_some_and(|last| seq <= last) {
+        let number = request.headers.cseq().map_err(|_| OutOfOrder)?.seq;
+        if self.remote_seq.is_some_and(|last| number <= last) {
             return Err(OutOfOrder);
         }
-        self.remote_seq = Some(seq);
+        self.remote_seq = Some(number);
         Ok(())
     }
 
@@ -85,29 +85,34 @@ impl Dialog {
     /// The next request of ours inside the dialog (RFC 3261 section 12.2.1.1), without a Via.
     pub(crate) fn request(&mut self, method: Method) -> Request {
         self.local_seq += 1;
-        self.write(method, self.local_seq)
+        self.write(method)
     }
 
     /// The ACK for a 2xx: its CSeq number is the INVITE's (RFC 3261 section 13.2.2.4).
     pub(crate) fn ack(&self) -> Request {
-        self.write(Method::Ack, self.local_seq)
+        self.write(Method::Ack)
     }
 
-    /// Where requests go: the first route, or the peer's Contact. `None` if that is a name that must be resolved.
-    pub(crate) fn next_hop(&self) -> Option<(SocketAddr, Transport)> {
-        let uri = self.routes.first().map_or(&self.target, |route| &route.uri);
-        Some((uri.socket_addr()?, uri.transport().unwrap_or(Transport::Udp)))
+    /// Where requests go: the first route, or the peer's Contact. `None` if that is a name that must be looked up.
+    pub(crate) fn next_hop(&self) -> Option<Destination> {
+        let uri = self.routes.first().map_or(&self.target, |route| &route.uri).sip()?;
+        let transport = match uri.param("transport") {
+            Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
+            _ => Transport::Udp,
+        };
+        let port = uri.port().unwrap_or(5060);
+        Some(Destination { addr: SocketAddr::new(uri.host().ip()?, port), transport })
     }
 
-    fn write(&self, method: Method, seq: u32) -> Request {
-        let strict = self.routes.first().filter(|first| first.uri.param("lr").is_none());
+    fn write(&self, method: Method) -> Request {
+        let strict = self.routes.first().filter(|first| first.uri.sip().is_none_or(|uri| !uri.has_param("lr")));
         let mut routes: Vec<String> = self.routes.iter().map(ToString::to_string).collect();
         let uri = match strict {
             None => self.target.clone(),
             Some(first) => {
                 // A strict router finds itself in the Request-URI and the target at the end of the Route.
                 routes.remove(0);
-                routes.push(format!("<{}>", self.target));
+                routes.push(NameAddr::new(self.target.clone()).to_string());
                 first.uri.clone()
             }
         };
@@ -115,17 +120,66 @@ impl Dialog {
         for route in routes {
             request.headers.push("Route", route);
         }
-        request.headers.push("Max-Forwards", "70");
+        request.headers.push("Max-Forwards", make::MAX_FORWARDS);
         request.headers.push("From", self.local.to_string());
         request.headers.push("To", self.remote.to_string());
-        request.headers.push("Call-ID", self.call_id.clone());
-        request.headers.push("CSeq", format!("{seq} {method}"));
+        request.headers.push("Call-ID", &self.call_id);
+        request.headers.push("CSeq", CSeq { seq: self.local_seq, method }.to_string());
         request
     }
 }
 
-/// Puts our Via on top (RFC 3261 section 8.1.1.7), and asks for rport (RFC 3581 section 3).
-pub(crate) fn with_via(mut request: Request, ours: SocketAddr, transport: Transport, branch: &str) -> Request {
-    request.headers.push_front("Via", Via::ours(ours, transport, branch).to_string());
-    request
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sip::Message;
+
+    fn answered(record_route: &str) -> Dialog {
+        let text = format!(
+            "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa\r\n{record_route}\
+             From: <sip:a@example.org>;tag=1\r\nTo: <sip:b@example.org>;tag=2\r\nCall-ID: c\r\nCSeq: 7 INVITE\r\n\
+             Contact: <sip:b@192.0.2.9:5070;transport=tcp>\r\n\r\n"
+        );
+        match Message::parse(text.as_bytes()) {
+            Ok(Message::Response(response)) => Dialog::answered(&response).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn without_routes_a_request_goes_to_the_contact() {
+        let mut dialog = answered("");
+        let hop = dialog.next_hop().unwrap();
+        assert_eq!((hop.addr.to_string(), hop.transport), ("192.0.2.9:5070".into(), Transport::Tcp));
+        let (ack, bye) = (dialog.ack(), dialog.request(Method::Bye));
+        assert_eq!(ack.headers.get("CSeq"), Some("7 ACK"));
+        assert_eq!(bye.headers.get("CSeq"), Some("8 BYE"));
+        assert_eq!(bye.uri.to_string(), "sip:b@192.0.2.9:5070;transport=tcp");
+        assert_eq!((bye.headers.get("From"), bye.headers.get("Route")), (Some("<sip:a@example.org>;tag=1"), None));
+    }
+
+    #[test]
+    fn a_loose_router_stands_in_the_route_and_a_strict_one_in_the_request_uri() {
+        let record = "Record-Route: <sip:192.0.2.3;lr>, <sip:192.0.2.2;lr>\r\n";
+        let loose = answered(record).ack();
+        assert_eq!(loose.uri.to_string(), "sip:b@192.0.2.9:5070;transport=tcp");
+        let routes: Vec<_> = loose.headers.all("Route").collect();
+        assert_eq!(routes, ["<sip:192.0.2.2;lr>", "<sip:192.0.2.3;lr>"], "the caller reads them backwards");
+        let strict = answered(&record.replace(";lr", "")).ack();
+        assert_eq!(strict.uri.to_string(), "sip:192.0.2.2");
+        let routes: Vec<_> = strict.headers.all("Route").collect();
+        assert_eq!(routes, ["<sip:192.0.2.3>", "<sip:b@192.0.2.9:5070;transport=tcp>"]);
+    }
+
+    #[test]
+    fn a_request_must_count_up() {
+        let mut dialog = answered("");
+        let bye = |seq: u32| {
+            let mut request = Request::new(Method::Bye, "sip:a@192.0.2.1".parse().unwrap());
+            request.headers.push("CSeq", format!("{seq} BYE"));
+            request
+        };
+        assert!(dialog.takes(&bye(5)).is_ok());
+        assert!(dialog.takes(&bye(5)).is_err() && dialog.takes(&bye(4)).is_err() && dialog.takes(&bye(6)).is_ok());
+    }
 }

@@ -1,6 +1,8 @@
 //! What an endpoint is told once, before its first call.
 
-use crate::sip::Uri;
+use crate::sip::{Host, NameAddr, Request, SipError, SipUri, StatusCode, Uri};
+use crate::transaction::Transport;
+use keyphone_config::{Account, Config, KeyingSystem};
 use keyphone_keying::{Identity, Policy, PskStore};
 use keyphone_media::audio::Clip;
 use keyphone_media::audio::codec::Codec;
@@ -14,6 +16,8 @@ use std::time::Duration;
 pub struct Settings {
     /// Our address of record: what From says, and IDi and IDr.
     pub me: Uri,
+    /// We answer to every name: whoever is called, it is us. Otherwise we are `me` and nobody else.
+    pub any_name: bool,
     /// The address that Via and Contact say: where the SIP port is open, for UDP and TCP.
     pub sip: SocketAddr,
     /// How calls may be keyed, preferred first. An offer takes the first; an incoming offer may take any.
@@ -31,9 +35,51 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// How keying knows us.
-    pub fn identity(&self) -> Identity {
+    /// As a configuration says, for a SIP port that is open at `sip`. Calls that come in are refused: `incoming` is
+    /// for the caller to decide.
+    ///
+    /// # Errors
+    /// One sentence, if the account's URI is one that this phone cannot read.
+    pub fn new(config: &Config, sip: SocketAddr) -> Result<Self, SipError> {
+        let mut keying: Vec<_> = config.policy.keying.iter().map(|KeyingSystem::MikeyPsk| System::MikeyPsk).collect();
+        if config.policy.allow_clear || keying.is_empty() {
+            keying.push(System::Clear);
+        }
+        Ok(Self {
+            me: config.account.from.as_str().parse()?,
+            any_name: config.account.from == Account::default().from,
+            sip,
+            keying,
+            policy: config.policy.keying_policy(),
+            psks: config.credentials.psk_store(),
+            codecs: config.audio.codecs.clone(),
+            jitter: config.audio.jitter,
+            incoming: Incoming::Refuse(StatusCode::TEMPORARILY_UNAVAILABLE),
+        })
+    }
+
+    /// How keying knows us when we call.
+    pub(crate) fn identity(&self) -> Identity {
         Identity::new(&self.me.to_string())
+    }
+
+    /// How keying knows us when we are called.
+    pub(crate) fn identity_for(&self, request: &Request) -> Identity {
+        match request.headers.to() {
+            Ok(to) if self.any_name => Identity::new(&to.uri.to_string()),
+            _ => self.identity(),
+        }
+    }
+
+    /// Our Contact: where requests inside a dialog reach us.
+    pub(crate) fn contact(&self, transport: Transport) -> String {
+        let user = self.me.sip().and_then(|me| me.user()).unwrap_or("keyphone");
+        let uri = SipUri::new(false, Host::Ip(self.sip.ip())).with_user(user).with_port(self.sip.port());
+        let uri = match transport {
+            Transport::Udp => uri,
+            Transport::Tcp => uri.with_param("transport", Some("tcp")),
+        };
+        NameAddr::new(Uri::Sip(uri)).to_string()
     }
 }
 
@@ -67,7 +113,7 @@ pub enum Incoming {
         plan: Plan,
     },
     /// It is refused with this status.
-    Refuse(u16),
+    Refuse(StatusCode),
 }
 
 /// What is to happen in a call once it is answered.

@@ -1,79 +1,87 @@
 //! Sending requests, and ending what cannot go on: ACK and BYE with the reason.
 
 use super::Cx;
-use crate::dialog::{Dialog, with_via};
+use crate::dialog::Dialog;
 use crate::settings::Settings;
-use crate::sip::{Method, Request, Transport};
-use crate::transaction::{self, ClientKey, Destination, choose_transport};
-use std::net::SocketAddr;
-
-/// Why we end a call that was answered: for the Reason header (RFC 3326).
-#[derive(Clone, Debug)]
-pub(crate) struct Reason {
-    pub(crate) status: u16,
-    pub(crate) text: String,
-}
-
-/// Where a request goes.
-pub(crate) type Hop = (SocketAddr, Transport);
+use crate::sip::{Host, Method, Reason, Request, Response, SipError, StatusCode, Via, Warning, hop, make};
+use crate::transaction::{self, ClientKey, Destination, Transport, prepare};
+use keyphone_media::env::Env;
 
 /// ACK for a 2xx that we do not want, and BYE at once (RFC 3261 section 13.2.2.4). `fallback` is where the requests
-/// go if the dialog names a host that only a resolver could find.
+/// go if the dialog names a host that only a resolver could find; without it they cannot be sent.
 pub(crate) fn decline(
     mut dialog: Dialog,
     reason: Option<Reason>,
-    fallback: Option<Hop>,
+    fallback: Option<Destination>,
     cx: &mut Cx<'_, '_>,
 ) -> Option<ClientKey> {
     let hop = dialog.next_hop().or(fallback)?;
-    acknowledge(&dialog, hop, cx);
-    Some(bye(&mut dialog, hop, reason, cx))
+    Ack::new(&dialog, hop, cx).send(cx);
+    bye(&mut dialog, hop, reason, cx)
 }
 
-/// Sends the ACK for a 2xx, and gives it back to be repeated when the 2xx is (RFC 3261 section 13.2.2.4).
-pub(crate) fn acknowledge(dialog: &Dialog, (to, transport): Hop, cx: &mut Cx<'_, '_>) -> transaction::Output {
-    let request = with_via(dialog.ack(), cx.settings.sip, transport, &new_branch(cx));
-    let send = transaction::Output::Send { to, transport, bytes: request.to_bytes() };
-    cx.said.push(send.clone());
-    send
+/// The ACK for a 2xx: repeated when the 2xx is (RFC 3261 section 13.2.2.4).
+pub(super) struct Ack {
+    to: Destination,
+    bytes: Vec<u8>,
 }
 
-pub(crate) fn bye(dialog: &mut Dialog, hop: Hop, reason: Option<Reason>, cx: &mut Cx<'_, '_>) -> ClientKey {
-    let mut request = dialog.request(Method::Bye);
-    if let Some(Reason { status, text }) = reason {
-        request.headers.push("Reason", format!("SIP ;cause={status} ;text={}", quoted(&text)));
+impl Ack {
+    pub(super) fn new(dialog: &Dialog, hop: Destination, cx: &mut Cx<'_, '_>) -> Self {
+        let (to, bytes) = prepare(&mut with_via(dialog.ack(), hop.transport, cx), hop);
+        Self { to, bytes }
     }
-    send(request, hop, cx)
+
+    pub(super) fn send(&self, cx: &mut Cx<'_, '_>) {
+        let Destination { addr, transport } = self.to;
+        cx.said.push(transaction::Output::Send { to: addr, transport, bytes: self.bytes.clone() });
+    }
 }
 
-/// Begins a client transaction. What is too long for UDP goes over TCP (RFC 3261 section 18.1.1).
-pub(crate) fn send(request: Request, (addr, wanted): Hop, cx: &mut Cx<'_, '_>) -> ClientKey {
-    let branch = new_branch(cx);
-    let over_udp = with_via(request.clone(), cx.settings.sip, wanted, &branch);
-    let transport = choose_transport(over_udp.to_bytes().len(), wanted);
-    let request = match transport == wanted {
-        true => over_udp,
-        false => with_via(request, cx.settings.sip, transport, &branch),
-    };
-    cx.transactions.request(request, Destination { addr, transport }, cx.env, cx.said)
+pub(super) fn bye(
+    dialog: &mut Dialog,
+    hop: Destination,
+    reason: Option<Reason>,
+    cx: &mut Cx<'_, '_>,
+) -> Option<ClientKey> {
+    let mut request = dialog.request(Method::Bye);
+    if let Some(reason) = reason {
+        request.headers.push("Reason", reason.to_string());
+    }
+    let request = with_via(request, hop.transport, cx);
+    // All headers are ours, so that the transaction can read them.
+    cx.transactions.request(request, hop, cx.env, cx.said).ok()
+}
+
+/// Puts our Via on top, with a branch that no other transaction has (RFC 3261 section 8.1.1.7).
+pub(super) fn with_via(mut request: Request, transport: Transport, cx: &mut Cx<'_, '_>) -> Request {
+    let branch = format!("{}{}", Via::MAGIC_COOKIE, cx.env.token::<8>());
+    let ours = cx.settings.sip;
+    let via = Via::new(transport.into(), Host::Ip(ours.ip()), Some(ours.port()), &branch);
+    request.headers.push_front("Via", via.to_string());
+    request
+}
+
+/// `SIP ;cause=488 ;text="..."` (RFC 3326).
+pub(super) fn reason(status: StatusCode, why: &str) -> Reason {
+    Reason { protocol: "SIP".into(), cause: Some(status.code()), text: Some(why.into()) }
 }
 
 /// `399` and a sentence for a person (RFC 3261 section 20.43).
-pub(crate) fn warning(settings: &Settings, why: &str) -> String {
-    format!("399 {} {}", settings.sip, quoted(why))
+pub(super) fn warning(settings: &Settings, why: &str) -> String {
+    Warning { code: 399, agent: settings.sip.to_string(), text: why.into() }.to_string()
 }
 
-/// A quoted-string (RFC 3261 section 25.1).
-fn quoted(text: &str) -> String {
-    let escaped: String = text
-        .chars()
-        .filter(|c| !c.is_control())
-        .flat_map(|c| if matches!(c, '"' | '\\') { vec!['\\', c] } else { vec![c] })
-        .collect();
-    format!("\"{escaped}\"")
+/// A response with a To-tag of its own.
+pub(crate) fn reply(request: &Request, status: StatusCode, env: &mut Env<'_>) -> Response {
+    make::response(request, status, Some(&env.token::<4>()))
 }
 
-/// A branch that no other transaction has, with the magic cookie (RFC 3261 section 8.1.1.7).
-fn new_branch(cx: &mut Cx<'_, '_>) -> String {
-    format!("z9hG4bK{}", cx.env.token::<8>())
+/// Where a request came from, as its top Via was stamped: the way back if its Contact cannot be found.
+pub(super) fn way_back(request: &Request) -> Result<Option<Destination>, SipError> {
+    Ok(match hop::response_hop(&request.headers.via()?) {
+        hop::ResponseHop::Datagram(addr) => Some(Destination { addr, transport: Transport::Udp }),
+        hop::ResponseHop::Connection(addr) => addr.map(|addr| Destination { addr, transport: Transport::Tcp }),
+        hop::ResponseHop::Lookup(..) => None,
+    })
 }

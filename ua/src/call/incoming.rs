@@ -1,16 +1,16 @@
 //! A call that comes in: the INVITE until we answer it (RFC 3261 section 13.3).
 
 use super::decline;
-use super::media::{self, Media};
+use super::media::Media;
 use super::talking::Talking;
 use super::{Call, Cx, Phase};
 use crate::dialog::Dialog;
-use crate::endpoint::{ALLOW, MediaPorts, Output};
+use crate::endpoint::{ALLOW, MediaPorts};
 use crate::event::{CallId, Direction, Event, Outcome};
 use crate::sdp::{self, AnswerAsk, Negotiated, Origin, Profile, Sdp};
-use crate::settings::{Incoming, Plan, System};
-use crate::sip::{Request, Response};
-use crate::transaction::ServerKey;
+use crate::settings::{Incoming, Plan, Settings, System};
+use crate::sip::{Request, Response, StatusCode, make};
+use crate::transaction::{ServerKey, Transport};
 use keyphone_keying::{Ask, Dir, Hop as KeyingHop, Identity, Keying, Lines, Session, Stream};
 use keyphone_media::env::Instant;
 
@@ -27,19 +27,19 @@ pub(super) struct Ringing {
 
 /// A refusal: its status, what the Warning says, and perhaps an SDP (RFC 4567 section 4.1.2).
 struct Refused {
-    status: u16,
+    status: StatusCode,
     why: String,
     keying: bool,
     body: Option<Vec<u8>>,
 }
 
 impl Refused {
-    fn new(status: u16, why: impl ToString) -> Self {
+    fn new(status: StatusCode, why: impl ToString) -> Self {
         Self { status, why: why.to_string(), keying: false, body: None }
     }
 
     fn keying(why: impl ToString, body: Option<Vec<u8>>) -> Self {
-        Self { status: 488, why: why.to_string(), keying: true, body }
+        Self { status: StatusCode::NOT_ACCEPTABLE_HERE, why: why.to_string(), keying: true, body }
     }
 }
 
@@ -68,7 +68,7 @@ impl Call {
             Incoming::Refuse(status) => Refused::new(status, "this phone was told to refuse calls"),
             Incoming::Answer { after, plan } => {
                 let answer_at = cx.env.now.mono + after;
-                match Self::try_ring(id, &key, request, &tag, ports, plan, answer_at, cx) {
+                match Self::try_ring(id, key, request, &tag, ports, plan, answer_at, cx) {
                     Ok(mut call) => {
                         call.ring(&tag, cx);
                         return Some(call);
@@ -77,14 +77,14 @@ impl Call {
                 }
             }
         };
-        Self::turn_away(id, &key, request, &tag, refused, cx);
+        Self::turn_away(id, key, request, &tag, refused, cx);
         None
     }
 
     #[allow(clippy::too_many_arguments, reason = "an INVITE and what we make of it; it has one caller")]
     fn try_ring(
         id: CallId,
-        key: &ServerKey,
+        key: ServerKey,
         request: &Request,
         tag: &str,
         ports: MediaPorts,
@@ -92,56 +92,54 @@ impl Call {
         answer_at: Instant,
         cx: &mut Cx<'_, '_>,
     ) -> Result<Self, Refused> {
-        let dialog = Dialog::invited(request, tag).map_err(|error| Refused::new(400, error))?;
+        let dialog = Dialog::invited(request, tag).map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
         if request.body.is_empty() {
-            return Err(Refused::new(488, "this phone wants the offer in the INVITE"));
+            return Err(Refused::new(StatusCode::NOT_ACCEPTABLE_HERE, "this phone wants the offer in the INVITE"));
         }
-        if !request.headers.content_type().is_ok_and(|t| t.is("application", "sdp")) {
-            return Err(Refused::new(415, "this phone reads application/sdp only"));
+        if !request.headers.content_type().is_ok_and(|t| t.is_some_and(|t| t.is("application", "sdp"))) {
+            return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this phone reads application/sdp only"));
         }
-        let offer = Sdp::parse(&request.body).map_err(|error| Refused::new(400, error))?;
-        let profiles = profiles(cx);
-        let codecs = media::codec_lines(&cx.settings.codecs);
+        let offer = Sdp::parse(&request.body).map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
+        let profiles = profiles(cx.settings);
+        let mut media = Media::new(id, ports, plan.clone(), cx);
         let ask = AnswerAsk {
             origin: &Origin::new(cx.settings, cx.env),
             address: ports.rtp.ip(),
             port: ports.rtp.port(),
             profiles: &profiles,
-            codecs: &codecs,
+            codecs: media.codecs(),
             direction: sdp::Direction::SendRecv,
         };
-        let plan_of_answer = sdp::answer(&offer, &ask).map_err(|rejection| match rejection.is_clear_only() {
+        let ready = sdp::answer(&offer, &ask).map_err(|rejection| match rejection.is_clear_only() {
             true => Refused::keying(rejection, None),
-            false => Refused::new(488, rejection),
+            false => Refused::new(StatusCode::NOT_ACCEPTABLE_HERE, rejection),
         })?;
-        let negotiated = plan_of_answer.negotiated.clone();
-        let mut media = Media::new(ports, &plan, cx);
-        let (lines, session) = match plan_of_answer.profile {
+        let negotiated = ready.negotiated.clone();
+        let (lines, session) = match ready.profile {
             Profile::Avp => {
                 let allowed = cx.settings.policy.media.clear().ok_or_else(|| Refused::keying(sdp::Unfit::Clear, None))?;
                 media.go_clear(allowed, cx);
                 (Lines::default(), None)
             }
             Profile::Savp => {
-                let (lines, session) = key(id, request, &offer, &negotiated, &mut media, cx)?;
+                let (lines, session) = key_it(request, &offer, &negotiated, &mut media, cx)?;
                 (lines, Some(session))
             }
         };
-        let answer = plan_of_answer.with_lines(&lines).bytes();
-        cx.book.add_server(key.clone(), id);
+        let answer = ready.with_lines(&lines).bytes();
+        cx.book.add_server(key, id);
         cx.book.add_media(ports, id);
         cx.book.add_dialog(dialog.call_id(), dialog.local_tag(), id);
         let invite = request.clone();
-        let ringing = Ringing { key: key.clone(), invite, dialog, negotiated, session, answer, answer_at };
+        let ringing = Ringing { key, invite, dialog, negotiated, session, answer, answer_at };
         Ok(Self { id, plan, media, phase: Phase::Ringing(Box::new(ringing)) })
     }
 
     fn ring(&mut self, tag: &str, cx: &mut Cx<'_, '_>) {
         let Phase::Ringing(ringing) = &self.phase else { return };
         let now = ringing.answer_at <= cx.env.now.mono;
-        let response = ringing.response(180, cx);
-        let key = ringing.key.clone();
-        cx.respond(&key, response);
+        let response = ringing.response(StatusCode::RINGING, cx.settings);
+        cx.respond(ringing.key, &response);
         cx.event(Event::Ringing { call: self.id, branch: tag.into() });
         if now {
             self.pick_up(cx);
@@ -151,57 +149,55 @@ impl Call {
     /// 200 OK, and the media begins.
     pub(super) fn pick_up(&mut self, cx: &mut Cx<'_, '_>) {
         let Phase::Ringing(ringing) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
-        let mut response = ringing.response(200, cx).with("Allow", ALLOW).with("Content-Type", "application/sdp");
+        let mut response = ringing.response(StatusCode::OK, cx.settings);
+        response.headers.push("Allow", ALLOW);
+        response.headers.push("Content-Type", "application/sdp");
         response.body.clone_from(&ringing.answer);
-        cx.respond(&ringing.key, response.clone());
-        if let Err(why) = self.media.start(self.id, &ringing.negotiated, cx) {
-            cx.event(Event::Trouble { call: self.id, what: why });
-        }
+        cx.respond(ringing.key, &response);
+        self.media.start(&ringing.negotiated, cx);
         let Ringing { key, invite, dialog, negotiated, session, .. } = *ringing;
         let keying = if session.is_some() { System::MikeyPsk } else { System::Clear };
         let (branch, codec) = (dialog.remote_tag().to_owned(), negotiated.codec.name);
         cx.event(Event::Answered { call: self.id, branch, codec, keying: keying.name().into() });
-        let hop = dialog.next_hop().or(invite.source());
+        let hop = dialog.next_hop().or(decline::way_back(&invite).unwrap_or_default());
         let talking = Talking::was_called(dialog, hop, session, (key, response), self.plan.hang_up, cx.env.now.mono);
         self.phase = Phase::Talking(Box::new(talking));
     }
 
     /// The caller has hung up before we answered: 487 (RFC 3261 section 9.2).
     pub(crate) fn cancelled(&mut self, cx: &mut Cx<'_, '_>) {
-        self.refuse(487, cx);
+        self.refuse(StatusCode::REQUEST_TERMINATED, cx);
     }
 
-    pub(super) fn refuse(&mut self, status: u16, cx: &mut Cx<'_, '_>) {
+    pub(super) fn refuse(&mut self, status: StatusCode, cx: &mut Cx<'_, '_>) {
         let Phase::Ringing(ringing) = &self.phase else { return };
-        let response = ringing.response(status, cx);
-        let (key, reason) = (ringing.key.clone(), response.reason.clone());
-        cx.respond(&key, response);
+        let response = ringing.response(status, cx.settings);
+        cx.respond(ringing.key, &response);
         let why = match status {
-            487 => "the caller hung up before we answered".into(),
-            _ => format!("we refused it: {status} {reason}"),
+            StatusCode::REQUEST_TERMINATED => "the caller hung up before we answered".into(),
+            _ => format!("we refused it: {status} {}", response.reason),
         };
-        self.end(Outcome::Failed { status: Some(status), why }, cx);
+        self.end(Outcome::Failed { status: Some(status.code()), why }, cx);
     }
 
-    fn turn_away(id: CallId, key: &ServerKey, request: &Request, tag: &str, refused: Refused, cx: &mut Cx<'_, '_>) {
+    fn turn_away(id: CallId, key: ServerKey, request: &Request, tag: &str, refused: Refused, cx: &mut Cx<'_, '_>) {
         let Refused { status, why, keying, body } = refused;
-        let mut response = Response::to(request, status, cx.env)
-            .with_to_tag(tag)
-            .with("Warning", decline::warning(cx.settings, &why));
+        let mut response = make::response(request, status, Some(tag));
+        response.headers.push("Warning", decline::warning(cx.settings, &why));
         if let Some(body) = body {
-            response = response.with("Content-Type", "application/sdp");
+            response.headers.push("Content-Type", "application/sdp");
             response.body = body;
         }
-        if status == 415 {
-            response = response.with("Accept", "application/sdp");
+        if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            response.headers.push("Accept", "application/sdp");
         }
-        cx.respond(key, response);
+        cx.respond(key, &response);
         let outcome = match keying {
             true => {
                 cx.event(Event::Refused { call: id, why: why.clone(), hint: None });
                 Outcome::KeyingRefused { why }
             }
-            false => Outcome::Failed { status: Some(status), why },
+            false => Outcome::Failed { status: Some(status.code()), why },
         };
         cx.event(Event::Ended { call: id, outcome });
     }
@@ -209,27 +205,26 @@ impl Call {
 
 impl Ringing {
     /// With our tag and our Contact, so that it makes the dialog (RFC 3261 section 12.1.1).
-    fn response(&self, status: u16, cx: &mut Cx<'_, '_>) -> Response {
-        let transport = self.key.transport();
-        Response::to(&self.invite, status, cx.env)
-            .with_to_tag(self.dialog.local_tag())
-            .with_record_routes(&self.invite)
-            .with("Contact", cx.settings.contact(transport))
+    fn response(&self, status: StatusCode, settings: &Settings) -> Response {
+        let mut response = make::response(&self.invite, status, Some(self.dialog.local_tag()));
+        let over_tcp = self.invite.headers.via().is_ok_and(|via| via.transport.is_reliable());
+        let transport = if over_tcp { Transport::Tcp } else { Transport::Udp };
+        response.headers.push("Contact", settings.contact(transport));
+        response
     }
 }
 
 /// Which profiles we take: clear RTP only where it is configured and policy allows it.
-fn profiles(cx: &Cx<'_, '_>) -> Vec<Profile> {
+fn profiles(settings: &Settings) -> Vec<Profile> {
     let allowed = |system: &System| match system {
         System::MikeyPsk => Some(Profile::Savp),
-        System::Clear => cx.settings.policy.media.clear().map(|_| Profile::Avp),
+        System::Clear => settings.policy.media.clear().map(|_| Profile::Avp),
     };
-    cx.settings.keying.iter().filter_map(allowed).collect()
+    settings.keying.iter().filter_map(allowed).collect()
 }
 
 /// Asks the keying system for an answer, and takes its keys.
-fn key(
-    id: CallId,
+fn key_it(
     request: &Request,
     offer: &Sdp,
     negotiated: &Negotiated,
@@ -243,13 +238,13 @@ fn key(
         Stream { line, dir: Dir::Send, ssrc: Some(ssrc), roc: 0 },
         Stream { line, dir: Dir::Hear, ssrc: None, roc: 0 },
     ];
-    let me = cx.settings.identity();
-    let from = request.headers.from().map_err(|error| Refused::new(400, error))?;
+    let me = cx.settings.identity_for(request);
+    let from = request.headers.from().map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
     let named = Identity::new(&from.uri.to_string());
     let ask = Ask { me: &me, named: &named, streams: &streams, hop: KeyingHop::Clear, policy: &cx.settings.policy };
     let mut said = vec![];
     let answered = cx.mikey.answer(&ask, &lines, cx.env, &mut said);
-    let obeyed = media.obey(id, said, Some(&named), cx);
+    let obeyed = media.obey(said, cx);
     let (lines, session) = answered.map_err(|refusal| {
         // The error message travels in the SDP of the 488 (RFC 4567 section 4.1.2).
         let body = refusal.lines.map(|lines| sdp::error_body(offer, &lines, cx.settings.sip.ip()));

@@ -10,21 +10,23 @@
 mod branch;
 pub(crate) mod decline;
 mod incoming;
+mod key_log;
 mod leg;
 mod media;
 mod outgoing;
+mod path;
 mod talking;
 
 use crate::endpoint::{Book, Output};
 use crate::event::{CallId, Event, Outcome, Side};
 use crate::settings::{HangUp, Plan, Settings};
-use crate::sip::{Method, Request, Response};
+use crate::sip::{Method, Reason, Request, Response, StatusCode};
 use crate::transaction::{self, ClientKey, ServerKey, Table};
 use incoming::Ringing;
 use keyphone_keying::mikey::Mikey;
 use keyphone_media::env::{Env, Instant};
 use keyphone_media::srtp::Ledger;
-use media::{Media, Noticed};
+use media::{Media, PlayedOut};
 use outgoing::Calling;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -47,8 +49,13 @@ impl Cx<'_, '_> {
         self.out.push(Output::Event(event));
     }
 
-    pub(crate) fn respond(&mut self, key: &ServerKey, response: Response) {
+    pub(crate) fn respond(&mut self, key: ServerKey, response: &Response) {
         self.transactions.respond(key, response, self.env, self.said);
+    }
+
+    pub(crate) fn reply(&mut self, key: ServerKey, request: &Request, status: StatusCode) {
+        let response = decline::reply(request, status, self.env);
+        self.respond(key, &response);
     }
 }
 
@@ -67,23 +74,23 @@ enum Phase {
     Ringing(Box<Ringing>),
     /// Answered.
     Talking(Box<Talking>),
-    /// We sent BYE, or CANCEL, and wait for what becomes of it.
-    Leaving { last: ClientKey, outcome: Outcome },
+    /// We sent BYE, and wait for what becomes of it.
+    Leaving { bye: ClientKey, outcome: Outcome },
     /// Nothing is left to do.
     Over,
 }
 
 impl Call {
     /// A response to a request of ours.
-    pub(crate) fn response(&mut self, key: &ClientKey, response: &Response, cx: &mut Cx<'_, '_>) {
+    pub(crate) fn response(&mut self, key: ClientKey, response: &Response, cx: &mut Cx<'_, '_>) {
         match &mut self.phase {
-            Phase::Calling(calling) if calling.key == *key => self.invite_answered(response, cx),
+            Phase::Calling(calling) if calling.key == key => self.invite_answered(response, cx),
             Phase::Talking(talking) if talking.repeats_ack(response, cx) => {}
-            Phase::Leaving { last, outcome } if last == key && response.is_final() => {
+            Phase::Leaving { bye, outcome } if *bye == key && response.status.is_final() => {
                 let outcome = outcome.clone();
                 self.end(outcome, cx);
             }
-            _ if response.is_success() => self.late_branch(response, cx),
+            _ if response.status.is_success() => self.late_branch(response, cx),
             _ => {}
         }
     }
@@ -99,11 +106,11 @@ impl Call {
     }
 
     /// Nobody answered a request of ours, or it could not be sent.
-    pub(crate) fn unanswered(&mut self, key: &ClientKey, cx: &mut Cx<'_, '_>) {
+    pub(crate) fn unanswered(&mut self, key: ClientKey, cx: &mut Cx<'_, '_>) {
         match &self.phase {
-            Phase::Calling(calling) if calling.key == *key => self.invite_unanswered(cx),
+            Phase::Calling(calling) if calling.key == key => self.invite_unanswered(cx),
             // Who does not answer a BYE is gone all the same (RFC 3261 section 15.1.1).
-            Phase::Leaving { last, outcome } if last == key => {
+            Phase::Leaving { bye, outcome } if *bye == key => {
                 let outcome = outcome.clone();
                 self.end(outcome, cx);
             }
@@ -117,29 +124,26 @@ impl Call {
             (Phase::Talking(talking), _) => match talking.takes(request) {
                 Err(status) => status,
                 Ok(()) if request.method == Method::Bye => {
-                    let response = Response::to(request, 200, cx.env);
-                    cx.respond(&key, response);
+                    cx.reply(key, request, StatusCode::OK);
                     return self.end(Outcome::Completed { by: Side::Peer }, cx);
                 }
                 // The session stays as it was (RFC 3261 section 14.2).
                 Ok(()) => {
                     let why = "this phone does not change a running session";
-                    let warning = decline::warning(cx.settings, why);
-                    let response = Response::to(request, 488, cx.env).with("Warning", warning);
-                    return cx.respond(&key, response);
+                    let mut response = decline::reply(request, StatusCode::NOT_ACCEPTABLE_HERE, cx.env);
+                    response.headers.push("Warning", decline::warning(cx.settings, why));
+                    return cx.respond(key, &response);
                 }
             },
             // RFC 3261 section 15: the caller may end an early dialog with BYE.
             (Phase::Ringing(_), Method::Bye) => {
-                let response = Response::to(request, 200, cx.env);
-                cx.respond(&key, response);
+                cx.reply(key, request, StatusCode::OK);
                 return self.cancelled(cx);
             }
-            (Phase::Leaving { .. }, Method::Bye) => 200,
-            _ => 481,
+            (Phase::Leaving { .. }, Method::Bye) => StatusCode::OK,
+            _ => StatusCode::CALL_DOES_NOT_EXIST,
         };
-        let response = Response::to(request, status, cx.env);
-        cx.respond(&key, response);
+        cx.reply(key, request, status);
     }
 
     /// The ACK for our 200.
@@ -151,23 +155,23 @@ impl Call {
 
     /// A datagram on one of our media ports.
     pub(crate) fn media(&mut self, rtcp: bool, from: SocketAddr, bytes: &[u8], cx: &mut Cx<'_, '_>) {
-        let noticed = self.media.receive(self.id, rtcp, from, bytes, cx);
-        self.notice(&noticed, cx);
+        let played_out = self.media.receive(rtcp, from, bytes, cx);
+        self.notice(played_out, cx);
     }
 
     /// The user hangs up.
     pub(crate) fn hang_up(&mut self, cx: &mut Cx<'_, '_>) {
         match &mut self.phase {
             Phase::Calling(_) => self.cancel(cx),
-            Phase::Ringing(_) => self.refuse(480, cx),
+            Phase::Ringing(_) => self.refuse(StatusCode::TEMPORARILY_UNAVAILABLE, cx),
             Phase::Talking(_) => self.leave(None, Outcome::Completed { by: Side::Us }, cx),
             Phase::Leaving { .. } | Phase::Over => {}
         }
     }
 
     pub(crate) fn timeout(&mut self, cx: &mut Cx<'_, '_>) {
-        let noticed = self.media.timeout(self.id, cx);
-        self.notice(&noticed, cx);
+        let played_out = self.media.timeout(cx);
+        self.notice(played_out, cx);
         match &mut self.phase {
             Phase::Ringing(ringing) if ringing.answer_at <= cx.env.now.mono => self.pick_up(cx),
             Phase::Talking(talking) => {
@@ -195,12 +199,12 @@ impl Call {
     /// Gives back what the call held.
     pub(crate) fn close(mut self, cx: &mut Cx<'_, '_>) {
         cx.book.forget(self.id);
-        self.media.close(self.id, cx);
+        self.media.close(cx);
     }
 
     /// The clip has been played: perhaps that is when we hang up.
-    fn notice(&mut self, noticed: &Noticed, cx: &mut Cx<'_, '_>) {
-        if noticed.played_out
+    fn notice(&mut self, played_out: PlayedOut, cx: &mut Cx<'_, '_>) {
+        if played_out.0
             && self.plan.hang_up == HangUp::WhenPlayed
             && let Phase::Talking(talking) = &mut self.phase
         {
@@ -209,17 +213,25 @@ impl Call {
     }
 
     /// BYE, with the reason if there is one; the outcome is told when the BYE is answered.
-    fn leave(&mut self, reason: Option<decline::Reason>, outcome: Outcome, cx: &mut Cx<'_, '_>) {
+    fn leave(&mut self, reason: Option<Reason>, outcome: Outcome, cx: &mut Cx<'_, '_>) {
         let Phase::Talking(talking) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
         self.media.stop(cx);
-        let last = talking.bye(reason, cx);
-        cx.book.add_client(last.clone(), self.id);
-        self.phase = Phase::Leaving { last, outcome };
+        match talking.bye(reason, cx) {
+            Some(bye) => self.wait_for_bye(bye, outcome, cx),
+            None => self.end(outcome, cx),
+        }
+    }
+
+    fn wait_for_bye(&mut self, bye: ClientKey, outcome: Outcome, cx: &mut Cx<'_, '_>) {
+        cx.book.add_client(bye, self.id);
+        self.phase = Phase::Leaving { bye, outcome };
     }
 
     fn end(&mut self, outcome: Outcome, cx: &mut Cx<'_, '_>) {
         self.media.stop(cx);
-        self.media.tell(self.id, cx);
+        if let Some(counts) = self.media.counts() {
+            cx.event(Event::Stats { call: self.id, counts });
+        }
         if let Outcome::KeyingRefused { why } = &outcome {
             tracing::warn!(call = %self.id, %why, "keying was refused, so there was no media");
         }

@@ -1,7 +1,7 @@
 //! A call that we place: the INVITE until its final answer (RFC 3261 section 13.2).
 
 use super::branch::Branch;
-use super::decline::{self, Hop, Reason};
+use super::decline::{self, Ack};
 use super::media::Media;
 use super::talking::Talking;
 use super::{Call, Cx, Phase};
@@ -10,8 +10,8 @@ use crate::endpoint::{ALLOW, MediaPorts, Output};
 use crate::event::{CallId, Direction, Event, Outcome};
 use crate::sdp::{self, Negotiated, OfferAsk, Origin, Profile, Sdp};
 use crate::settings::{Plan, System};
-use crate::sip::{Method, Request, Response, Uri};
-use crate::transaction::ClientKey;
+use crate::sip::{Method, NameAddr, Request, Response, StatusCode, Uri, make};
+use crate::transaction::{ClientKey, Destination};
 use keyphone_keying::{Ask, Dir, Hop as KeyingHop, Identity, Input, Keying, Lines, Offered, Session, Stream};
 use std::collections::BTreeMap;
 
@@ -19,7 +19,8 @@ use std::collections::BTreeMap;
 pub(super) struct Calling {
     pub(super) key: ClientKey,
     invite: Request,
-    to: Hop,
+    invite: Request,
+    to: Destination,
     offer: Sdp,
     named: Identity,
     /// `None` when clear RTP was offered.
@@ -59,7 +60,7 @@ impl Call {
     pub(crate) fn place(
         id: CallId,
         target: Uri,
-        to: Hop,
+        to: Destination,
         ports: Option<MediaPorts>,
         plan: Plan,
         cx: &mut Cx<'_, '_>,
@@ -93,14 +94,14 @@ impl Call {
     fn try_place(
         id: CallId,
         target: Uri,
-        to: Hop,
+        to: Destination,
         ports: MediaPorts,
         plan: Plan,
         call_id: &str,
         cx: &mut Cx<'_, '_>,
     ) -> Result<Self, String> {
         let named = Identity::new(&target.to_string());
-        let mut media = Media::new(ports, &plan, cx);
+        let mut media = Media::new(id, ports, plan.clone(), cx);
         let (profile, lines, offered) = match cx.settings.keying.first() {
             None => return Err("no keying system is configured: give --keying".into()),
             Some(System::Clear) => {
@@ -124,36 +125,36 @@ impl Call {
                 };
                 let mut known = vec![];
                 let (lines, offered) = cx.mikey.offer(&ask, cx.env, &mut known).map_err(|e| e.to_string())?;
-                media.obey(id, known, None, cx).map_err(|e| e.to_string())?;
+                media.obey(known, cx).map_err(|e| e.to_string())?;
                 (Profile::Savp, lines, Some(offered))
             }
         };
         let origin = Origin::new(cx.settings, cx.env);
-        let codecs = media::codec_lines(&cx.settings.codecs);
         let offer = sdp::make_offer(&OfferAsk {
             origin: &origin,
             address: ports.rtp.ip(),
             port: ports.rtp.port(),
             profile,
-            codecs: &codecs,
+            codecs: media.codecs(),
             direction: sdp::Direction::SendRecv,
             lines: &lines,
         });
         let our_tag = cx.env.token::<4>();
         let invite = write_invite(target, to, (call_id, &our_tag), &offer, cx);
-        let key = decline::send(invite, to, cx);
-        cx.book.add_client(key.clone(), id);
+        let invite = decline::with_via(invite, to.transport, cx);
+        let key = cx.transactions.request(invite.clone(), to, cx.env, cx.said).map_err(|e| e.to_string())?;
+        cx.book.add_client(key, id);
         cx.book.add_media(ports, id);
         cx.book.add_dialog(call_id, &our_tag, id);
         let branches = BTreeMap::new();
-        let calling = Calling { key, to, offer, named, offered, branches, proceeding: false, cancel: Cancel::No };
+        let calling = Calling { key, invite, to, offer, named, offered, branches, proceeding: false, cancel: Cancel::No };
         Ok(Self { id, plan, media, phase: Phase::Calling(Box::new(calling)) })
     }
 
     pub(super) fn invite_answered(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
-        match response.status {
-            ..200 => self.provisional(response, cx),
-            200..300 => self.accepted(response, cx),
+        match response.status.class() {
+            1 => self.provisional(response, cx),
+            2 => self.accepted(response, cx),
             _ => self.rejected(response, cx),
         }
     }
@@ -177,7 +178,7 @@ impl Call {
             Ok(dialog) => dialog,
             Err(error) => {
                 let why = format!("the answer cannot be acknowledged: {error}");
-                return self.end(Outcome::Failed { status: Some(response.status), why }, cx);
+                return self.end(Outcome::Failed { status: Some(response.status.code()), why }, cx);
             }
         };
         let agreed = match calling.cancel {
@@ -194,13 +195,10 @@ impl Call {
                     true => Outcome::KeyingRefused { why: why.clone() },
                     false => Outcome::Failed { status: None, why: why.clone() },
                 };
-                let reason = Reason { status: if keying { 488 } else { 487 }, text: why };
+                let status = if keying { StatusCode::NOT_ACCEPTABLE_HERE } else { StatusCode::REQUEST_TERMINATED };
+                let reason = decline::reason(status, &why);
                 match decline::decline(dialog, Some(reason), Some(calling.to), cx) {
-                    Some(last) => {
-                        cx.book.add_client(last.clone(), self.id);
-                        self.media.stop(cx);
-                        self.phase = Phase::Leaving { last, outcome };
-                    }
+                    Some(bye) => self.wait_for_bye(bye, outcome, cx),
                     None => self.end(outcome, cx),
                 }
             }
@@ -223,7 +221,7 @@ impl Call {
         let lines = sdp::key_mgmt::read(&answer).map_err(Unacceptable::keying)?;
         let (mut session, mut said) = (offered.session(), vec![]);
         let result = session.handle(Input::Answer(&lines), cx.env, &mut said);
-        let obeyed = self.media.obey(self.id, said, Some(&calling.named), cx);
+        let obeyed = self.media.obey(said, cx);
         result.map_err(Unacceptable::keying)?;
         obeyed.map_err(Unacceptable::keying)?;
         Ok((negotiated, Some(session)))
@@ -239,10 +237,9 @@ impl Call {
     ) {
         let branch = dialog.remote_tag().to_owned();
         let hop = dialog.next_hop().unwrap_or(calling.to);
-        let ack = decline::acknowledge(&dialog, hop, cx);
-        if let Err(why) = self.media.start(self.id, &negotiated, cx) {
-            cx.event(Event::Trouble { call: self.id, what: why });
-        }
+        let ack = Ack::new(&dialog, hop, cx);
+        ack.send(cx);
+        self.media.start(&negotiated, cx);
         let keying = if session.is_some() { System::MikeyPsk } else { System::Clear };
         let codec = negotiated.codec.name.clone();
         cx.event(Event::Answered { call: self.id, branch, codec, keying: keying.name().into() });
@@ -252,12 +249,13 @@ impl Call {
 
     fn rejected(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
         let Phase::Calling(calling) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
-        let said = response.headers.warnings().into_iter().map(|w| w.text).collect::<Vec<_>>().join("; ");
+        let warnings = response.headers.warning().unwrap_or_default();
+        let said = warnings.into_iter().map(|w| w.text).collect::<Vec<_>>().join("; ");
         let said = if said.is_empty() { String::new() } else { format!(": {said}") };
         let why = format!("{} {}{said}", response.status, response.reason);
         let outcome = match &calling.offered {
             // 488 and 606 say that the session was not acceptable, and ours was keyed (RFC 4567 section 4.1.2).
-            Some(offered) if matches!(response.status, 488 | 606) => {
+            Some(offered) if is_not_acceptable(response.status) => {
                 let lines = Sdp::parse(&response.body).ok().and_then(|sdp| sdp::key_mgmt::read(&sdp).ok());
                 let hint = lines.and_then(|lines| offered.refused(&lines)).map(|e| e.to_string());
                 if let Some(hint) = &hint {
@@ -266,14 +264,14 @@ impl Call {
                 cx.event(Event::Refused { call: self.id, why: why.clone(), hint });
                 Outcome::KeyingRefused { why }
             }
-            _ => Outcome::Failed { status: Some(response.status), why },
+            _ => Outcome::Failed { status: Some(response.status.code()), why },
         };
         self.end(outcome, cx);
     }
 
     pub(super) fn invite_unanswered(&mut self, cx: &mut Cx<'_, '_>) {
         let Phase::Calling(calling) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
-        let why = format!("nobody answers at {} over {}", calling.to.0, calling.to.1);
+        let why = format!("nobody answers at {} over {}", calling.to.addr, calling.to.transport);
         self.end(Outcome::Failed { status: Some(408), why }, cx);
     }
 
@@ -290,7 +288,10 @@ impl Call {
 impl Calling {
     fn send_cancel(&mut self, cx: &mut Cx<'_, '_>) {
         self.cancel = Cancel::Sent;
-        cx.transactions.cancel(&self.key, cx.env, cx.said);
+        // Its headers are our INVITE's, so that the transaction can read them; what becomes of it, the INVITE says.
+        if let Ok(cancel) = make::cancel(&self.invite) {
+            let _ = cx.transactions.request(cancel, self.to, cx.env, cx.said);
+        }
     }
 }
 
@@ -299,21 +300,26 @@ const MAX_BRANCHES: usize = 64;
 
 const NOT_CLEAR: &str = "clear RTP is not allowed: give a keying system, or --allow-clear";
 
+/// Was it the session that was refused, rather than the call (RFC 3261 sections 21.4.26 and 21.6.4)?
+fn is_not_acceptable(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NOT_ACCEPTABLE_HERE | StatusCode::NOT_ACCEPTABLE_ANYWHERE)
+}
+
 fn write_invite(
     target: Uri,
-    (_, transport): Hop,
+    to: Destination,
     (call_id, our_tag): (&str, &str),
     offer: &Sdp,
-    cx: &mut Cx<'_, '_>,
+    cx: &Cx<'_, '_>,
 ) -> Request {
     let mut invite = Request::new(Method::Invite, target.clone());
     let headers = &mut invite.headers;
-    headers.push("Max-Forwards", "70");
-    headers.push("From", format!("<{}>;tag={our_tag}", cx.settings.me));
-    headers.push("To", format!("<{target}>"));
+    headers.push("Max-Forwards", make::MAX_FORWARDS);
+    headers.push("From", NameAddr::new(cx.settings.me.clone()).with_tag(our_tag).to_string());
+    headers.push("To", NameAddr::new(target).to_string());
     headers.push("Call-ID", call_id);
     headers.push("CSeq", "1 INVITE");
-    headers.push("Contact", cx.settings.contact(transport));
+    headers.push("Contact", cx.settings.contact(to.transport));
     headers.push("Allow", ALLOW);
     headers.push("Content-Type", "application/sdp");
     invite.body = offer.bytes();

@@ -1,12 +1,12 @@
 //! An answered call: its dialog, its ACK, and when it ends.
 
 use super::Cx;
-use super::decline::{self, Hop, Reason};
+use super::decline::{self, Ack};
 use crate::dialog::Dialog;
 use crate::event::{Outcome, Side};
 use crate::settings::HangUp;
-use crate::sip::{Method, Request, Response};
-use crate::transaction::{self, ClientKey, ServerKey, Timers};
+use crate::sip::{Method, Reason, Request, Response, StatusCode};
+use crate::transaction::{ClientKey, Destination, ServerKey, Timers};
 use keyphone_keying::Session;
 use keyphone_media::env::Instant;
 use std::time::Duration;
@@ -14,7 +14,8 @@ use std::time::Duration;
 /// An answered call.
 pub(super) struct Talking {
     dialog: Dialog,
-    hop: Hop,
+    /// `None` if the peer names a host that only a resolver could find.
+    hop: Option<Destination>,
     /// `None` when the call is in the clear. It holds what a later offer or answer is judged by.
     _session: Option<Box<dyn Session>>,
     handshake: Handshake,
@@ -24,7 +25,7 @@ pub(super) struct Talking {
 /// How far the three-way handshake of the INVITE is.
 enum Handshake {
     /// We sent the ACK, and repeat it for every repeated 2xx (RFC 3261 section 13.2.2.4).
-    AckSent(transaction::Output),
+    AckSent(Ack),
     /// We repeat the 2xx until the ACK comes (RFC 3261 section 13.3.1.4).
     AwaitsAck { key: ServerKey, ok: Response, again: Instant, interval: Duration, until: Instant },
     /// The ACK has come.
@@ -35,20 +36,20 @@ impl Talking {
     /// We called, and have sent the ACK.
     pub(super) fn called(
         dialog: Dialog,
-        hop: Hop,
+        hop: Destination,
         session: Option<Box<dyn Session>>,
-        ack: transaction::Output,
+        ack: Ack,
         hang_up: HangUp,
         now: Instant,
     ) -> Self {
         let handshake = Handshake::AckSent(ack);
-        Self { dialog, hop, _session: session, handshake, hang_up_at: at(hang_up, now) }
+        Self { dialog, hop: Some(hop), _session: session, handshake, hang_up_at: at(hang_up, now) }
     }
 
     /// We were called, and have sent the 200.
     pub(super) fn was_called(
         dialog: Dialog,
-        hop: Hop,
+        hop: Option<Destination>,
         session: Option<Box<dyn Session>>,
         (key, ok): (ServerKey, Response),
         hang_up: HangUp,
@@ -62,22 +63,22 @@ impl Talking {
     /// Is this the 2xx again? Then the ACK goes out again.
     pub(super) fn repeats_ack(&self, response: &Response, cx: &mut Cx<'_, '_>) -> bool {
         let Handshake::AckSent(ack) = &self.handshake else { return false };
-        let same = response.is_success()
+        let same = response.status.is_success()
             && response.headers.cseq().is_ok_and(|c| c.method == Method::Invite)
             && response.headers.to().is_ok_and(|to| to.tag().unwrap_or_default() == self.dialog.remote_tag());
         if same {
-            cx.said.push(ack.clone());
+            ack.send(cx);
         }
         same
     }
 
     /// Is the request in order? Otherwise the status to answer it with.
-    pub(super) fn takes(&mut self, request: &Request) -> Result<(), u16> {
+    pub(super) fn takes(&mut self, request: &Request) -> Result<(), StatusCode> {
         if !self.dialog.is_from_peer(request) {
-            return Err(481);
+            return Err(StatusCode::CALL_DOES_NOT_EXIST);
         }
         // RFC 3261 section 12.2.2.
-        self.dialog.takes(request).map_err(|_| 500)
+        self.dialog.takes(request).map_err(|_| StatusCode::SERVER_INTERNAL_ERROR)
     }
 
     pub(super) fn acked(&mut self, request: &Request) {
@@ -109,15 +110,14 @@ impl Talking {
             if *again <= now {
                 *interval = (*interval * 2).min(Timers::default().t2);
                 *again = now + *interval;
-                let (key, ok) = (key.clone(), ok.clone());
-                cx.respond(&key, ok);
+                cx.respond(*key, ok);
             }
         }
         self.hang_up_at.filter(|at| *at <= now).map(|_| Outcome::Completed { by: Side::Us })
     }
 
-    pub(super) fn bye(mut self, reason: Option<Reason>, cx: &mut Cx<'_, '_>) -> ClientKey {
-        decline::bye(&mut self.dialog, self.hop, reason, cx)
+    pub(super) fn bye(mut self, reason: Option<Reason>, cx: &mut Cx<'_, '_>) -> Option<ClientKey> {
+        decline::bye(&mut self.dialog, self.hop?, reason, cx)
     }
 }
 

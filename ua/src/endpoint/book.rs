@@ -35,12 +35,12 @@ impl Book {
         self.media.insert(ports.rtcp, (call, true));
     }
 
-    pub(crate) fn client(&self, key: &ClientKey) -> Option<CallId> {
-        self.clients.get(key).copied()
+    pub(crate) fn client(&self, key: ClientKey) -> Option<CallId> {
+        self.clients.get(&key).copied()
     }
 
-    pub(crate) fn server(&self, key: &ServerKey) -> Option<CallId> {
-        self.servers.get(key).copied()
+    pub(crate) fn server(&self, key: ServerKey) -> Option<CallId> {
+        self.servers.get(&key).copied()
     }
 
     /// The call that a request inside a dialog belongs to: its To-tag is ours (RFC 3261 section 12.2.2).

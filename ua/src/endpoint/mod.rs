@@ -8,12 +8,13 @@ mod book;
 mod requests;
 
 pub(crate) use book::Book;
+pub(crate) use requests::ALLOW;
 
-use crate::call::{Call, Cx};
+use crate::call::{Call, Cx, decline};
 use crate::event::{CallId, Event};
 use crate::settings::{Plan, Settings};
-use crate::sip::{Message, Transport, Uri};
-use crate::transaction::{self, Table};
+use crate::sip::{Message, StatusCode, Uri, make};
+use crate::transaction::{self, Destination, Key, Table, Transport};
 use keyphone_keying::KeyingPacket;
 use keyphone_keying::mikey::Mikey;
 use keyphone_media::env::{Env, Instant, Now};
@@ -65,10 +66,8 @@ pub enum Command {
     Call {
         /// Whom to call: what the Request-URI and To say.
         target: Uri,
-        /// Where the INVITE goes.
-        to: SocketAddr,
-        /// Over what. A message that is too long for UDP goes over TCP (RFC 3261 section 18.1.1).
-        transport: Transport,
+        /// Where the INVITE goes. What is too long for UDP goes over TCP (RFC 3261 section 18.1.1).
+        to: Destination,
         /// What to say, to record, and when to hang up.
         plan: Plan,
     },
@@ -203,7 +202,12 @@ impl Endpoint {
         match input {
             Input::Sip { from, transport, bytes } => match Message::parse(bytes) {
                 Ok(message) => self.transactions.receive(message, from, transport, env, &mut said),
-                Err(error) => tracing::info!(%from, %error, "a SIP message was dropped"),
+                Err(error) => {
+                    tracing::info!(%from, %error, "a SIP message cannot be read");
+                    if let Some(refusal) = make::refusal(bytes, &error, &env.token::<4>()) {
+                        out.push(Output::Sip { to: from, transport, bytes: refusal.to_bytes() });
+                    }
+                }
             },
             Input::Media { at, from, bytes } => {
                 if let Some((call, rtcp)) = self.book.media(at) {
@@ -234,11 +238,11 @@ impl Endpoint {
         out: &mut Vec<Output>,
     ) {
         match command {
-            Command::Call { target, to, transport, plan } => {
+            Command::Call { target, to, plan } => {
                 let id = self.next_id();
                 let ports = self.ports.pop_front();
                 let cx = &mut self.cx(env, said, out);
-                if let Some(call) = Call::place(id, target, (to, transport), ports, plan, cx) {
+                if let Some(call) = Call::place(id, target, to, ports, plan, cx) {
                     self.keep(id, call);
                 }
             }
@@ -258,26 +262,32 @@ impl Endpoint {
             let mut said = vec![];
             match next {
                 transaction::Output::Send { to, transport, bytes } => out.push(Output::Sip { to, transport, bytes }),
-                transaction::Output::Response { key, response } => match self.book.client(&key) {
+                transaction::Output::Response { key, response } => match self.book.client(key) {
                     Some(call) => {
-                        self.with(call, env, &mut said, out, |call, cx| call.response(&key, &response, cx));
+                        self.with(call, env, &mut said, out, |call, cx| call.response(key, &response, cx));
                     }
                     None => self.stray(&response, env, &mut said, out),
                 },
                 transaction::Output::Stray(response) => self.stray(&response, env, &mut said, out),
-                transaction::Output::TimedOut { key } | transaction::Output::TransportFailed { key } => {
-                    if let Some(call) = self.book.client(&key) {
-                        self.with(call, env, &mut said, out, |call, cx| call.unanswered(&key, cx));
+                transaction::Output::TimedOut { key: Key::Client(key) }
+                | transaction::Output::TransportFailed { key: Key::Client(key) } => {
+                    if let Some(call) = self.book.client(key) {
+                        self.with(call, env, &mut said, out, |call, cx| call.unanswered(key, cx));
                     }
                 }
+                // A response of ours that was never acknowledged: its call has its own timers.
+                transaction::Output::TimedOut { .. } | transaction::Output::TransportFailed { .. } => {}
                 transaction::Output::Request { key, request } => self.request(key, &request, env, &mut said, out),
                 transaction::Output::Ack(request) => {
                     if let Some(call) = self.book.dialog_of(&request) {
                         self.with(call, env, &mut said, out, |call, cx| call.acked(&request, cx));
                     }
                 }
-                transaction::Output::Cancel { invite, .. } => {
-                    if let Some(call) = self.book.server(&invite) {
+                transaction::Output::Cancel { invite, request, key } => {
+                    // RFC 3261 section 9.2.
+                    let ok = decline::reply(&request, StatusCode::OK, env);
+                    self.transactions.respond(key, &ok, env, &mut said);
+                    if let Some(call) = self.book.server(invite) {
                         self.with(call, env, &mut said, out, Call::cancelled);
                     }
                 }

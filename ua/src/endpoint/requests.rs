@@ -1,9 +1,9 @@
 //! What becomes of a request (RFC 3261 section 8.2): to its call, or to an answer of our own.
 
 use super::{Endpoint, Output};
-use crate::call::{Call, answer};
+use crate::call::{Call, decline};
 use crate::dialog::Dialog;
-use crate::sip::{Method, Request, Response};
+use crate::sip::{Method, Request, Response, StatusCode};
 use crate::transaction::{self, ServerKey};
 use keyphone_media::env::Env;
 
@@ -20,23 +20,32 @@ impl Endpoint {
         out: &mut Vec<Output>,
     ) {
         let in_dialog = request.headers.to().is_ok_and(|to| to.tag().is_some());
+        let mut reply = |status| decline::reply(request, status, env);
         let response = match (&request.method, self.book.dialog_of(request)) {
             _ if !in_dialog && let Some(options) = unsupported(request) => {
                 // RFC 3261 section 8.2.2.3.
-                Response::to(request, 420, env).with("Unsupported", options)
+                let mut response = reply(StatusCode::BAD_EXTENSION);
+                response.headers.push("Unsupported", options);
+                response
             }
             (Method::Options, _) => {
-                Response::to(request, 200, env).with("Allow", ALLOW).with("Accept", "application/sdp")
+                let mut response = reply(StatusCode::OK);
+                response.headers.push("Allow", ALLOW);
+                response.headers.push("Accept", "application/sdp");
+                response
             }
             (Method::Invite, None) if !in_dialog => return self.invited(key, request, env, said, out),
             (Method::Invite | Method::Bye, Some(call)) => {
                 return self.with(call, env, said, out, |call, cx| call.request(key, request, cx));
             }
-            // RFC 3261 section 12.2.2; a CANCEL that got here matches no INVITE (section 9.2).
-            (Method::Invite | Method::Bye | Method::Cancel, None) => Response::to(request, 481, env),
-            _ => Response::to(request, 405, env).with("Allow", ALLOW),
+            (Method::Invite | Method::Bye, None) => reply(StatusCode::CALL_DOES_NOT_EXIST),
+            _ => {
+                let mut response = reply(StatusCode::METHOD_NOT_ALLOWED);
+                response.headers.push("Allow", ALLOW);
+                response
+            }
         };
-        self.transactions.respond(&key, response, env, said);
+        self.transactions.respond(key, &response, env, said);
     }
 
     fn invited(
@@ -49,18 +58,19 @@ impl Endpoint {
     ) {
         let room = self.calls.len() < Self::MAX_CALLS;
         let Some(ports) = self.ports.pop_front().filter(|_| room) else {
-            let response = Response::to(request, 503, env).with("Retry-After", "5");
-            return self.transactions.respond(&key, response, env, said);
+            let mut response = decline::reply(request, StatusCode::SERVICE_UNAVAILABLE, env);
+            response.headers.push("Retry-After", "5");
+            return self.transactions.respond(key, &response, env, said);
         };
         let id = self.next_id();
-        let cx = &mut self.cx(env, said, out);
-        match Call::invited(id, key, request, ports, cx) {
+        let call = Call::invited(id, key, request, ports, &mut self.cx(env, said, out));
+        match call {
             Some(call) => self.keep(id, call),
-            None => out.push(Output::Release(ports)),
+            None => self.ports.push_front(ports),
         }
     }
 
-    /// A 2xx to an INVITE whose call has chosen another branch or is gone: ACK, then BYE (RFC 3261 section 13.2.2.4).
+    /// A 2xx to an INVITE whose call is gone: ACK, then BYE (RFC 3261 section 13.2.2.4).
     pub(super) fn stray(
         &mut self,
         response: &Response,
@@ -68,15 +78,18 @@ impl Endpoint {
         said: &mut Vec<transaction::Output>,
         out: &mut Vec<Output>,
     ) {
-        let is_ok_to_invite = response.is_success() && response.headers.cseq().is_ok_and(|c| c.method == Method::Invite);
-        if is_ok_to_invite && let Ok(dialog) = Dialog::answered(response) {
-            answer::decline(dialog, None, &mut self.cx(env, said, out));
+        let to_invite = response.headers.cseq().is_ok_and(|c| c.method == Method::Invite);
+        if to_invite
+            && response.status.is_success()
+            && let Ok(dialog) = Dialog::answered(response)
+        {
+            decline::decline(dialog, None, None, &mut self.cx(env, said, out));
         }
     }
 }
 
 /// The option tags of Require that we do not have: all of them, so far.
 fn unsupported(request: &Request) -> Option<String> {
-    let tags: Vec<_> = request.headers.require().collect();
-    (!tags.is_empty()).then(|| tags.join(", "))
+    let tags = request.headers.require().unwrap_or_default();
+    (!tags.is_empty() && !matches!(request.method, Method::Cancel | Method::Ack)).then(|| tags.join(", "))
 }

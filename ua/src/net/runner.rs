@@ -6,7 +6,7 @@ use super::tap::{Seen, Tap};
 use super::{Clock, OsRng};
 use crate::endpoint::{Command, Endpoint, Input, MediaPorts, Output};
 use crate::event::Event;
-use crate::sip::Transport;
+use crate::transaction::Transport;
 use keyphone_media::env::{Env, Now};
 use std::io;
 use std::net::SocketAddr;

@@ -1,8 +1,8 @@
 //! SIP sockets: UDP and TCP on one port (RFC 3261 section 18).
 
 use super::runner::Arrived;
-use crate::sip::Transport;
-use crate::sip::framer::{Framed, Framer};
+use crate::transaction::Transport;
+use crate::sip::{Frame, Framer};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -177,15 +177,16 @@ async fn talk(
                 len => {
                     framer.push(&buf[..len]);
                     loop {
-                        match framer.next_frame().map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))? {
-                            Some(Framed::Message(bytes)) => {
+                        let frame = framer.next_frame().transpose();
+                        match frame.map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))? {
+                            Some(Frame::Message(bytes)) => {
                                 let message = Arrived::Sip { from: peer, transport: Transport::Tcp, bytes };
                                 if arrived.send(message).await.is_err() {
                                     return Ok(());
                                 }
                             }
                             // RFC 5626 section 4.4.1: a double CRLF asks for a single one.
-                            Some(Framed::Ping) => write.write_all(b"\r\n").await?,
+                            Some(Frame::Ping) => write.write_all(b"\r\n").await?,
                             None => break,
                         }
                     }

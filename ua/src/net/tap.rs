@@ -1,6 +1,6 @@
 //! Listening in on the sockets: for `--pcap`.
 
-use crate::sip::Transport;
+use crate::transaction::Transport;
 use keyphone_media::env::NtpTime;
 use std::net::SocketAddr;
 
