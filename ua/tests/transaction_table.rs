@@ -1,4 +1,5 @@
-//! Which message belongs to which transaction (RFC 3261 sections 17.1.3, 17.2.3, 9.2 and 18), and how many there may be.
+//! Which message belongs to which transaction (RFC 3261 sections 17.1.3, 17.2.3, 9.2 and 18), and how many there may
+//! be.
 
 mod transaction_world;
 

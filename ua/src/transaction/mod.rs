@@ -1,6 +1,7 @@
 //! Transactions (RFC 3261 section 17, as RFC 6026 corrects it): requests and responses that arrive in spite of loss.
 //!
-//! Four machines, one file each: `client_invite`, `client_other`, `server_invite`, `server_other`. The [`Table`] owns them all, gives them time and messages, and tells the transaction user (TU: a call, a registration)
+//! Four machines, one file each: `client_invite`, `client_other`, `server_invite`, `server_other`. The [`Table`]
+//! owns them all, gives them time and messages, and tells the transaction user (TU: a call, a registration)
 //! what came of it. Two things are the TU's own: the ACK of a 2xx, and sending a 2xx again until its ACK comes
 //! (RFC 3261 sections 13.2.2.4 and 13.3.1.4).
 
