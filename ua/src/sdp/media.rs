@@ -1,7 +1,7 @@
 //! One audio block, understood: where its sender hears, in which codecs, which way.
 //!
 //! webrtc-sdp reads the numbers and addresses, but only on a text that we write for it: a fixed head, this block's
-//! m-line, its `c=` line and the few attributes we want ([`READ`]). Everything else stays in the block. What it then
+//! m-line, its `c=` line and the few attributes we want (`READ`). Everything else stays in the block. What it then
 //! warns of is an error, for nothing in such a text is unexpected. Two things it reads too freely are read again
 //! here: addresses (it takes `0x7f000001` for one) and fmtp (it rewrites it).
 

@@ -1,0 +1,193 @@
+//! The INVITE client transaction (RFC 3261 section 17.1.1, figure 5 as RFC 6026 section 8.4 corrects it).
+//!
+//! ```text
+//!                                    |INVITE from TU
+//!                  Timer A fires     |INVITE sent      Timer B fires
+//!                  Reset A,          V                 or Transport Err.
+//!                  INVITE sent +-----------+           inform TU
+//!                    +---------|           |--------------------------+
+//!                    |         |  Calling  |                          |
+//!                    +-------->|           |-----------+              |
+//!   300-699                    +-----------+ 2xx       |              |
+//!   ACK sent                      |  |       2xx to TU |              |
+//!   resp. to TU                   |  |1xx              |              |
+//!   +-----------------------------+  |1xx to TU        |              |
+//!   |                                |                 |              |
+//!   |                1xx             V                 |              |
+//!   |                1xx to TU +-----------+           |              |
+//!   |                +---------|           |           |              |
+//!   |                |         |Proceeding |           |              |
+//!   |                +-------->|           |           |              |
+//!   |                          +-----------+ 2xx       |              |
+//!   |         300-699             |    |     2xx to TU |              |
+//!   |         ACK sent,  +--------+    +---------------+              |
+//!   |         resp. to TU|                             |              |
+//!   |                    V                             V              |
+//!   |              +-----------+                   +----------+       |
+//!   +------------->|           |Transport Err.     |          |       |
+//!                  | Completed |Inform TU          | Accepted |       |
+//!               +--|           |-------+           |          |-+     |
+//!       300-699 |  +-----------+       |           +----------+ |     |
+//!       ACK sent|    ^  |              |               |  ^     |     |
+//!               +----+  |              |               |  +-----+     |
+//!                       |Timer D fires |  Timer M fires|    2xx       |
+//!                       |-             |             - |    2xx to TU |
+//!                       +--------+     |   +-----------+              |
+//!                                V     V   V                          |
+//!                               +------------+                        |
+//!                               | Terminated |<-----------------------+
+//!                               +------------+
+//! ```
+//! Proceeding has no timer of its own; once the TU has sent a CANCEL, it lasts 64*T1 at most (RFC 3261 section 9.1).
+
+use super::timers::{Resend, Timers};
+use super::{ClientKey, Destination, Fate, Key, Output, Step};
+use crate::sip::{Request, Response, make};
+use keyphone_media::env::Instant;
+
+/// One INVITE that we sent.
+#[derive(Debug)]
+pub(crate) struct ClientInvite {
+    key: ClientKey,
+    request: Request,
+    bytes: Vec<u8>,
+    hop: Destination,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Calling {
+        /// Timer A.
+        resend: Option<Resend>,
+        /// Timer B.
+        give_up: Instant,
+    },
+    Proceeding {
+        /// Set by a CANCEL.
+        give_up: Option<Instant>,
+    },
+    Completed {
+        ack: Vec<u8>,
+        /// Timer D.
+        end: Instant,
+    },
+    Accepted {
+        /// Timer M.
+        end: Instant,
+    },
+}
+
+impl ClientInvite {
+    /// Sends it, and waits.
+    pub(crate) fn start(key: ClientKey, request: Request, hop: Destination, step: &mut Step<'_>) -> Self {
+        let bytes = request.to_bytes();
+        hop.send(bytes.clone(), step);
+        let resend = hop.is_unreliable().then(|| Resend::after(step.timers.t1, step.now));
+        let state = State::Calling { resend, give_up: step.now + step.timers.give_up() };
+        Self { key, request, bytes, hop, state }
+    }
+
+    /// The INVITE.
+    pub(crate) fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Where it goes.
+    pub(crate) fn hop(&self) -> Destination {
+        self.hop
+    }
+
+    /// No response has come yet.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        matches!(self.state, State::Calling { .. })
+    }
+
+    /// A response that matches.
+    pub(crate) fn receive(&mut self, response: Response, step: &mut Step<'_>) -> Fate {
+        let status = response.status;
+        match &mut self.state {
+            State::Calling { .. } | State::Proceeding { .. } if status.is_success() => {
+                self.state = State::Accepted { end: step.now + step.timers.give_up() };
+                step.out.push(Output::Response { key: self.key, response });
+                Fate::Stays
+            }
+            State::Calling { .. } | State::Proceeding { .. } if status.is_final() => {
+                let ack = make::ack(&self.request, &response).map(|ack| ack.to_bytes());
+                if let Ok(ack) = &ack {
+                    self.hop.send(ack.clone(), step);
+                }
+                step.out.push(Output::Response { key: self.key, response });
+                // Without an ACK, which only a broken INVITE of ours could cause, there is nothing to repeat.
+                let Ok(ack) = ack else { return Fate::Ends };
+                self.state = State::Completed { ack, end: step.now + Timers::D };
+                self.hop.stays_if_unreliable()
+            }
+            State::Calling { .. } => {
+                self.state = State::Proceeding { give_up: None };
+                step.out.push(Output::Response { key: self.key, response });
+                Fate::Stays
+            }
+            State::Proceeding { .. } => {
+                step.out.push(Output::Response { key: self.key, response });
+                Fate::Stays
+            }
+            State::Completed { ack, .. } => {
+                if status.is_final() && !status.is_success() {
+                    self.hop.send(ack.clone(), step);
+                }
+                Fate::Stays
+            }
+            State::Accepted { .. } => {
+                if status.is_success() {
+                    step.out.push(Output::Response { key: self.key, response });
+                }
+                Fate::Stays
+            }
+        }
+    }
+
+    /// The TU has sent a CANCEL for it.
+    pub(crate) fn cancelled(&mut self, step: &Step<'_>) {
+        if let State::Proceeding { give_up: give_up @ None } = &mut self.state {
+            *give_up = Some(step.now + step.timers.give_up());
+        }
+    }
+
+    /// Its earliest timer has fired.
+    pub(crate) fn timeout(&mut self, step: &mut Step<'_>) -> Fate {
+        match &mut self.state {
+            State::Calling { give_up, .. } | State::Proceeding { give_up: Some(give_up) } if *give_up <= step.now => {
+                step.out.push(Output::TimedOut { key: Key::Client(self.key) });
+                Fate::Ends
+            }
+            State::Calling { resend: Some(resend), .. } if resend.at <= step.now => {
+                *resend = resend.doubled(step.timers.give_up(), step.now);
+                self.hop.send(self.bytes.clone(), step);
+                Fate::Stays
+            }
+            State::Completed { end, .. } | State::Accepted { end } if *end <= step.now => Fate::Ends,
+            _ => Fate::Stays,
+        }
+    }
+
+    /// The transport could not deliver. What is already answered does not care.
+    pub(crate) fn transport_failed(&mut self, step: &mut Step<'_>) -> Fate {
+        match self.state {
+            State::Calling { .. } | State::Completed { .. } => {
+                step.out.push(Output::TransportFailed { key: Key::Client(self.key) });
+                Fate::Ends
+            }
+            State::Proceeding { .. } | State::Accepted { .. } => Fate::Stays,
+        }
+    }
+
+    /// When its earliest timer fires.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Calling { resend, give_up } => Some(resend.map_or(*give_up, |resend| resend.at.min(*give_up))),
+            State::Proceeding { give_up } => *give_up,
+            State::Completed { end, .. } | State::Accepted { end } => Some(*end),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The non-INVITE client transaction (RFC 3261 section 17.1.2, figure 6).
+//!
+//! ```text
+//!                                   |Request from TU
+//!                                   |send request
+//!               Timer E             V
+//!               send request  +-----------+
+//!                   +---------|           |-------------------+
+//!                   |         |  Trying   |  Timer F          |
+//!                   +-------->|           |  or Transport Err.|
+//!                             +-----------+  inform TU        |
+//!                200-699         |  |                         |
+//!                resp. to TU     |  |1xx                      |
+//!                +---------------+  |resp. to TU              |
+//!                |                  |                         |
+//!                |   Timer E        V       Timer F           |
+//!                |   send req +-----------+ or Transport Err. |
+//!                |  +---------|           | inform TU         |
+//!                |  |         |Proceeding |------------------>|
+//!                |  +-------->|           |-----+             |
+//!                |            +-----------+     |1xx          |
+//!                |              |      ^        |resp to TU   |
+//!                | 200-699      |      +--------+             |
+//!                | resp. to TU  |                             |
+//!                |              V                             |
+//!                |            +-----------+                   |
+//!                |            | Completed |                   |
+//!                |            +-----------+                   |
+//!                |              ^   |                         |
+//!                |              |   | Timer K                 |
+//!                +--------------+   | -                       |
+//!                                   V                         |
+//!                             +-----------+                   |
+//!                             | Terminated|<------------------+
+//!                             +-----------+
+//! ```
+
+use super::timers::Resend;
+use super::{ClientKey, Destination, Fate, Key, Output, Step};
+use crate::sip::{Request, Response};
+use keyphone_media::env::Instant;
+
+/// One request that we sent, neither INVITE nor ACK.
+#[derive(Debug)]
+pub(crate) struct ClientOther {
+    key: ClientKey,
+    request: Request,
+    bytes: Vec<u8>,
+    hop: Destination,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Trying {
+        /// Timer E.
+        resend: Option<Resend>,
+        /// Timer F.
+        give_up: Instant,
+    },
+    Proceeding {
+        /// Timer E.
+        resend: Option<Resend>,
+        /// Timer F.
+        give_up: Instant,
+    },
+    Completed {
+        /// Timer K.
+        end: Instant,
+    },
+}
+
+impl ClientOther {
+    /// Sends it, and waits.
+    pub(crate) fn start(key: ClientKey, request: Request, hop: Destination, step: &mut Step<'_>) -> Self {
+        let bytes = request.to_bytes();
+        hop.send(bytes.clone(), step);
+        let resend = hop.is_unreliable().then(|| Resend::after(step.timers.t1, step.now));
+        let state = State::Trying { resend, give_up: step.now + step.timers.give_up() };
+        Self { key, request, bytes, hop, state }
+    }
+
+    /// The request.
+    pub(crate) fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Where it goes.
+    pub(crate) fn hop(&self) -> Destination {
+        self.hop
+    }
+
+    /// No response has come yet.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        matches!(self.state, State::Trying { .. })
+    }
+
+    /// A response that matches.
+    pub(crate) fn receive(&mut self, response: Response, step: &mut Step<'_>) -> Fate {
+        let is_final = response.status.is_final();
+        match self.state {
+            State::Trying { .. } | State::Proceeding { .. } if is_final => {
+                step.out.push(Output::Response { key: self.key, response });
+                self.state = State::Completed { end: step.now + step.timers.t4 };
+                self.hop.stays_if_unreliable()
+            }
+            State::Trying { resend, give_up } | State::Proceeding { resend, give_up } => {
+                step.out.push(Output::Response { key: self.key, response });
+                self.state = State::Proceeding { resend, give_up };
+                Fate::Stays
+            }
+            State::Completed { .. } => Fate::Stays,
+        }
+    }
+
+    /// Its earliest timer has fired.
+    pub(crate) fn timeout(&mut self, step: &mut Step<'_>) -> Fate {
+        let (now, t2) = (step.now, step.timers.t2);
+        match &mut self.state {
+            State::Trying { give_up, .. } | State::Proceeding { give_up, .. } if *give_up <= now => {
+                step.out.push(Output::TimedOut { key: Key::Client(self.key) });
+                Fate::Ends
+            }
+            State::Trying { resend: Some(resend), .. } if resend.at <= now => {
+                *resend = resend.doubled(t2, now);
+                self.hop.send(self.bytes.clone(), step);
+                Fate::Stays
+            }
+            State::Proceeding { resend: Some(resend), .. } if resend.at <= now => {
+                *resend = Resend::after(t2, now);
+                self.hop.send(self.bytes.clone(), step);
+                Fate::Stays
+            }
+            State::Completed { end } if *end <= now => Fate::Ends,
+            _ => Fate::Stays,
+        }
+    }
+
+    /// The transport could not deliver.
+    pub(crate) fn transport_failed(&mut self, step: &mut Step<'_>) -> Fate {
+        match self.state {
+            State::Trying { .. } | State::Proceeding { .. } => {
+                step.out.push(Output::TransportFailed { key: Key::Client(self.key) });
+                Fate::Ends
+            }
+            State::Completed { .. } => Fate::Stays,
+        }
+    }
+
+    /// When its earliest timer fires.
+    pub(crate) fn deadline(&self) -> Instant {
+        match self.state {
+            State::Trying { resend, give_up } | State::Proceeding { resend, give_up } => {
+                resend.map_or(give_up, |resend| resend.at.min(give_up))
+            }
+            State::Completed { end } => end,
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Which message belongs to which transaction (RFC 3261 sections 17.1.3, 17.2.3, 9.2 and 18), and how many there may
+//! be.
+
+mod transaction_world;
+
+use keyphone_ua::transaction::Transport::{Tcp, Udp};
+use transaction_world::{ACK, BYE, CANCEL, INVITE, OPTIONS, World, response, to_invite};
+
+#[test]
+fn a_cancel_finds_its_invite() {
+    let mut world = World::new();
+    world.hear(INVITE);
+    let invite = world.requests[0].0;
+    assert_eq!(world.hear(CANCEL), ["0 cancel"]);
+    assert_eq!(world.cancelled, Some(invite));
+    assert_eq!(world.respond(200), ["0 send 200"], "the CANCEL has a transaction of its own");
+    assert_eq!(world.hear(CANCEL), ["0 send 200"]);
+    assert_eq!(world.respond_to(0, 487), ["0 send 487"]);
+}
+
+#[test]
+fn a_cancel_of_nothing_is_answered_481() {
+    let mut world = World::new();
+    assert_eq!(world.hear(CANCEL), ["0 send 481"]);
+    assert_eq!(world.hear(CANCEL), ["0 send 481"]);
+    let other = CANCEL.replace("pc33", "pc34");
+    world.hear(INVITE);
+    assert_eq!(world.hear(&other), ["0 send 481"], "another sender's branch is another branch");
+}
+
+#[test]
+fn the_same_branch_from_two_senders_is_two_transactions() {
+    let mut world = World::new();
+    assert_eq!(world.hear(BYE), ["0 request BYE"]);
+    assert_eq!(world.hear(&BYE.replace("pc33", "pc34")), ["0 request BYE"]);
+    assert_eq!(world.hear(&BYE.replace("pc33.atlanta.com", "PC33.Atlanta.Com:5060")), [""; 0], "the same sender");
+    assert_eq!(world.hear(&BYE.replace("BYE", "INFO")), ["0 request INFO"], "another method");
+    assert_eq!(world.table.len(), 3);
+}
+
+#[test]
+fn a_response_is_matched_by_branch_and_method_and_sender() {
+    let mut world = World::new();
+    world.request(INVITE, Udp);
+    assert_eq!(world.hear(&response(486, "INVITE", "other", "t")), [""; 0]);
+    assert_eq!(world.hear(&response(486, "CANCEL", "kjshdyff", "t")), [""; 0]);
+    assert_eq!(world.hear(&to_invite(486).replace("pc33.atlanta.com", "evil.example.com")), [""; 0]);
+    assert_eq!(world.hear(&to_invite(180)), ["0 response 180"]);
+}
+
+#[test]
+fn only_a_2xx_to_an_invite_is_worth_a_word_when_nobody_waits_for_it() {
+    let mut world = World::new();
+    assert_eq!(world.hear(&to_invite(200)), ["0 stray 200"]);
+    assert_eq!(world.hear(&to_invite(180)), [""; 0]);
+    assert_eq!(world.hear(&to_invite(486)), [""; 0]);
+    assert_eq!(world.hear(&response(200, "OPTIONS", "options", "t")), [""; 0]);
+}
+
+#[test]
+fn an_old_client_without_cookie_is_matched_by_all_its_headers() {
+    let old = |text: &str| text.replace("z9hG4bK", "");
+    let mut world = World::new();
+    assert_eq!(world.hear(&old(INVITE)), ["0 request INVITE"]);
+    assert_eq!(world.hear(&old(INVITE)), ["0 send 100"]);
+    assert_eq!(world.hear(&old(CANCEL)), ["0 cancel"]);
+    world.respond_to(0, 487);
+    assert_eq!(world.hear(&old(ACK)), [""; 0], "absorbed");
+    assert_eq!(world.hear(&old(INVITE).replace("986759", "986760")), ["0 request INVITE"]);
+    let branchless = BYE.replace(";branch=z9hG4bKbye", "");
+    assert_eq!(world.hear(&branchless), ["0 request BYE"]);
+    assert_eq!(world.hear(&branchless), [""; 0]);
+}
+
+#[test]
+fn a_full_table_says_503_and_forgets() {
+    let mut world = World::limited(2);
+    world.hear(INVITE);
+    world.hear(BYE);
+    assert_eq!(world.hear(OPTIONS), ["0 send 503"]);
+    assert_eq!(world.hear(&CANCEL.replace("kjshdyff", "none")), ["0 send 503"]);
+    assert_eq!(world.hear(ACK.replace("kjshdyff", "own").as_str()), ["0 ack"]);
+    assert_eq!(world.table.len(), 2);
+    assert_eq!(world.request(&OPTIONS.replace("options", "ours"), Udp), ["0 send OPTIONS"], "our own still go out");
+    assert_eq!(world.hear(INVITE), ["0 send 100"], "and those inside are served");
+}
+
+#[test]
+fn responses_go_back_where_the_request_came_from() {
+    let mut world = World::new();
+    world.hear(BYE);
+    world.respond(200);
+    assert_eq!((world.sent[0].0, world.sent[0].1), (World::peer(), Udp));
+    assert!(world.last_sent().contains(";received=192.0.2.1"), "{}", world.last_sent());
+    world.hear_over(&INVITE.replace("SIP/2.0/UDP", "SIP/2.0/TCP"), Tcp);
+    world.respond(180);
+    assert_eq!((world.sent[1].0, world.sent[1].1), (World::peer(), Tcp));
+}
+
+#[test]
+fn nobody_can_point_our_responses_at_somebody_else() {
+    let mut world = World::new();
+    world.hear(&BYE.replace(";branch", ";maddr=198.51.100.1;received=198.51.100.2;branch"));
+    world.respond(200);
+    assert_eq!(world.sent[0].0, World::peer());
+}
+
+#[test]
+fn a_faulty_request_is_answered_and_forgotten_or_dropped() {
+    let mut world = World::new();
+    assert_eq!(world.hear(&BYE.replace("CSeq: 986760 BYE", "CSeq: 986760 INFO")), ["0 send 400"]);
+    assert_eq!(world.hear(&BYE.replace("Max-Forwards: 70", "Max-Forwards: many")), ["0 send 400"]);
+    assert_eq!(world.hear(&BYE.replace("Via: SIP/2.0/UDP", "Via: SIP/2.0")), [""; 0]);
+    assert_eq!(world.hear(&BYE.replace("Call-ID: 987asjd97y7atg\r\n", "")), [""; 0]);
+    assert_eq!(world.hear(&ACK.replace("986759 ACK", "986759 BYE")), [""; 0]);
+    assert_eq!(world.hear(&to_invite(200).replace("INVITE", "IN VITE")), [""; 0]);
+    assert!(world.table.is_empty());
+}
+
+fn long_invite() -> String {
+    let body = "x".repeat(2000);
+    INVITE.replace("Content-Length: 2\r\n\r\nhi", &format!("Content-Length: 2000\r\n\r\n{body}"))
+}
+
+#[test]
+fn a_long_request_goes_over_tcp_and_its_via_says_so() {
+    let mut world = World::new();
+    assert_eq!(world.request(&long_invite(), Udp), ["0 send INVITE"]);
+    assert_eq!(world.sent[0].1, Tcp);
+    assert!(world.last_sent().contains("Via: SIP/2.0/TCP pc33.atlanta.com;branch=z9hG4bKkjshdyff\r\n"));
+    assert_eq!(world.wait(1000), [""; 0]);
+    world.hear_over(&to_invite(486), Tcp);
+    assert_eq!(world.sent[1].1, Tcp, "its ACK follows it");
+    assert!(world.last_sent().contains("Via: SIP/2.0/TCP "));
+}
+
+#[test]
+fn a_cancel_goes_where_its_invite_went() {
+    let mut world = World::new();
+    world.request(&long_invite(), Udp);
+    world.hear_over(&to_invite(180), Tcp);
+    assert_eq!(world.request(CANCEL, Udp), ["0 send CANCEL"]);
+    assert_eq!(world.sent[1].1, Tcp);
+    assert!(world.last_sent().contains("Via: SIP/2.0/TCP "));
+}
+
+#[test]
+fn a_long_request_falls_back_to_udp_where_tcp_is_not_spoken() {
+    let mut world = World::new();
+    world.request(&long_invite(), Udp);
+    world.wait(100);
+    assert_eq!(world.fail(Tcp), ["100 send INVITE"]);
+    assert_eq!(world.sent[1].1, Udp);
+    assert!(world.last_sent().contains("Via: SIP/2.0/UDP "));
+    assert_eq!(world.wait(500), ["600 send INVITE"]);
+    assert_eq!(world.fail(Tcp), [""; 0]);
+    assert_eq!(world.fail(Udp), ["600 transport failed"]);
+    assert!(world.table.is_empty());
+}
+
+#[test]
+fn a_request_that_wanted_tcp_does_not_fall_back() {
+    let mut world = World::new();
+    world.request(&long_invite(), Tcp);
+    assert_eq!(world.fail(Tcp), ["0 transport failed"]);
+    assert!(world.table.is_empty());
+}
