@@ -1,0 +1,3 @@
+//! Tools for whoever implements MIKEY.
+
+pub mod verify;
