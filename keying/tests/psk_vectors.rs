@@ -40,6 +40,8 @@ fn a_mode_that_is_not_built_says_so() {
     let report = verify(VECTORS, Tolerances::none()).unwrap();
     let dh = report.vectors.iter().find(|v| v.mode == "dh").unwrap();
     assert!(dh.to_string().contains("mode dh is not built yet"), "{dh}");
+    let json = serde_json::to_string(dh).unwrap();
+    assert!(json.contains(r#""verdict":"unknown","reason":"mode dh is not built yet""#), "{json}");
     assert_eq!(report.counts().iter().sum::<usize>(), 47);
     assert!(report.to_string().ends_with("23 passed, 1 refused, 23 of modes that are not built, 0 failed"), "{report}");
 }

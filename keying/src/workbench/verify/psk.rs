@@ -18,7 +18,7 @@ fn policy(tolerances: Tolerances) -> MikeyPolicy {
 }
 
 fn read(b64: &str, tolerances: Tolerances) -> Result<Message, WireError> {
-    Message::read(&*from_base64(b64)?, tolerances)
+    Message::read(&from_base64(b64)?, tolerances)
 }
 
 /// I_MESSAGE, keys, R_MESSAGE.
