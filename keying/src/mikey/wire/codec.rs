@@ -73,12 +73,13 @@ pub struct Reader<'a> {
     pos: usize,
     payload: &'static str,
     next: u8,
+    next_at: usize,
 }
 
 impl<'a> Reader<'a> {
     /// Reads from the start of a message, or of decrypted Encr data.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, base: 0, pos: 0, payload: "message", next: 0 }
+        Self { bytes, base: 0, pos: 0, payload: "message", next: 0, next_at: 0 }
     }
 
     /// The same, for octets that stand `base` octets into a message.
@@ -141,6 +142,7 @@ impl<'a> Reader<'a> {
 
     /// The field `Next payload` that opens every payload but SIGN.
     pub fn next_payload(&mut self) -> Result<(), WireError> {
+        self.next_at = self.offset();
         self.next = self.u8("Next payload")?;
         Ok(())
     }
@@ -154,7 +156,7 @@ impl<'a> Reader<'a> {
     pub fn within(&mut self, n: usize, field: &'static str) -> Result<Reader<'a>, WireError> {
         let base = self.offset();
         let bytes = self.take(n, field)?;
-        Ok(Reader { bytes, base, pos: 0, payload: self.payload, next: 0 })
+        Ok(Reader { bytes, base, pos: 0, payload: self.payload, next: 0, next_at: base })
     }
 
     /// An error at the octet just read.
@@ -165,6 +167,11 @@ impl<'a> Reader<'a> {
     /// The octet just read has a value that we do not know, and what follows has a length that we cannot know.
     pub fn unknown(&self, field: &'static str, value: u8) -> WireError {
         self.before(field, Problem::Unknown(value))
+    }
+
+    /// The last `next_payload` said something that cannot be.
+    pub(super) fn bad_next(&self, problem: Problem) -> WireError {
+        WireError { offset: self.next_at, payload: self.payload, field: "Next payload", problem }
     }
 
     fn before(&self, field: &'static str, problem: Problem) -> WireError {

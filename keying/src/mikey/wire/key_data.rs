@@ -14,7 +14,7 @@
 //!
 //! KV data is `SPI Length (8), SPI` or `VF Length (8), Valid From, VT Length (8), Valid To`.
 
-use super::codec::{Reader, WireError, Writer};
+use super::codec::{Problem, Reader, WireError, Writer};
 use super::{Body, Id};
 use std::fmt;
 use zeroize::Zeroizing;
@@ -111,13 +111,17 @@ impl KeyData {
             3 => (KeyKind::Tek, true),
             other => return Err(r.unknown("Type", other)),
         };
+        let kv = type_kv & 0x0f;
+        if kv > Kv::LAST {
+            return Err(r.unknown("KV", kv));
+        }
         let mut secret = |len_field, field| -> Result<Secret, WireError> {
             let len = r.u16(len_field)?;
             Ok(Secret::new(r.take(len.into(), field)?.to_vec()))
         };
         let key = secret("Key data len", "Key data")?;
         let salt = if salted { Some(secret("Salt len", "Salt data")?) } else { None };
-        Ok(Self { kind, key, salt, kv: Kv::read(type_kv & 0x0f, r)? })
+        Ok(Self { kind, key, salt, kv: Kv::read(kv, r)? })
     }
 
     /// Writes it.
@@ -157,10 +161,11 @@ fn read_chain(r: &mut Reader<'_>, first: u8) -> Result<Vec<KeyData>, WireError> 
     let mut keys = Vec::new();
     let mut next = first;
     while next != 0 {
-        r.enter(KeyData::NAME);
         if next != KeyData::NUMBER {
-            return Err(r.bad("Next payload", format!("is {next} where only Key data (20) or Last payload (0) may be")));
+            let what = format!("is {next} where only Key data (20) or Last payload (0) may be");
+            return Err(r.bad_next(Problem::Is(what.into())));
         }
+        r.enter(KeyData::NAME);
         keys.push(KeyData::read(r)?);
         next = r.next();
     }
@@ -185,6 +190,9 @@ pub fn write_keys(id: Option<&Id>, keys: &[KeyData]) -> Result<Zeroizing<Vec<u8>
 }
 
 impl Kv {
+    /// The last number in the table.
+    const LAST: u8 = 2;
+
     /// The 4-bit KV (RFC 3830 table 6.13.b).
     pub fn number(&self) -> u8 {
         match self {
@@ -195,7 +203,7 @@ impl Kv {
     }
 
     pub(super) fn read(kv: u8, r: &mut Reader<'_>) -> Result<Self, WireError> {
-        if kv > 2 {
+        if kv > Self::LAST {
             return Err(r.unknown("KV", kv));
         }
         let mut sized = |len_field, field| -> Result<Vec<u8>, WireError> {

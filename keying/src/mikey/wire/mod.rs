@@ -54,12 +54,14 @@ pub trait Body: Sized + 'static {
     const NAME: &'static str;
     /// A message may have several.
     const MANY: bool;
-    /// Its section of RFC 3830.
+    /// Where the RFC describes it.
     const SECTION: &'static str;
 
     /// This kind, if the payload is of it.
     fn of(payload: &Payload) -> Option<&Self>;
 }
+
+const KEY_IN_CLEAR: &str = "announces Key data outside KEMAC, where a key would be in clear (RFC 3830 section 6.13)";
 
 macro_rules! payloads {
     ($($number:literal => $variant:ident($body:ty) $name:literal, $times:ident, $section:literal;)*
@@ -81,9 +83,9 @@ macro_rules! payloads {
                 match self { $(Self::$variant(_) => $name,)* }
             }
 
-            /// Its section of RFC 3830.
+            /// Where the RFC describes it.
             pub fn section(&self) -> &'static str {
-                match self { $(Self::$variant(_) => $section,)* }
+                match self { $(Self::$variant(_) => <$body>::SECTION,)* }
             }
 
             fn many(&self) -> bool {
@@ -97,11 +99,8 @@ macro_rules! payloads {
                         r.enter($name);
                         <$body>::read(r).map(Self::$variant)
                     })*
-                    $inner => {
-                        r.enter($inner_name);
-                        Err(r.bad("Next payload", "announces it outside KEMAC, where a key would be in clear (RFC 3830 section 6.13)"))
-                    }
-                    other => Err(r.unknown("Next payload", other)),
+                    $inner => Err(r.bad_next(Problem::Is(KEY_IN_CLEAR.into()))),
+                    other => Err(r.bad_next(Problem::Unknown(other))),
                 }
             }
 
@@ -116,7 +115,7 @@ macro_rules! payloads {
                 const NUMBER: u8 = $number;
                 const NAME: &'static str = $name;
                 const MANY: bool = payloads!($times);
-                const SECTION: &'static str = $section;
+                const SECTION: &'static str = concat!("RFC 3830 section ", $section);
 
                 fn of(payload: &Payload) -> Option<&Self> {
                     match payload { Payload::$variant(body) => Some(body), _ => None }
@@ -132,7 +131,7 @@ macro_rules! payloads {
             const NUMBER: u8 = $inner;
             const NAME: &'static str = $inner_name;
             const MANY: bool = true;
-            const SECTION: &'static str = $inner_section;
+            const SECTION: &'static str = concat!("RFC 3830 section ", $inner_section);
 
             /// Never: it stands inside KEMAC alone.
             fn of(_: &Payload) -> Option<&Self> { None }
