@@ -239,3 +239,20 @@ fn what_a_camera_offers_is_understood_where_policy_lets_it() {
     assert_eq!(key.key().mki().unwrap().bytes(), [0, 0, 0, 1]);
     assert!(matches!(&out[1], Output::Peer(peer) if peer.how == How::Nothing), "{out:?}");
 }
+
+#[test]
+fn nothing_may_follow_the_key_data_even_where_no_mac_covers_it() {
+    use keyphone_keying::mikey::wire::{Draft, EncrAlg, Kemac, MacAlg, Rand, key_data};
+    let mut bob = pair().1;
+    bob.policy.mikey.allow_null_encryption = true;
+    bob.policy.mikey.allow_null_mac = true;
+    let encr_data = key_data::write_keys(None, &[tgk()]).unwrap();
+    let kemac = Kemac { encr_alg: EncrAlg::Null, encr_data, mac_alg: MacAlg::Null, mac: vec![] };
+    let hdr = Foreign::new(vec![tgk()]).message().hdr().clone();
+    let draft = || Draft::new(&hdr).push(T::NtpUtc(at(1).ntp.0)).push(Rand(vec![7; 16]));
+    let ids = Ext::SdpIds(b"mikey".to_vec());
+    let late = draft().push(kemac.clone()).push(ids.clone()).finish().unwrap();
+    let (error, _) = bob.refuse(&lines(late.bytes()));
+    assert!(error.contains("KEMAC is not the last payload"), "{error}");
+    bob.accept(&lines(draft().push(ids).push(kemac).finish().unwrap().bytes()));
+}
