@@ -5,14 +5,13 @@ use super::mode::{Mode, Refused};
 use super::streams::Layout;
 use super::wire::{CsMap, DataType, Draft, ErrorNo, Hdr, Message, T};
 use super::{Mikey, keys, sdp, suite};
-use crate::{Ask, Dir, Error, Input, Lines, Output, Refusal, Session, Stream};
+use crate::{Ask, Dir, Error, Input, Lines, Output, Refusal, Session};
 use keyphone_media::env::Env;
-use keyphone_media::srtp::MasterKey;
 
 /// The keys of one message, not released yet.
 struct Keyed {
     agreed: Agreed,
-    keys: Vec<(MasterKey, Vec<Stream>)>,
+    keys: keys::Keys,
 }
 
 impl Mikey {

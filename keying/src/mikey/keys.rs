@@ -28,6 +28,9 @@ pub(super) fn crypto_sessions(map: &CsMap) -> Result<&[SrtpId], Refused> {
     }
 }
 
+/// Keys, each with what it is for.
+pub(super) type Keys = Vec<(MasterKey, Vec<Stream>)>;
+
 /// Every key with its streams. Each crypto session has its own TEK and salt; a TEK that was sent as such, or a single
 /// crypto session for both ways, is one key with several streams.
 ///
@@ -38,13 +41,13 @@ pub(super) fn master_keys(
     layout: Layout,
     streams: &[Stream],
     policy: &Policy,
-) -> Result<(Vec<(MasterKey, Vec<Stream>)>, Option<Tolerance>), Refused> {
+) -> Result<(Keys, Option<Tolerance>), Refused> {
     let map = crypto_sessions(&agreed.map)?;
     if agreed.keys.len() > 1 && !agreed.keys.iter().all(|key| matches!(key.kv, Kv::Spi(_))) {
         let what = "it brings several keys and no MKI that tells them apart (RFC 3830 section 6.13)";
         return Err(Error::incompatible(what).into());
     }
-    let mut keys: Vec<(MasterKey, Vec<Stream>)> = vec![];
+    let mut keys = Keys::new();
     let mut tolerated = None;
     for stream in streams {
         let place = layout.place(stream);

@@ -1,11 +1,12 @@
 //! Our offer, and the session with each of those who answer it.
 
+use super::keys::Keys;
 use super::mode::Initiated;
 use super::streams::Layout;
 use super::tolerance::{Tolerance, Tolerances};
 use super::wire::{CsMap, DataType, Id, Message};
 use super::{modes, sdp};
-use crate::{Error, Expect, Hint, Identity, Input, Lines, Offered, Output, Session, Stream};
+use crate::{Ask, Dir, Error, Expect, Hint, Identity, Input, Lines, Offered, Output, Refusal, Session, Stream};
 use keyphone_media::env::Env;
 use keyphone_media::srtp::KeyId;
 use std::sync::Arc;
@@ -107,13 +108,7 @@ impl Session for Caller {
     }
 
     /// The peer repeats its last line: nothing changed, and neither do we (RFC 4028; RFC 5027 section 3).
-    fn answer(
-        &mut self,
-        _: &crate::Ask<'_>,
-        lines: &Lines,
-        _: &mut Env<'_>,
-        _: &mut Vec<Output>,
-    ) -> Result<Lines, crate::Refusal> {
+    fn answer(&mut self, _: &Ask<'_>, lines: &Lines, _: &mut Env<'_>, _: &mut Vec<Output>) -> Result<Lines, Refusal> {
         match &self.state {
             State::Answered(known) if sdp::ours(lines).eq(&known.0) => Ok(self.sent.lines.clone()),
             _ => Err(super::no_rekeying()),
@@ -122,7 +117,7 @@ impl Session for Caller {
 }
 
 /// The streams of our offer that we hear, with the keys they come under.
-pub(super) fn hear(keys: &[(keyphone_media::srtp::MasterKey, Vec<Stream>)]) -> Vec<(KeyId, Stream)> {
-    let heard = |stream: &&Stream| stream.dir == crate::Dir::Hear;
+pub(super) fn hear(keys: &Keys) -> Vec<(KeyId, Stream)> {
+    let heard = |stream: &&Stream| stream.dir == Dir::Hear;
     keys.iter().flat_map(|(key, streams)| streams.iter().filter(heard).map(|s| (key.id(), *s))).collect()
 }

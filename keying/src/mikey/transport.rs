@@ -2,7 +2,7 @@
 
 use super::derive::{Secret, TransportKeys};
 use aes::Aes128;
-use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit, KeyIvInit, StreamCipher};
+use cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit, KeyIvInit, StreamCipher};
 use zeroize::Zeroizing;
 
 /// AES-CM-128, both ways: `IV = (S XOR (0x0000 || CSB ID || T)) || 0x0000`, the counter in the low 16 bits.
@@ -107,6 +107,17 @@ mod tests {
             let touched = touched % wrapped.len();
             wrapped[touched] ^= 1;
             prop_assert!(aes_kw_unwrap(&keys, &wrapped).is_none());
+        }
+
+        #[test]
+        fn aes_kw_agrees_with_the_aes_kw_crate_where_the_initial_value_is_its_own(
+            key in any::<[u8; 16]>(), mut plain in proptest::collection::vec(any::<u8>(), 16..80),
+        ) {
+            plain.truncate(plain.len() / 8 * 8);
+            let mut theirs = [0; 100];
+            let theirs = aes_kw::KwAes128::new(&key.into()).wrap_key(&plain, &mut theirs).unwrap();
+            let ours = aes_kw_wrap(&keys(&hex::encode(key), "a6a6a6a6a6a6a6a6000000000000"), &plain).unwrap();
+            prop_assert_eq!(&ours[..], theirs);
         }
 
         #[test]

@@ -1,3 +1,4 @@
-//! For people: what a MIKEY message says, whoever wrote it.
+//! For people: what a MIKEY message says, whoever wrote it, and whether implementations agree on what it means.
 
 pub mod decode;
+pub mod verify;

@@ -1,0 +1,7 @@
+//! MIKEY-PSK through the keying socket: what callers and callees get, and what attackers do not.
+
+mod attacks;
+mod calls;
+mod dialects;
+mod forks;
+mod support;
