@@ -18,6 +18,7 @@ pub mod identity;
 pub mod mikey;
 pub mod policy;
 pub mod proof;
+pub mod workbench;
 
 pub use error::{Error, Refusal};
 pub use identity::{Expect, Identity, Psk, PskStore};

@@ -1,5 +1,10 @@
 //! MIKEY (RFC 3830).
 
+pub mod tolerance;
+pub mod wire;
+
+pub use tolerance::{Tolerance, Tolerances};
+
 use std::time::Duration;
 
 /// MIKEY's own choices.

@@ -1,0 +1,3 @@
+//! For people: what a MIKEY message says, whoever wrote it.
+
+pub mod decode;
