@@ -75,13 +75,7 @@ fn answer(from: &Headers, into: &mut Headers, tag: Option<&str>) {
         into.copy(name, from);
     }
     let to = into.get("To").and_then(|to| NameAddr::parse(to).ok());
-<<<<<<< HEAD
-    if let (Some(to), Some(tag)) = (to, tag)
-        && to.tag().is_none()
-    {
-=======
     if let (Some(to), Some(tag)) = (to.filter(|to| to.tag().is_none()), tag) {
->>>>>>> sip
         into.set_first("To", to.with_tag(tag).to_string());
     }
 }
