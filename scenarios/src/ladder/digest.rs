@@ -66,7 +66,7 @@ impl Digest {
 
     /// The headline, with the transport of a request, and `(again)` beside a retransmission.
     pub(crate) fn title(&self, transport: Transport, again: bool) -> String {
-        let transport = if self.is_request { format!(" ({})", transport.as_str()) } else { String::new() };
+        let transport = if self.is_request { format!(" ({transport})") } else { String::new() };
         format!("{}{transport}{}", self.what, if again { " (again)" } else { "" })
     }
 }

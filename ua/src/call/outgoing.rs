@@ -145,8 +145,7 @@ impl Call {
         cx.book.add_media(ports, id);
         cx.book.add_dialog(call_id, &our_tag, id);
         let branches = BTreeMap::new();
-        let calling =
-            Calling { key, invite, to, offer, offered, branches, proceeding: false, cancel: Cancel::No };
+        let calling = Calling { key, invite, to, offer, offered, branches, proceeding: false, cancel: Cancel::No };
         Ok(Self { id, plan, media, phase: Phase::Calling(Box::new(calling)) })
     }
 
