@@ -1,6 +1,6 @@
 //! One branch of a forked INVITE: what a To-tag has said so far (RFC 3261 section 13.2.2).
 
-use crate::sip::Response;
+use crate::sip::{Response, StatusCode};
 
 /// A branch that has not answered finally. Each To-tag is its own, from its first 1xx on.
 #[derive(Debug, Default)]
@@ -11,7 +11,7 @@ pub(super) struct Branch {
 impl Branch {
     /// Takes a provisional response; true if the branch rings for the first time.
     pub(super) fn provisional(&mut self, response: &Response) -> bool {
-        let rings = response.status == 180 && !self.rung;
+        let rings = response.status == StatusCode::RINGING && !self.rung;
         self.rung |= rings;
         rings
     }

@@ -7,7 +7,7 @@ use super::{Call, Cx, Phase};
 use crate::dialog::Dialog;
 use crate::endpoint::{ALLOW, MediaPorts};
 use crate::event::{CallId, Direction, Event, Outcome};
-use crate::sdp::{self, AnswerAsk, Negotiated, Origin, Profile, Sdp};
+use crate::sdp::{self, AnswerAsk, Negotiated, Profile, Sdp};
 use crate::settings::{Incoming, Plan, Settings, System};
 use crate::sip::{Request, Response, StatusCode, make};
 use crate::transaction::{ServerKey, Transport};
@@ -54,7 +54,8 @@ impl Call {
     ) -> Option<Self> {
         let peer = request.headers.from().map(|from| from.uri.to_string()).unwrap_or_default();
         let call_id = request.headers.call_id().unwrap_or_default().to_owned();
-        let keyed = Sdp::parse(&request.body).is_ok_and(|sdp| sdp.media().iter().any(|b| sdp::key_mgmt::is_keyed(&sdp, b)));
+        let keyed =
+            Sdp::parse(&request.body).and_then(|sdp| sdp::key_mgmt::read(&sdp)).is_ok_and(|lines| !lines.0.is_empty());
         let keying = if keyed { System::MikeyPsk } else { System::Clear };
         cx.event(Event::Started {
             call: id,
@@ -103,7 +104,7 @@ impl Call {
         let profiles = profiles(cx.settings);
         let mut media = Media::new(id, ports, plan.clone(), cx);
         let ask = AnswerAsk {
-            origin: &Origin::new(cx.settings, cx.env),
+            origin: &cx.origin(),
             address: ports.rtp.ip(),
             port: ports.rtp.port(),
             profiles: &profiles,
@@ -117,7 +118,8 @@ impl Call {
         let negotiated = ready.negotiated.clone();
         let (lines, session) = match ready.profile {
             Profile::Avp => {
-                let allowed = cx.settings.policy.media.clear().ok_or_else(|| Refused::keying(sdp::Unfit::Clear, None))?;
+                let allowed =
+                    cx.settings.policy.media.clear().ok_or_else(|| Refused::keying(sdp::Unfit::Clear, None))?;
                 media.go_clear(allowed, cx);
                 (Lines::default(), None)
             }
@@ -247,7 +249,7 @@ fn key_it(
     let obeyed = media.obey(said, cx);
     let (lines, session) = answered.map_err(|refusal| {
         // The error message travels in the SDP of the 488 (RFC 4567 section 4.1.2).
-        let body = refusal.lines.map(|lines| sdp::error_body(offer, &lines, cx.settings.sip.ip()));
+        let body = refusal.lines.map(|lines| sdp::refusal(offer, &cx.origin(), cx.settings.sip.ip(), &lines).bytes());
         Refused::keying(refusal.error, body)
     })?;
     obeyed.map_err(|error| Refused::keying(error, None))?;

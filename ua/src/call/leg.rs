@@ -1,10 +1,9 @@
 //! Where keys meet media: what is heard and spoken with one peer, or with all who share a key.
 
-use crate::event::KeyUse;
 use keyphone_keying::{Dir, Stream, StreamKey};
 use keyphone_media::env::{Env, Instant};
-use keyphone_media::rtp::Frame;
-use keyphone_media::srtp::{Heard, HeardRtcp, KeyId, Ledger, Receiver, SealError, Sealed, Sender, Slot, Suite, TwoTimePad};
+use keyphone_media::rtp::{Frame, Ssrc};
+use keyphone_media::srtp::{Heard, HeardRtcp, KeyId, Ledger, Receiver, SealError, Sealed, Sender, Slot, TwoTimePad};
 use std::time::Duration;
 
 /// Keys on their way in, in use, and on their way out, in one order for every keying system.
@@ -24,21 +23,13 @@ struct Coming {
     slot: Option<Slot>,
 }
 
-/// What was done with a key: for the log.
-pub(crate) struct Taken {
-    pub(crate) key: KeyId,
-    pub(crate) suite: Suite,
-    pub(crate) streams: Vec<(KeyUse, Stream)>,
-}
-
 impl Leg {
     /// How long packets under an old key may still arrive.
     const GRACE: Duration = Duration::from_secs(2);
 
     /// Hears with a new key at once; speaks with it when the answer is here (RFC 4567 section 4.1.2).
-    pub(crate) fn take(&mut self, key: &StreamKey, ledger: &mut Ledger) -> Result<Taken, TwoTimePad> {
+    pub(crate) fn take(&mut self, key: &StreamKey, ledger: &mut Ledger) -> Result<(), TwoTimePad> {
         let (key, streams) = (key.key(), key.streams());
-        let mut taken = Taken { key: key.id(), suite: key.suite(), streams: vec![] };
         self.coming.keys.push(key.id());
         if streams.iter().any(|s| s.dir == Dir::Hear) {
             self.ears.add(key);
@@ -49,19 +40,13 @@ impl Leg {
                 (Dir::Send, Some(ssrc)) => self.coming.slot = Some(ledger.bind(key, ssrc)?),
                 (Dir::Send, None) => {}
             }
-            let use_for = if stream.dir == Dir::Send { KeyUse::Send } else { KeyUse::Hear };
-            taken.streams.push((use_for, *stream));
         }
-        Ok(taken)
+        Ok(())
     }
 
     /// An answer names a stream under a key that we hear with already.
     pub(crate) fn expect(&mut self, key: KeyId, stream: Stream, ledger: &mut Ledger) -> Result<(), TwoTimePad> {
         stream.ssrc.map_or(Ok(()), |ssrc| self.ears.expect(ledger, key, ssrc, stream.roc))
-    }
-
-    pub(crate) fn hears_with(&self, key: KeyId) -> bool {
-        self.ears.has(key)
     }
 
     /// The answer is here: the new keys are spoken with, the old ones are heard a little longer.
@@ -79,9 +64,9 @@ impl Leg {
         self.leaving = (!old.is_empty()).then(|| (env.now.mono + Self::GRACE, old));
     }
 
-    /// Has a key come that waits to be agreed on?
-    pub(crate) fn is_waiting(&self) -> bool {
-        !self.coming.keys.is_empty()
+    /// Who we are in our packets; `None` while there is no key to speak with.
+    pub(crate) fn ssrc(&self) -> Option<Ssrc> {
+        self.mouth.as_ref().map(Sender::ssrc)
     }
 
     pub(crate) fn next_timeout(&self) -> Option<Instant> {

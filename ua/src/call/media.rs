@@ -1,9 +1,7 @@
 //! The media of one call: what protects it, the engine, and where the peer hears.
 
 use super::Cx;
-use super::leg::Leg;
 use super::path::{Opened, OpenedRtcp, Path};
-use super::rtcp;
 use crate::endpoint::{MediaPorts, Output, Recording};
 use crate::event::{CallId, Counts, Event, KeyUse};
 use crate::sdp::{CodecLine, Negotiated};
@@ -11,10 +9,10 @@ use crate::settings::{Plan, Play, Record};
 use keyphone_keying::{self as keying, StreamKey};
 use keyphone_media::audio::codec::Codec;
 use keyphone_media::audio::{AudioError, Sink, Source};
-use keyphone_media::demux::looks_like_rtp;
-use keyphone_media::engine::{self, AudioFrame, Engine};
+use keyphone_media::engine::{self, AudioFrame, Engine, Report};
 use keyphone_media::env::Instant;
 use keyphone_media::policy::ClearAllowed;
+use keyphone_media::rtcp::Text;
 use keyphone_media::srtp::TwoTimePad;
 use std::net::SocketAddr;
 use std::path::{Path as FilePath, PathBuf};
@@ -30,12 +28,14 @@ pub(super) struct Media {
     engine: Option<Engine>,
     remote: Option<Remote>,
     dropped: Dropped,
-    told: bool,
+    /// Random, so that it tells nobody who we are (RFC 7022 section 4.2).
+    cname: Text,
 }
 
-/// Where the peer hears, and whether we send there.
+/// Where the peer hears.
 #[derive(Clone, Copy)]
 struct Remote {
+    line: u8,
     rtp: SocketAddr,
     rtcp: SocketAddr,
 }
@@ -54,10 +54,11 @@ pub(super) struct PlayedOut(pub(super) bool);
 
 impl Media {
     /// Without a key: nothing is heard and nothing is sent.
-    pub(super) fn new(call: CallId, ports: MediaPorts, plan: Plan, cx: &Cx<'_, '_>) -> Self {
+    pub(super) fn new(call: CallId, ports: MediaPorts, plan: Plan, cx: &mut Cx<'_, '_>) -> Self {
         let codecs = codec_lines(&cx.settings.codecs);
+        let cname = Text::new(&cx.env.token::<12>()).unwrap_or_default();
         let (path, dropped) = (Path::Keyed(Box::default()), Dropped::default());
-        Self { call, ports, plan, codecs, path, engine: None, remote: None, dropped, told: false }
+        Self { call, ports, plan, codecs, path, engine: None, remote: None, dropped, cname }
     }
 
     /// What we speak, best first.
@@ -124,11 +125,12 @@ impl Media {
 
     /// The answer is here, or leaves: from now on we speak.
     pub(super) fn start(&mut self, negotiated: &Negotiated, cx: &mut Cx<'_, '_>) {
-        self.remote = Some(Remote { rtp: negotiated.remote_rtp, rtcp: negotiated.remote_rtcp });
+        let Negotiated { line, remote_rtp: rtp, remote_rtcp: rtcp, .. } = *negotiated;
+        self.remote = Some(Remote { line, rtp, rtcp });
         if let Path::Keyed(leg) = &mut self.path {
             leg.agreed(cx.env);
         }
-        let codec = Codec::from_rtpmap(&negotiated.codec.encoding());
+        let codec = codec_of(&negotiated.codec);
         if self.engine.as_ref().is_none_or(|engine| Some(engine.codec()) != codec) {
             self.engine = codec.and_then(|c| open_engine(self.call, &self.plan, c, negotiated.payload_type, cx));
         }
@@ -137,20 +139,23 @@ impl Media {
         }
     }
 
-    /// A datagram on one of our ports.
+    /// A packet on one of our ports that looks like RTP or RTCP.
     pub(super) fn receive(&mut self, rtcp: bool, from: SocketAddr, bytes: &[u8], cx: &mut Cx<'_, '_>) -> PlayedOut {
-        match (looks_like_rtp(bytes), rtcp) {
-            (true, false) => self.hear(from, bytes, cx),
-            (true, true) => {
-                self.hear_rtcp(from, bytes, cx);
-                PlayedOut(false)
-            }
-            // A keying system's own packet, and none that we have speaks in the media path.
-            (false, _) => {
-                self.dropped.refused += 1;
-                PlayedOut(false)
-            }
+        if !rtcp {
+            return self.hear(from, bytes, cx);
         }
+        self.hear_rtcp(from, bytes, cx);
+        PlayedOut(false)
+    }
+
+    /// A packet that nobody wants.
+    pub(super) fn refuse(&mut self) {
+        self.dropped.refused += 1;
+    }
+
+    /// The m-line that was agreed on; the first, before that.
+    pub(super) fn line(&self) -> u8 {
+        self.remote.map_or(0, |remote| remote.line)
     }
 
     fn hear(&mut self, from: SocketAddr, bytes: &[u8], cx: &mut Cx<'_, '_>) -> PlayedOut {
@@ -163,7 +168,7 @@ impl Media {
                 if engine.is_none() {
                     // Media before the answer: its payload type is one that we offered.
                     let codec = codecs.iter().find(|c| c.payload_type == payload_type);
-                    let codec = codec.and_then(|c| Codec::from_rtpmap(&c.encoding()));
+                    let codec = codec.and_then(codec_of);
                     *engine = codec.and_then(|codec| open_engine(*call, plan, codec, payload_type, cx));
                 }
                 if let Some(engine) = engine {
@@ -191,7 +196,7 @@ impl Media {
         match path.open_rtcp(cx.ledger, bytes, from, remote.map(|r| r.rtcp.ip())) {
             OpenedRtcp::Compound(compound) => {
                 if let (Some(engine), Some(ours)) = (engine, ours) {
-                    for (sender, report) in rtcp::read(compound) {
+                    for (sender, report) in Report::all(compound) {
                         engine.hear_report(sender, &report, ours, cx.env);
                     }
                 }
@@ -254,9 +259,9 @@ impl Media {
         cx.event(Event::Trouble { call: self.call, what });
     }
 
-    fn report(&mut self, report: &engine::Report, goodbye: bool, cx: &mut Cx<'_, '_>) {
+    fn report(&mut self, report: &Report, goodbye: bool, cx: &mut Cx<'_, '_>) {
         let (Some(remote), Some(ssrc)) = (self.remote, self.path.ssrc()) else { return };
-        let compound = rtcp::write(ssrc, report, &cx.settings.me.to_string(), goodbye);
+        let compound = report.compound(ssrc, &self.cname, goodbye);
         match self.path.seal_rtcp(cx.ledger, &compound) {
             Some(Ok(packet)) => {
                 let (from, packet) = (self.ports.rtcp, packet.into_owned());
@@ -356,7 +361,13 @@ fn codec_lines(codecs: &[Codec]) -> Vec<CodecLine> {
     let mut dynamic = 96..=127;
     let line = |codec: &Codec| {
         let payload_type = codec.static_payload_type().or_else(|| dynamic.next())?;
-        CodecLine::from_rtpmap(payload_type, codec.rtpmap())
+        // RFC 7587 section 7: Opus is always written with two channels.
+        let channels = if *codec == Codec::Opus { 2 } else { 1 };
+        Some(CodecLine::new(payload_type, codec.name(), codec.rate(), channels))
     };
     codecs.iter().filter_map(line).collect()
+}
+
+fn codec_of(line: &CodecLine) -> Option<Codec> {
+    codec_lines(&Codec::ALL).iter().position(|ours| ours.is_same_codec(line)).map(|i| Codec::ALL[i])
 }

@@ -19,11 +19,14 @@ mod talking;
 
 use crate::endpoint::{Book, Output};
 use crate::event::{CallId, Event, Outcome, Side};
+use crate::sdp::Origin;
 use crate::settings::{HangUp, Plan, Settings};
 use crate::sip::{Method, Reason, Request, Response, StatusCode};
 use crate::transaction::{self, ClientKey, ServerKey, Table};
 use incoming::Ringing;
+use keyphone_keying::Input;
 use keyphone_keying::mikey::Mikey;
+use keyphone_media::demux::{Flow, looks_like_rtp};
 use keyphone_media::env::{Env, Instant};
 use keyphone_media::srtp::Ledger;
 use media::{Media, PlayedOut};
@@ -51,6 +54,11 @@ impl Cx<'_, '_> {
 
     pub(crate) fn respond(&mut self, key: ServerKey, response: &Response) {
         self.transactions.respond(key, response, self.env, self.said);
+    }
+
+    /// The origin of our next SDP (RFC 8866 section 5.2). The session id is random, and tells nobody who we are.
+    pub(crate) fn origin(&mut self) -> Origin {
+        Origin { user: "-".into(), session_id: self.env.random() >> 2, version: 1 }
     }
 
     pub(crate) fn reply(&mut self, key: ServerKey, request: &Request, status: StatusCode) {
@@ -155,8 +163,25 @@ impl Call {
 
     /// A datagram on one of our media ports.
     pub(crate) fn media(&mut self, rtcp: bool, from: SocketAddr, bytes: &[u8], cx: &mut Cx<'_, '_>) {
-        let played_out = self.media.receive(rtcp, from, bytes, cx);
-        self.notice(played_out, cx);
+        if looks_like_rtp(bytes) {
+            let played_out = self.media.receive(rtcp, from, bytes, cx);
+            return self.notice(played_out, cx);
+        }
+        let flow = Flow { line: self.media.line(), rtcp };
+        self.tell_keying(Input::Packet { flow, bytes }, cx);
+    }
+
+    /// What a keying system says in the middle of a call is obeyed or, if it would use a pad twice, ends the call.
+    fn tell_keying(&mut self, input: Input<'_>, cx: &mut Cx<'_, '_>) {
+        let Phase::Talking(talking) = &mut self.phase else { return self.media.refuse() };
+        match talking.keying(input, cx).map(|said| self.media.obey(said, cx)) {
+            None => self.media.refuse(),
+            Some(Ok(())) => {}
+            Some(Err(pad)) => {
+                let reason = decline::reason(StatusCode::NOT_ACCEPTABLE_HERE, &pad.to_string());
+                self.leave(Some(reason), Outcome::KeyingRefused { why: pad.to_string() }, cx);
+            }
+        }
     }
 
     /// The user hangs up.
@@ -172,6 +197,9 @@ impl Call {
     pub(crate) fn timeout(&mut self, cx: &mut Cx<'_, '_>) {
         let played_out = self.media.timeout(cx);
         self.notice(played_out, cx);
+        if matches!(&self.phase, Phase::Talking(talking) if talking.keying_is_due(cx.env.now.mono)) {
+            self.tell_keying(Input::Timeout, cx);
+        }
         match &mut self.phase {
             Phase::Ringing(ringing) if ringing.answer_at <= cx.env.now.mono => self.pick_up(cx),
             Phase::Talking(talking) => {
@@ -197,7 +225,7 @@ impl Call {
     }
 
     /// Gives back what the call held.
-    pub(crate) fn close(mut self, cx: &mut Cx<'_, '_>) {
+    pub(crate) fn close(self, cx: &mut Cx<'_, '_>) {
         cx.book.forget(self.id);
         self.media.close(cx);
     }

@@ -8,7 +8,7 @@ use super::{Call, Cx, Phase};
 use crate::dialog::Dialog;
 use crate::endpoint::{ALLOW, MediaPorts, Output};
 use crate::event::{CallId, Direction, Event, Outcome};
-use crate::sdp::{self, Negotiated, OfferAsk, Origin, Profile, Sdp};
+use crate::sdp::{self, Negotiated, OfferAsk, Profile, Sdp};
 use crate::settings::{Plan, System};
 use crate::sip::{Method, NameAddr, Request, Response, StatusCode, Uri, make};
 use crate::transaction::{ClientKey, Destination};
@@ -19,10 +19,8 @@ use std::collections::BTreeMap;
 pub(super) struct Calling {
     pub(super) key: ClientKey,
     invite: Request,
-    invite: Request,
     to: Destination,
     offer: Sdp,
-    named: Identity,
     /// `None` when clear RTP was offered.
     offered: Option<Box<dyn Offered>>,
     branches: BTreeMap<String, Branch>,
@@ -129,7 +127,7 @@ impl Call {
                 (Profile::Savp, lines, Some(offered))
             }
         };
-        let origin = Origin::new(cx.settings, cx.env);
+        let origin = cx.origin();
         let offer = sdp::make_offer(&OfferAsk {
             origin: &origin,
             address: ports.rtp.ip(),
@@ -147,7 +145,8 @@ impl Call {
         cx.book.add_media(ports, id);
         cx.book.add_dialog(call_id, &our_tag, id);
         let branches = BTreeMap::new();
-        let calling = Calling { key, invite, to, offer, named, offered, branches, proceeding: false, cancel: Cancel::No };
+        let calling =
+            Calling { key, invite, to, offer, offered, branches, proceeding: false, cancel: Cancel::No };
         Ok(Self { id, plan, media, phase: Phase::Calling(Box::new(calling)) })
     }
 

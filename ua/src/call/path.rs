@@ -108,7 +108,7 @@ impl Path {
     ) -> OpenedRtcp<'s> {
         match self {
             Self::Keyed(leg) => match leg.open_rtcp(ledger, packet) {
-                HeardRtcp::Compound { compound, .. } => OpenedRtcp::Compound(compound),
+                HeardRtcp::Compound { bytes, .. } => OpenedRtcp::Compound(bytes),
                 HeardRtcp::Replayed | HeardRtcp::Reflected => OpenedRtcp::Replayed,
                 HeardRtcp::Refused | HeardRtcp::Clash { .. } => OpenedRtcp::Refused,
             },

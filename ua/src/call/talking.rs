@@ -7,7 +7,7 @@ use crate::event::{Outcome, Side};
 use crate::settings::HangUp;
 use crate::sip::{Method, Reason, Request, Response, StatusCode};
 use crate::transaction::{ClientKey, Destination, ServerKey, Timers};
-use keyphone_keying::Session;
+use keyphone_keying::{self as keying, Input, Session};
 use keyphone_media::env::Instant;
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ pub(super) struct Talking {
     dialog: Dialog,
     /// `None` if the peer names a host that only a resolver could find.
     hop: Option<Destination>,
-    /// `None` when the call is in the clear. It holds what a later offer or answer is judged by.
-    _session: Option<Box<dyn Session>>,
+    /// The agreement with the peer; `None` when the call is in the clear.
+    session: Option<Box<dyn Session>>,
     handshake: Handshake,
     hang_up_at: Option<Instant>,
 }
@@ -43,7 +43,7 @@ impl Talking {
         now: Instant,
     ) -> Self {
         let handshake = Handshake::AckSent(ack);
-        Self { dialog, hop: Some(hop), _session: session, handshake, hang_up_at: at(hang_up, now) }
+        Self { dialog, hop: Some(hop), session, handshake, hang_up_at: at(hang_up, now) }
     }
 
     /// We were called, and have sent the 200.
@@ -57,7 +57,7 @@ impl Talking {
     ) -> Self {
         let Timers { t1, .. } = Timers::default();
         let handshake = Handshake::AwaitsAck { key, ok, again: now + t1, interval: t1, until: now + 64 * t1 };
-        Self { dialog, hop, _session: session, handshake, hang_up_at: at(hang_up, now) }
+        Self { dialog, hop, session, handshake, hang_up_at: at(hang_up, now) }
     }
 
     /// Is this the 2xx again? Then the ACK goes out again.
@@ -87,6 +87,17 @@ impl Talking {
         }
     }
 
+    /// Tells the keying system what came in the media path, or that its time has come.
+    pub(super) fn keying(&mut self, input: Input<'_>, cx: &mut Cx<'_, '_>) -> Option<Vec<keying::Output>> {
+        let mut said = vec![];
+        let result = self.session.as_mut()?.handle(input, cx.env, &mut said);
+        result.map_err(|error| tracing::debug!(%error, "the keying system did not take it")).ok().map(|()| said)
+    }
+
+    pub(super) fn keying_is_due(&self, now: Instant) -> bool {
+        self.session.as_ref().and_then(|s| s.next_timeout()).is_some_and(|at| at <= now)
+    }
+
     pub(super) fn hang_up_at(&mut self, at: Instant) {
         self.hang_up_at = Some(self.hang_up_at.map_or(at, |already| already.min(at)));
     }
@@ -96,7 +107,8 @@ impl Talking {
             Handshake::AwaitsAck { again, until, .. } => Some(*again.min(until)),
             Handshake::AckSent(_) | Handshake::Done => None,
         };
-        again.into_iter().chain(self.hang_up_at).min()
+        let keying = self.session.as_ref().and_then(|s| s.next_timeout());
+        again.into_iter().chain(self.hang_up_at).chain(keying).min()
     }
 
     /// Repeats what must be repeated; gives the outcome if it is time to say BYE.

@@ -65,7 +65,7 @@ pub enum Command {
     /// Place a call.
     Call {
         /// Whom to call: what the Request-URI and To say.
-        target: Uri,
+        target: Box<Uri>,
         /// Where the INVITE goes. What is too long for UDP goes over TCP (RFC 3261 section 18.1.1).
         to: Destination,
         /// What to say, to record, and when to hang up.
@@ -242,7 +242,7 @@ impl Endpoint {
                 let id = self.next_id();
                 let ports = self.ports.pop_front();
                 let cx = &mut self.cx(env, said, out);
-                if let Some(call) = Call::place(id, target, to, ports, plan, cx) {
+                if let Some(call) = Call::place(id, *target, to, ports, plan, cx) {
                     self.keep(id, call);
                 }
             }

@@ -40,7 +40,10 @@ impl MediaSockets {
         }
         Err(io::Error::new(
             io::ErrorKind::AddrInUse,
-            format!("no two neighbouring UDP ports are free on {} from {first} to {last}: give other media-ports", self.ip),
+            format!(
+                "no two neighbouring UDP ports are free on {} from {first} to {last}: give other media-ports",
+                self.ip
+            ),
         ))
     }
 

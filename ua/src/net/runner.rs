@@ -4,8 +4,8 @@ use super::media::MediaSockets;
 use super::sip::{SipSide, Sockets};
 use super::tap::{Seen, Tap};
 use super::{Clock, OsRng};
-use crate::endpoint::{Command, Endpoint, Input, MediaPorts, Output};
-use crate::event::Event;
+use crate::endpoint::{Command, Endpoint, Input, Output, Recording};
+use crate::event::{CallId, Event};
 use crate::transaction::Transport;
 use keyphone_media::env::{Env, Now};
 use std::io;
@@ -42,6 +42,7 @@ pub struct Runner {
     arrived: mpsc::Receiver<Arrived>,
     tap: Option<Tap>,
     key_log: Option<Box<dyn FnMut(Zeroizing<String>)>>,
+    recordings: Option<Box<dyn FnMut(CallId, Recording)>>,
 }
 
 impl Runner {
@@ -51,7 +52,7 @@ impl Runner {
         let local = sockets.local();
         let media = MediaSockets::new(local.ip(), media_ports, to.clone());
         let sip = SipSide::start(sockets, to);
-        Self { endpoint, clock, local, sip, media, arrived, tap: None, key_log: None }
+        Self { endpoint, clock, local, sip, media, arrived, tap: None, key_log: None, recordings: None }
     }
 
     /// Shows `tap` all that is sent and received from now on.
@@ -65,6 +66,13 @@ impl Runner {
     #[must_use]
     pub fn with_key_log(mut self, write: Box<dyn FnMut(Zeroizing<String>)>) -> Self {
         self.key_log = Some(write);
+        self
+    }
+
+    /// Gives `take` what calls recorded in memory.
+    #[must_use]
+    pub fn with_recordings(mut self, take: Box<dyn FnMut(CallId, Recording)>) -> Self {
+        self.recordings = Some(take);
         self
     }
 
@@ -144,13 +152,21 @@ impl Runner {
                     self.media.send(from, to, packet.bytes());
                 }
                 Output::Release(ports) => self.media.close(ports),
+                Output::Recorded(call, recording) => {
+                    if let Some(take) = &mut self.recordings {
+                        take(call, recording);
+                    }
+                }
                 Output::KeyLog(line) => {
                     if let Some(write) = &mut self.key_log {
                         write(line);
                     }
                 }
-                Output::Event(event) if on_event(self.clock.now(), event) == Stop::Now => stop = Stop::Now,
-                Output::Event(_) => {}
+                Output::Event(event) => {
+                    if on_event(self.clock.now(), event) == Stop::Now {
+                        stop = Stop::Now;
+                    }
+                }
             }
         }
         stop

@@ -1,8 +1,8 @@
 //! SIP sockets: UDP and TCP on one port (RFC 3261 section 18).
 
 use super::runner::Arrived;
-use crate::transaction::Transport;
 use crate::sip::{Frame, Framer};
+use crate::transaction::Transport;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -78,8 +78,11 @@ impl SipSide {
         let accept = tokio::spawn(async move {
             loop {
                 match sockets.tcp.accept().await {
-                    Ok((stream, from)) if to.send(Arrived::Connection { stream, from }).await.is_err() => return,
-                    Ok(_) => {}
+                    Ok((stream, from)) => {
+                        if to.send(Arrived::Connection { stream, from }).await.is_err() {
+                            return;
+                        }
+                    }
                     // Out of file descriptors, most likely: give others time to close theirs.
                     Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
                 }
@@ -124,11 +127,7 @@ impl SipSide {
         tokio::spawn(async move { arrived.send(Arrived::Failed { to, transport }).await });
     }
 
-    fn serve(
-        &mut self,
-        peer: SocketAddr,
-        connect: impl Future<Output = io::Result<TcpStream>> + Send + 'static,
-    ) {
+    fn serve(&mut self, peer: SocketAddr, connect: impl Future<Output = io::Result<TcpStream>> + Send + 'static) {
         let (write, queue) = mpsc::channel(MAX_WAITING);
         let arrived = self.arrived.clone();
         let task = tokio::spawn(async move {

@@ -90,6 +90,16 @@ impl fmt::Display for Rejection {
     }
 }
 
+/// What a 488 may say about an offer that keying refused: every m-line off, and the keying system's own error message
+/// (RFC 4567 section 4.1.2).
+pub fn refusal(offer: &Sdp, origin: &Origin, address: IpAddr, lines: &Lines) -> Sdp {
+    let mut session = head(origin, address);
+    let times = offer.session().iter().filter(|line| matches!(line.kind(), b't' | b'r' | b'z'));
+    session.extend(times.map(|line| RawLine::new(line.kind(), line.value())));
+    session.extend(key_mgmt::write(lines, Level::Session));
+    Sdp::from_parts(session, offer.media().iter().map(Block::refused).collect())
+}
+
 /// Plans an answer: the best of our profiles first, then the first m-line with a codec that we speak.
 pub fn answer(offer: &Sdp, ask: &AnswerAsk<'_>) -> Result<Answer, Rejection> {
     let fits: Vec<Result<Fit, Unfit>> =

@@ -12,7 +12,7 @@ pub mod media;
 pub mod offer;
 pub mod read_answer;
 
-pub use answer::{Answer, AnswerAsk, Rejection, Unfit, answer};
+pub use answer::{Answer, AnswerAsk, Rejection, Unfit, answer, refusal};
 pub use block::{Block, MLine, RawLine, Sdp, SdpError};
 pub use media::{Audio, CodecLine, Direction, Profile};
 pub use offer::{OfferAsk, Origin, make_offer, make_reoffer};

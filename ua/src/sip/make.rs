@@ -75,10 +75,10 @@ fn answer(from: &Headers, into: &mut Headers, tag: Option<&str>) {
         into.copy(name, from);
     }
     let to = into.get("To").and_then(|to| NameAddr::parse(to).ok());
-    if let (Some(to), Some(tag)) = (to, tag) {
-        if to.tag().is_none() {
-            into.set_first("To", to.with_tag(tag).to_string());
-        }
+    if let (Some(to), Some(tag)) = (to, tag)
+        && to.tag().is_none()
+    {
+        into.set_first("To", to.with_tag(tag).to_string());
     }
 }
 
