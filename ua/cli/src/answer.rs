@@ -7,6 +7,7 @@ use crate::progress::Job;
 use clap::Args;
 use keyphone_config::{Config, KeyingSystem, parse_duration};
 use keyphone_ua::settings::{HangUp, Incoming, Plan};
+use keyphone_ua::sip::StatusCode;
 use serde_json::json;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ EXAMPLES:
   Answer one call after two seconds of ringing, record it, and exit as it went:
       keyphone answer --once --psk @psk.hex --after 2s --record heard.wav
   Be busy:
-      keyphone answer --psk @psk.hex --refuse 486
+      keyphone answer --refuse 486
   Listen on the network, with a key for each peer:
       keyphone answer --listen 192.0.2.7:5060 --from sip:bob@192.0.2.7 --psk sip:alice@192.0.2.9=@alice.hex
 
@@ -36,8 +37,8 @@ pub(crate) struct Answer {
     after: Option<Duration>,
     /// Refuse every call with this SIP status: 486 is busy, 603 declines
     #[arg(long, value_name = "STATUS", conflicts_with_all = ["play", "record", "duration", "after"],
-          value_parser = clap::value_parser!(u16).range(400..700))]
-    refuse: Option<u16>,
+          value_parser = refusal)]
+    refuse: Option<StatusCode>,
     /// Serve one call, then exit with its code
     #[arg(long, conflicts_with = "times")]
     once: bool,
@@ -51,10 +52,12 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) async fn run(self) -> Result<u8, Fault> {
         let config = self.common.config()?;
-        check_key(&config)?;
+        if self.refuse.is_none() {
+            check_key(&config)?;
+        }
         let incoming = self.incoming(&config)?;
         let times = if self.once { Some(1) } else { self.times };
-        let job = Job::Answer { times, refuse: self.refuse };
+        let job = Job::Answer { times, refuse: self.refuse.map(StatusCode::code) };
         let printer = phone::printer(&self.common, job);
         let place = Place { listen: config.network.listen, peer: None };
         let phone = Phone::open(&self.common, &config, place, incoming, printer.clone()).await?;
@@ -72,6 +75,12 @@ impl Answer {
         let plan = Plan { play: load(&self.audio.sound(config))?, record: self.audio.record(config)?, hang_up };
         Ok(Incoming::Answer { after: self.after.unwrap_or_default(), plan })
     }
+}
+
+/// What a call can be refused with: a redirection would need somewhere to go.
+fn refusal(text: &str) -> Result<StatusCode, String> {
+    let status = text.parse().ok().filter(|status| (400..700).contains(status)).and_then(StatusCode::new);
+    status.ok_or_else(|| format!("{text:?} is not a SIP status from 400 to 699"))
 }
 
 /// Without a key no call could be answered: that is better said before somebody calls.
@@ -119,7 +128,7 @@ mod tests {
     fn who_is_called_lets_the_caller_hang_up_unless_told_otherwise() {
         let plan = |flags: &[&str]| match answer(flags).unwrap().incoming(&Config::default()).unwrap() {
             Incoming::Answer { after, plan } => (after, plan.hang_up),
-            Incoming::Refuse(status) => panic!("refused with {status}"),
+            Incoming::Refuse(status) => panic!("refused with {status:?}"),
         };
         assert_eq!(plan(&[]), (Duration::ZERO, HangUp::Never));
         let two = Duration::from_secs(2);

@@ -10,7 +10,8 @@ use keyphone_keying::Identity;
 use keyphone_ua::endpoint::Command;
 use keyphone_ua::net::route::local_address_towards;
 use keyphone_ua::settings::{HangUp, Incoming, Plan};
-use keyphone_ua::sip::{Host, SipUri, Transport, Uri};
+use keyphone_ua::sip::{Host, SipUri, StatusCode, Uri};
+use keyphone_ua::transaction::{Destination, Transport};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -70,10 +71,10 @@ impl Call {
         let place = Place { listen, peer: Some((to, phone::user_of(&self.uri))) };
         let printer = phone::printer(&self.common, job);
         // Who calls is busy (RFC 3261 section 21.4.24).
-        let phone = Phone::open(&self.common, &config, place, Incoming::Refuse(486), printer).await?;
+        let phone = Phone::open(&self.common, &config, place, Incoming::Refuse(StatusCode::BUSY_HERE), printer).await?;
         let call = || {
-            let (target, transport, plan) = (self.uri.clone(), transport.clone(), plan.clone());
-            Some(Command::Call { target, to, transport, plan })
+            let to = Destination { addr: to, transport };
+            Some(Command::Call { target: Box::new(self.uri.clone()), to, plan: plan.clone() })
         };
         phone.run(job, call).await
     }
@@ -127,8 +128,10 @@ async fn resolve(uri: &SipUri, listen: SocketAddr, listen_given: bool) -> Result
         Host::Ip(ip) => return Ok((*ip, port).into()),
         Host::Name(name) => name,
     };
-    let cannot = |why: String| usage(format!("the address of {name} cannot be found: {why}; give it with --to IP:PORT"));
-    let found: Vec<_> = tokio::net::lookup_host((name.as_str(), port)).await.map_err(|e| cannot(e.to_string()))?.collect();
+    let cannot =
+        |why: String| usage(format!("the address of {name} cannot be found: {why}; give it with --to IP:PORT"));
+    let found: Vec<_> =
+        tokio::net::lookup_host((name.as_str(), port)).await.map_err(|e| cannot(e.to_string()))?.collect();
     let same_family = found.iter().find(|addr| addr.is_ipv4() == listen.is_ipv4()).filter(|_| listen_given);
     same_family.or(found.first()).copied().ok_or_else(|| cannot("it has none".into()))
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub(crate) struct Narrator {
     /// More than one call may come: lines say which one they are about.
-    pub(crate) numbered: bool,
+    numbered: bool,
     /// `-v`: keys and media as well.
     pub(crate) verbose: bool,
     calls: BTreeMap<CallId, Known>,
@@ -24,6 +24,10 @@ struct Known {
 }
 
 impl Narrator {
+    pub(crate) fn new(numbered: bool, verbose: bool) -> Self {
+        Self { numbered, verbose, calls: BTreeMap::new() }
+    }
+
     /// The line for an event, if a person wants one.
     pub(crate) fn line(&mut self, event: &Event) -> Option<String> {
         let call = call_of(event);
@@ -187,10 +191,7 @@ mod tests {
         let lines = story(Direction::Incoming, "none", vec![answered("none")]);
         assert_eq!(
             lines,
-            [
-                "sip:bob@127.0.0.1 calls, in the clear",
-                "answered, PCMU, in the clear: everybody on the way can listen"
-            ]
+            ["sip:bob@127.0.0.1 calls, in the clear", "answered, PCMU, in the clear: everybody on the way can listen"]
         );
     }
 

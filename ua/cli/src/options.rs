@@ -7,7 +7,7 @@ use keyphone_config::policy::parse_keying;
 use keyphone_config::{Config, KeyingSystem, PskEntry, SipUri, parse_duration};
 use keyphone_media::audio::Clip;
 use keyphone_media::audio::codec::Codec;
-use keyphone_ua::settings::{Play, Record, System};
+use keyphone_ua::settings::{Play, Record};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -126,23 +126,6 @@ impl Common {
     }
 }
 
-/// How a phone may key its calls, preferred first. `none` without permission stays in the list: the phone refuses such
-/// a call itself, and says so to the other side.
-pub(crate) fn systems(config: &Config) -> Vec<System> {
-    let mut systems: Vec<_> = config
-        .policy
-        .keying
-        .iter()
-        .map(|system| match system {
-            KeyingSystem::MikeyPsk => System::MikeyPsk,
-        })
-        .collect();
-    if systems.is_empty() || config.policy.allow_clear {
-        systems.push(System::Clear);
-    }
-    systems
-}
-
 /// What `--play` and `[audio]` name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Sound {
@@ -220,6 +203,7 @@ pub(crate) fn load(sound: &Sound) -> Result<Play, Fault> {
 mod tests {
     use super::*;
     use clap::Parser;
+    use keyphone_ua::settings::{Settings, System};
 
     #[derive(Parser)]
     struct Flags {
@@ -242,7 +226,8 @@ mod tests {
         assert_eq!(from_file.account.from.as_str(), "sip:carol@example.org");
         assert_eq!(from_file.audio.codecs, [Codec::Opus]);
         assert_eq!(from_file.network, Config::default().network);
-        let flagged = ["--config", file, "--from", "sip:dave@example.org", "--codec", "pcma, PCMU", "--listen", "[::1]:0"];
+        let flagged =
+            ["--config", file, "--from", "sip:dave@example.org", "--codec", "pcma, PCMU", "--listen", "[::1]:0"];
         let flagged = config(&flagged).unwrap();
         assert_eq!(flagged.account.from.as_str(), "sip:dave@example.org");
         assert_eq!(flagged.audio.codecs, [Codec::Pcma, Codec::Pcmu]);
@@ -260,14 +245,15 @@ mod tests {
 
     #[test]
     fn clear_rtp_is_used_only_where_policy_says_so() {
-        assert_eq!(systems(&config(&[]).unwrap()), [System::MikeyPsk]);
-        assert_eq!(systems(&config(&["--allow-clear"]).unwrap()), [System::MikeyPsk, System::Clear]);
-        let forbidden = config(&["--keying", "none"]).unwrap();
-        assert_eq!(systems(&forbidden), [System::Clear]);
-        assert!(forbidden.policy.keying_policy().media.clear().is_none());
-        let allowed = config(&["--keying", "none", "--allow-clear"]).unwrap();
-        assert_eq!(systems(&allowed), [System::Clear]);
-        assert!(allowed.policy.keying_policy().media.clear().is_some());
+        let systems = |flags: &[&str]| {
+            let settings = Settings::new(&config(flags).unwrap(), "127.0.0.1:5060".parse().unwrap()).unwrap();
+            (settings.keying, settings.policy.media.clear().is_some())
+        };
+        assert_eq!(systems(&[]), (vec![System::MikeyPsk], false));
+        assert_eq!(systems(&["--keying", "auto", "--allow-clear"]), (vec![System::MikeyPsk, System::Clear], true));
+        // The phone refuses such a call itself, and says so to the other side.
+        assert_eq!(systems(&["--keying", "none"]), (vec![System::Clear], false));
+        assert_eq!(systems(&["--keying", "none", "--allow-clear"]), (vec![System::Clear], true));
     }
 
     #[test]

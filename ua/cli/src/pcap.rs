@@ -5,7 +5,7 @@ use crate::fault::{Fault, usage};
 use etherparse::PacketBuilder;
 use keyphone_media::env::NtpTime;
 use keyphone_ua::net::Seen;
-use keyphone_ua::sip::Transport;
+use keyphone_ua::transaction::Transport;
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 use pcap_file::{DataLink, TsResolution};
 use std::collections::BTreeMap;
@@ -27,7 +27,8 @@ const SEGMENT: usize = 32_768;
 
 impl Capture<BufWriter<File>> {
     pub(crate) fn create(path: &Path) -> Result<Self, Fault> {
-        let cannot = |e: &dyn std::fmt::Display| usage(format!("the capture {} cannot be written: {e}", path.display()));
+        let cannot =
+            |e: &dyn std::fmt::Display| usage(format!("the capture {} cannot be written: {e}", path.display()));
         let file = File::create(path).map_err(|e| cannot(&e))?;
         Self::new(BufWriter::new(file)).map_err(|e| cannot(&e))
     }
@@ -49,7 +50,7 @@ impl<W: Write> Capture<W> {
                 let packet = udp(seen.from, seen.to, seen.bytes)?;
                 self.write(at, &packet)
             }
-            _ => seen.bytes.chunks(SEGMENT).try_for_each(|segment| {
+            Transport::Tcp => seen.bytes.chunks(SEGMENT).try_for_each(|segment| {
                 let packet = self.tcp(seen.from, seen.to, segment)?;
                 self.write(at, &packet)
             }),
@@ -119,7 +120,7 @@ mod tests {
         let mut capture = Capture::new(&mut written).unwrap();
         for (second, (from, to, transport, bytes)) in seen.iter().enumerate() {
             let at = NtpTime::from_unix(Duration::from_millis(1_700_000_000_500 + 1_000 * second as u64));
-            let seen = Seen { at, from: addr(from), to: addr(to), transport: transport.clone(), bytes };
+            let seen = Seen { at, from: addr(from), to: addr(to), transport: *transport, bytes };
             capture.see(&seen).unwrap();
         }
         let mut reader = PcapReader::new(written.as_slice()).unwrap();

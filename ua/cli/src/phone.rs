@@ -2,12 +2,12 @@
 
 use crate::fault::{Fault, usage};
 use crate::human::{Narrator, plain};
-use crate::options::{Common, systems};
+use crate::keylog;
+use crate::options::Common;
 use crate::output::Printer;
 use crate::pcap::Capture;
 use crate::progress::{Job, Next, Progress};
 use crate::signals::Signals;
-use crate::keylog;
 use keyphone_config::Config;
 use keyphone_media::env::{Instant, NtpTime};
 use keyphone_scenarios::ladder::Ladder;
@@ -39,7 +39,7 @@ pub(crate) fn printer(common: &Common, job: Job) -> Rc<Printer> {
         return Rc::new(Printer::json());
     }
     let one = matches!(job, Job::Call { times: 1 } | Job::Answer { times: Some(1), .. });
-    Rc::new(Printer::human(Narrator { numbered: !one, verbose: common.verbose > 0, ..Narrator::default() }))
+    Rc::new(Printer::human(Narrator::new(!one, common.verbose > 0)))
 }
 
 /// Where a phone listens, and who it is if nobody says so.
@@ -66,27 +66,24 @@ impl Phone {
         let key_log = common.keylog.as_deref().map(keylog::open).transpose()?;
         let capture = common.pcap.as_deref().map(Capture::create).transpose()?;
         let sockets = Sockets::bind(listen).await.map_err(|e| {
-            usage(format!("nobody can listen on {listen}: {e}; give another --listen, where port 0 takes any that is free"))
+            usage(format!(
+                "nobody can listen on {listen}: {e}; give another --listen, where port 0 takes any that is free"
+            ))
         })?;
         let local = sockets.local();
-        let mut policy = config.policy.keying_policy();
-        policy.media.reveal_keys = key_log.is_some();
-        let settings = Settings {
-            me: identity(config, local)?,
-            sip: local,
-            keying: systems(config),
-            policy,
-            psks: config.credentials.psk_store(),
-            codecs: config.audio.codecs.clone(),
-            jitter: config.audio.jitter,
-            incoming,
-        };
+        let account = &config.account.from;
+        let mut settings =
+            Settings::new(config, local).map_err(|e| usage(format!("{account} cannot be who we are: {e}")))?;
+        if *account == Config::default().account.from {
+            settings.me = Uri::Sip(SipUri::new(false, Host::Ip(local.ip())).with_user("keyphone"));
+        }
+        settings.policy.media.reveal_keys = key_log.is_some();
+        settings.incoming = incoming;
         let me = user_of(&settings.me);
         let clock = printer.clock();
         let pairs = config.network.media_ports.pairs();
-        let ports = pairs.fold(None, |range: Option<(u16, u16)>, port| {
-            Some((range.map_or(port, |(first, _)| first), port + 1))
-        });
+        let ports = pairs
+            .fold(None, |range: Option<(u16, u16)>, port| Some((range.map_or(port, |(first, _)| first), port + 1)));
         let (first, last) = ports.ok_or_else(|| usage("network.media-ports has no room for one pair of ports"))?;
         let endpoint = Endpoint::new(settings, &clock.now());
         let mut runner = Runner::new(endpoint, sockets, first..=last, clock);
@@ -183,15 +180,6 @@ fn summarize(printer: &Printer, job: Job, progress: &Progress) {
     }
 }
 
-/// Who we are: what was configured, or keyphone at this address.
-fn identity(config: &Config, local: SocketAddr) -> Result<Uri, Fault> {
-    let from = &config.account.from;
-    if *from == Config::default().account.from {
-        return Ok(Uri::Sip(SipUri::new(false, Host::Ip(local.ip())).with_user("keyphone")));
-    }
-    from.as_str().parse().map_err(|e| usage(format!("{from} cannot be who we are: {e}")))
-}
-
 /// `bob` of `sip:bob@host`: what the ladder calls a phone.
 pub(crate) fn user_of(uri: &Uri) -> String {
     uri.sip().and_then(SipUri::user_text).unwrap_or_else(|| uri.to_string())
@@ -217,7 +205,7 @@ fn tap(
             && [seen.from, seen.to].contains(&local)
         {
             let at = Instant::ZERO + start.distance(seen.at);
-            let line = plain(&ladder.line(at, seen.from, seen.to, seen.transport.clone(), seen.bytes));
+            let line = plain(&ladder.line(at, seen.from, seen.to, seen.transport.into(), seen.bytes));
             let fields = json!({ "from": seen.from, "to": seen.to, "line": line });
             printer.say("trace", fields, &line);
         }
