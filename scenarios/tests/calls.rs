@@ -50,9 +50,33 @@ fn two_phones_talk_over_mikey() {
     let bob = world.add("bob", settings("bob", "10.0.0.2", |_| {}));
     world.command(alice, call(plan(440.0, HangUp::After(Duration::from_secs(2))), Transport::Udp));
     world.run(seconds(60));
-    for (_, e) in &world.node(alice).events { println!("alice {e:?}"); }
-    for (_, e) in &world.node(bob).events { println!("bob {e:?}"); }
+    for (_, e) in &world.node(alice).events {
+        println!("alice {e:?}");
+    }
+    for (_, e) in &world.node(bob).events {
+        println!("bob {e:?}");
+    }
     assert_eq!(outcome(&world, alice), Outcome::Completed { by: Side::Us });
     assert_eq!(outcome(&world, bob), Outcome::Completed { by: Side::Peer });
     assert_eq!((world.node(alice).endpoint.calls(), world.node(bob).endpoint.transactions()), (0, 0));
+}
+#[test]
+fn show() {
+    let mut world = World::new(1, Link::PERFECT);
+    let alice = world.add("alice", settings("alice", "10.0.0.1", |_| {}));
+    world.add("bob", settings("bob", "10.0.0.2", |_| {}));
+    world.command(alice, call(plan(440.0, HangUp::After(Duration::from_secs(2))), Transport::Udp));
+    world.run(seconds(60));
+    for s in world.log().iter().filter(|s| !s.media) {
+        println!(
+            "--- {:?} {} -> {} {} {} bytes\n{}",
+            s.at,
+            s.from,
+            s.to,
+            s.transport,
+            s.bytes.len(),
+            String::from_utf8_lossy(&s.bytes)
+        );
+    }
+    println!("{} media", world.log().iter().filter(|s| s.media).count());
 }
