@@ -2,13 +2,16 @@
 
 use crate::fault::{Fault, usage};
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::Write as _;
 use std::path::Path;
 use zeroize::Zeroizing;
 
+/// Writes one line.
+type Write = Box<dyn FnMut(Zeroizing<String>)>;
+
 /// Opens the key log, and gives back what writes one line to it. A log that exists goes on; others cannot read it
 /// afterwards even if they could before.
-pub(crate) fn open(path: &Path) -> Result<Box<dyn FnMut(Zeroizing<String>)>, Fault> {
+pub(crate) fn open(path: &Path) -> Result<Write, Fault> {
     let cannot = |e: std::io::Error| usage(format!("the key log {} cannot be written: {e}", path.display()));
     let mut file = create(path).map_err(cannot)?;
     let name = path.display().to_string();

@@ -68,7 +68,9 @@ impl Printer {
             Style::Human(narrator) => {
                 self.show_status(event);
                 if let Some(line) = narrator.borrow_mut().line(event) {
-                    self.write(&format!("{:.3}  {}", seconds(at), plain(&line)));
+                    // Cut, not rounded, as the ladder does it.
+                    let ms = at.as_micros() / 1_000;
+                    self.write(&format!("{}.{:03}  {}", ms / 1_000, ms % 1_000, plain(&line)));
                 }
             }
         }

@@ -139,13 +139,15 @@ impl Phone {
             }));
             tokio::select! {
                 ended = &mut run => ended,
-                () = signals.next() => match progress.borrow_mut().interrupt() {
-                    false => Ok(()),
-                    true => {
+                () = signals.next() => {
+                    let calls = progress.borrow_mut().interrupt();
+                    if calls {
                         send(Some(Command::HangUpAll));
                         // Who asks twice is not kept waiting.
                         let leave = async { tokio::select! { ended = &mut run => ended, () = signals.next() => Ok(()) } };
                         tokio::time::timeout(LEAVING, leave).await.unwrap_or(Ok(()))
+                    } else {
+                        Ok(())
                     }
                 },
             }
