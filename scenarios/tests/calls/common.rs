@@ -53,7 +53,7 @@ pub(crate) fn call(ip: &str, transport: Transport, plan: Plan) -> Command {
     Command::Call { target, to: Destination { addr: sip_at(ip), transport }, plan }
 }
 
-pub(crate) fn ms(n: u64) -> Duration {
+pub(crate) const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
@@ -222,9 +222,11 @@ pub(crate) fn rewrite(bytes: &[u8], edit: impl FnOnce(String) -> String) -> Vec<
 
 /// Somebody on the way rewrites the body of every 200 to an INVITE.
 pub(crate) fn rewrite_answers(world: &mut World, edit: impl Fn(String) -> String + 'static) {
-    world.set_middle(Box::new(move |sent| match is_response(sent, 200) && sent.bytes.ends_with(b"\r\n") && has_sdp(sent) {
-        true => Middle::Change(rewrite(&sent.bytes, &edit)),
-        false => Middle::Pass,
+    world.set_middle(Box::new(move |sent| {
+        match is_response(sent, 200) && sent.bytes.ends_with(b"\r\n") && has_sdp(sent) {
+            true => Middle::Change(rewrite(&sent.bytes, &edit)),
+            false => Middle::Pass,
+        }
     }));
 }
 

@@ -4,4 +4,5 @@ mod common;
 mod downgrade;
 mod fork;
 mod refused;
+mod replay;
 mod talk;
