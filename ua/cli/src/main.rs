@@ -7,6 +7,7 @@
 mod answer;
 mod call;
 mod config;
+mod demo;
 mod fault;
 mod human;
 mod keylog;
@@ -27,6 +28,8 @@ use tracing_subscriber::filter::LevelFilter;
 
 const EXAMPLES: &str = "\
 EXAMPLES:
+  See it work:
+      keyphone demo
   A key that two phones share, a phone that answers, and one that calls it:
       openssl rand -hex 32 > psk.hex
       keyphone answer --psk @psk.hex
@@ -48,6 +51,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     Call(Box<call::Call>),
     Answer(Box<answer::Answer>),
     Mikey(mikey::Mikey),
@@ -70,6 +74,10 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<u8, Fault> {
     match command {
+        Command::Demo(demo) => {
+            log(0);
+            block_on(demo.run())
+        }
         Command::Call(call) => {
             log(call.common.verbose);
             block_on(call.run())

@@ -6,7 +6,7 @@ use crate::output::Printer;
 use clap::{Args, Subcommand};
 use keyphone_keying::mikey::Tolerances;
 use keyphone_keying::workbench::decode::{self, Keys};
-use keyphone_keying::workbench::verify::{self, Report, Verdict};
+use keyphone_keying::workbench::verify::{self, Outcome, Report, Verdict};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -164,7 +164,14 @@ fn table(report: &Report, unknown_modes: &BTreeMap<&str, usize>) -> String {
     };
     let mut known: Vec<_> = report.vectors.iter().filter(|v| !matches!(v.verdict, Verdict::Unknown { .. })).collect();
     known.sort_by_key(|vector| rank(&vector.verdict));
-    let mut lines: Vec<_> = known.iter().map(|vector| plain(&vector.to_string())).collect();
+    // Which checks a vector passed is in the JSON.
+    let line = |vector: &Outcome| match &vector.verdict {
+        Verdict::Passed { checks } if vector.as_expected => {
+            format!("{:<16} passed   {} checks", vector.id, checks.len())
+        }
+        _ => vector.to_string(),
+    };
+    let mut lines: Vec<_> = known.iter().map(|vector| plain(&line(vector))).collect();
     let [passed, refused, unknown, failed] = report.counts();
     lines.push(format!("{passed} passed, {refused} refused, {failed} failed, {unknown} not checked"));
     if unknown > 0 {

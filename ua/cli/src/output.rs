@@ -84,7 +84,7 @@ impl Printer {
                 let at = seconds(self.clock.now().mono);
                 self.object(&Line { at, event: Some(event), fields });
             }
-            Style::Human(_) => self.write(text.to_string().trim_end_matches('\n')),
+            Style::Human(_) => self.write(&text.to_string()),
         }
     }
 

@@ -44,7 +44,7 @@ impl<W: Write> Capture<W> {
 
     /// Writes one datagram, or one message on a stream.
     pub(crate) fn see(&mut self, seen: &Seen<'_>) -> Result<(), String> {
-        let at = unix(seen.at);
+        let at = unix(seen.at.ntp);
         match seen.transport {
             Transport::Udp => {
                 let packet = udp(seen.from, seen.to, seen.bytes)?;
@@ -109,6 +109,7 @@ fn unix(at: NtpTime) -> Duration {
 mod tests {
     use super::*;
     use etherparse::{NetSlice, SlicedPacket, TransportSlice};
+    use keyphone_media::env::{Instant, Now};
     use pcap_file::pcap::PcapReader;
 
     fn addr(text: &str) -> SocketAddr {
@@ -120,7 +121,8 @@ mod tests {
         let mut capture = Capture::new(&mut written).unwrap();
         for (second, (from, to, transport, bytes)) in seen.iter().enumerate() {
             let at = NtpTime::from_unix(Duration::from_millis(1_700_000_000_500 + 1_000 * second as u64));
-            let seen = Seen { at, from: addr(from), to: addr(to), transport: *transport, bytes };
+            let at = Now { mono: Instant::ZERO, ntp: at };
+            let seen = Seen { at, sent: true, from: addr(from), to: addr(to), transport: *transport, bytes };
             capture.see(&seen).unwrap();
         }
         let mut reader = PcapReader::new(written.as_slice()).unwrap();

@@ -9,7 +9,6 @@ use crate::pcap::Capture;
 use crate::progress::{Job, Next, Progress};
 use crate::signals::Signals;
 use keyphone_config::Config;
-use keyphone_media::env::{Instant, NtpTime};
 use keyphone_scenarios::ladder::Ladder;
 use keyphone_ua::endpoint::{Command, Endpoint};
 use keyphone_ua::net::{Runner, Seen, Sockets, Stop};
@@ -99,7 +98,7 @@ impl Phone {
             ladder
         });
         if capture.is_some() || ladder.is_some() {
-            runner = runner.with_tap(Box::new(tap(capture, ladder, local, clock.now().ntp, printer.clone())));
+            runner = runner.with_tap(Box::new(tap(capture, ladder, local, printer.clone())));
         }
         Ok(Self { runner, printer, local })
     }
@@ -192,7 +191,6 @@ fn tap(
     mut capture: Option<Capture<std::io::BufWriter<std::fs::File>>>,
     mut ladder: Option<Ladder>,
     local: SocketAddr,
-    start: NtpTime,
     printer: Rc<Printer>,
 ) -> impl FnMut(Seen<'_>) {
     move |seen| {
@@ -206,8 +204,7 @@ fn tap(
         if let Some(ladder) = &mut ladder
             && [seen.from, seen.to].contains(&local)
         {
-            let at = Instant::ZERO + start.distance(seen.at);
-            let line = plain(&ladder.line(at, seen.from, seen.to, seen.transport.into(), seen.bytes));
+            let line = plain(&ladder.line(seen.at.mono, seen.from, seen.to, seen.transport, seen.bytes));
             let fields = json!({ "from": seen.from, "to": seen.to, "line": line });
             printer.say("trace", fields, &line);
         }

@@ -9,13 +9,15 @@ const CAMERA: &str = "AQAFAP1td9ABAADCD1UcAAAAAAoAAdOOGc75XD0BAAAAGAABAQEBEAIBAQ
 /// What follows `AC 27 00 21 00 1e` in it: TGK and salt.
 const CAMERA_KEY: &str = "df40b9f54ac2944d1edbb50fe61fd6b72f542fcf9d7f383edadb669a8de4";
 
-const COMMANDS: [&[&str]; 8] = [
+const COMMANDS: [&[&str]; 10] = [
     &[],
+    &["demo"],
     &["call"],
     &["answer"],
     &["mikey"],
     &["mikey", "decode"],
     &["mikey", "verify"],
+    &["config"],
     &["config", "init"],
     &["config", "check"],
 ];
