@@ -1,5 +1,6 @@
 //! Calls in simulated time: what a user may rely on, whatever the peer, the link and somebody on the way do.
 
+mod bad_day;
 mod common;
 mod downgrade;
 mod fork;
