@@ -44,7 +44,8 @@ EXAMPLES:
   A file of any of these kinds, or of the message's own octets, with the keys that stand in it in clear:
       keyphone mikey decode --file message.bin --show-keys
 
-EXIT CODES: 0 decoded, 1 not completely (the reason is on stderr), 2 usage.";
+EXIT CODES: 0 decoded, 1 not completely, or it breaks a rule that shows without a key (the reason is on stderr; with
+--interop a broken rule is shown and let pass), 2 usage.";
 
 /// Show a message field by field: from base64, hex, a line of SDP, a whole SDP, or octets
 #[derive(Args, Debug)]
@@ -126,6 +127,15 @@ impl Decode {
             if let Some(error) = &message.error {
                 let which = if many { format!("message {number}") } else { "the message".into() };
                 eprintln!("keyphone: {which} cannot be decoded completely: {}", plain(&error.to_string()));
+                code = 1;
+            }
+            if !self.interop
+                && let Some(deviation) = message.deviations.first()
+            {
+                let which = if many { format!("message {number}") } else { "the message".into() };
+                let more = message.deviations.len() - 1;
+                let more = if more == 0 { String::new() } else { format!(", and {more} more") };
+                eprintln!("keyphone: {which} breaks a rule: {}{more}; --interop lets it pass", plain(deviation));
                 code = 1;
             }
         }

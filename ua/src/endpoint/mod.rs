@@ -4,136 +4,20 @@
 //! and gives up, `call` decides, the keying systems prove. Whoever drives it hands over what arrived, does what comes
 //! out in that order, and calls back at [`Endpoint::next_timeout`].
 
-mod book;
 mod requests;
 
-pub(crate) use book::Book;
-pub(crate) use requests::ALLOW;
+pub use crate::io::{Command, Input, MediaPorts, Output, Recording};
 
-use crate::call::{Call, Cx, decline};
-use crate::event::{CallId, Event};
-use crate::settings::{Plan, Settings};
-use crate::sip::{Message, StatusCode, Uri, make};
-use crate::transaction::{self, Destination, Key, Table, Transport};
-use keyphone_keying::KeyingPacket;
+use crate::call::decline::{self, Gone};
+use crate::call::{Book, Call, Cx};
+use crate::event::CallId;
+use crate::settings::Settings;
+use crate::sip::{Message, StatusCode, make};
+use crate::transaction::{self, ClientKey, Key, Table};
 use keyphone_keying::mikey::Mikey;
 use keyphone_media::env::{Env, Instant, Now};
-use keyphone_media::srtp::{Ledger, Sealed};
+use keyphone_media::srtp::Ledger;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
-use zeroize::Zeroizing;
-
-/// What an endpoint is given.
-#[derive(Debug)]
-pub enum Input<'a> {
-    /// A SIP datagram, or one whole message from a stream.
-    Sip {
-        /// Who sent it.
-        from: SocketAddr,
-        /// Over what.
-        transport: Transport,
-        /// The message.
-        bytes: &'a [u8],
-    },
-    /// A datagram on a media port.
-    Media {
-        /// The port of ours that it came to.
-        at: SocketAddr,
-        /// Who sent it.
-        from: SocketAddr,
-        /// The datagram.
-        bytes: &'a [u8],
-    },
-    /// A pair of media ports is open and may be used.
-    Ports(MediaPorts),
-    /// Nothing can be sent there.
-    TransportFailed {
-        /// Where to.
-        to: SocketAddr,
-        /// Over what.
-        transport: Transport,
-    },
-    /// The user wants something.
-    Command(Command),
-    /// The time that [`Endpoint::next_timeout`] named has come.
-    Timeout,
-}
-
-/// What a user wants.
-#[derive(Debug)]
-pub enum Command {
-    /// Place a call.
-    Call {
-        /// Whom to call: what the Request-URI and To say.
-        target: Box<Uri>,
-        /// Where the INVITE goes. What is too long for UDP goes over TCP (RFC 3261 section 18.1.1).
-        to: Destination,
-        /// What to say, to record, and when to hang up.
-        plan: Plan,
-    },
-    /// Hang up one call.
-    HangUp(CallId),
-    /// Hang up all calls.
-    HangUpAll,
-}
-
-/// What an endpoint says.
-#[derive(Debug)]
-pub enum Output {
-    /// A SIP message to send.
-    Sip {
-        /// Where to.
-        to: SocketAddr,
-        /// Over what.
-        transport: Transport,
-        /// The message.
-        bytes: Vec<u8>,
-    },
-    /// Media to send. Nothing but [`Sealed`] leaves this way.
-    Media {
-        /// From which port of ours.
-        from: SocketAddr,
-        /// Where to.
-        to: SocketAddr,
-        /// The packet.
-        packet: Sealed<'static>,
-    },
-    /// A keying system's own datagram for the media path.
-    Keying {
-        /// From which port of ours.
-        from: SocketAddr,
-        /// Where to.
-        to: SocketAddr,
-        /// The datagram.
-        packet: KeyingPacket,
-    },
-    /// These media ports are not needed any more.
-    Release(MediaPorts),
-    /// What a call recorded in memory.
-    Recorded(CallId, Recording),
-    /// A line for the key log: only if policy lets keys be revealed.
-    KeyLog(Zeroizing<String>),
-    /// Something happened.
-    Event(Event),
-}
-
-/// Two neighbouring media ports of ours (RFC 3550 section 11).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MediaPorts {
-    /// For RTP.
-    pub rtp: SocketAddr,
-    /// For RTCP.
-    pub rtcp: SocketAddr,
-}
-
-/// A recording that was kept in memory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recording {
-    /// Samples a second.
-    pub rate: u32,
-    /// Mono, 16 bit, from the first frame that was heard.
-    pub samples: Vec<i16>,
-}
 
 /// A phone.
 pub struct Endpoint {
@@ -144,6 +28,7 @@ pub struct Endpoint {
     calls: BTreeMap<CallId, Scheduled>,
     due: BTreeSet<(Instant, CallId)>,
     book: Book,
+    gone: Gone,
     ports: VecDeque<MediaPorts>,
     last_call: u64,
 }
@@ -170,6 +55,7 @@ impl Endpoint {
             calls: BTreeMap::new(),
             due: BTreeSet::new(),
             book: Book::default(),
+            gone: Gone::default(),
             ports: VecDeque::new(),
             last_call: 0,
         }
@@ -265,18 +151,22 @@ impl Endpoint {
             let mut said = vec![];
             match next {
                 transaction::Output::Send { to, transport, bytes } => out.push(Output::Sip { to, transport, bytes }),
+                transaction::Output::Response { response, .. } if let Some(ack) = self.gone.ack(&response) => {
+                    said.push(ack);
+                }
                 transaction::Output::Response { key, response } => match self.book.client(key) {
                     Some(call) => {
                         self.with(call, env, &mut said, out, |call, cx| call.response(key, &response, cx));
                     }
                     None => self.stray(&response, env, &mut said, out),
                 },
-                transaction::Output::Stray(response) => self.stray(&response, env, &mut said, out),
-                transaction::Output::TimedOut { key: Key::Client(key) }
-                | transaction::Output::TransportFailed { key: Key::Client(key) } => {
-                    if let Some(call) = self.book.client(key) {
-                        self.with(call, env, &mut said, out, |call, cx| call.unanswered(key, cx));
-                    }
+                // Dropped: whoever makes it up could have us say BYE to whom it likes (RFC 6026 section 8.9).
+                transaction::Output::Stray(_) => {}
+                transaction::Output::TimedOut { key: Key::Client(key) } => {
+                    self.unanswered(key, StatusCode::REQUEST_TIMEOUT, env, &mut said, out);
+                }
+                transaction::Output::TransportFailed { key: Key::Client(key) } => {
+                    self.unanswered(key, StatusCode::SERVICE_UNAVAILABLE, env, &mut said, out);
                 }
                 // A response of ours that was never acknowledged: its call has its own timers.
                 transaction::Output::TimedOut { .. } | transaction::Output::TransportFailed { .. } => {}
@@ -299,6 +189,19 @@ impl Endpoint {
         }
     }
 
+    fn unanswered(
+        &mut self,
+        key: ClientKey,
+        status: StatusCode,
+        env: &mut Env<'_>,
+        said: &mut Vec<transaction::Output>,
+        out: &mut Vec<Output>,
+    ) {
+        if let Some(call) = self.book.client(key) {
+            self.with(call, env, said, out, |call, cx| call.unanswered(key, status, cx));
+        }
+    }
+
     fn next_id(&mut self) -> CallId {
         self.last_call += 1;
         CallId(self.last_call)
@@ -310,8 +213,8 @@ impl Endpoint {
         said: &'a mut Vec<transaction::Output>,
         out: &'a mut Vec<Output>,
     ) -> Cx<'a, 'e> {
-        let Self { settings, ledger, mikey, transactions, book, .. } = self;
-        Cx { settings, ledger, mikey, transactions, book, env, said, out }
+        let Self { settings, ledger, mikey, transactions, book, gone, .. } = self;
+        Cx { settings, ledger, mikey, transactions, book, gone, env, said, out }
     }
 
     fn keep(&mut self, id: CallId, call: Call) {

@@ -1,14 +1,11 @@
 //! What becomes of a request (RFC 3261 section 8.2): to its call, or to an answer of our own.
 
 use super::{Endpoint, Output};
-use crate::call::{Call, decline};
+use crate::call::{ALLOW, Call, decline};
 use crate::dialog::Dialog;
 use crate::sip::{Method, Request, Response, StatusCode};
 use crate::transaction::{self, ServerKey};
 use keyphone_media::env::Env;
-
-/// What we answer to, as Allow says it (RFC 3261 section 20.5).
-pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS";
 
 impl Endpoint {
     pub(super) fn request(
@@ -57,7 +54,7 @@ impl Endpoint {
         out: &mut Vec<Output>,
     ) {
         let room = self.calls.len() < Self::MAX_CALLS;
-        let Some(ports) = self.ports.pop_front().filter(|_| room) else {
+        let Some(ports) = room.then(|| self.ports.pop_front()).flatten() else {
             let mut response = decline::reply(request, StatusCode::SERVICE_UNAVAILABLE, env);
             response.headers.push("Retry-After", "5");
             return self.transactions.respond(key, &response, env, said);
@@ -82,6 +79,7 @@ impl Endpoint {
         if to_invite
             && response.status.is_success()
             && let Ok(dialog) = Dialog::answered(response)
+            && self.gone.has_room(&dialog)
         {
             decline::decline(dialog, None, None, &mut self.cx(env, said, out));
         }
