@@ -115,7 +115,7 @@ impl Rig {
     }
 
     fn phone(&self, command: &str, port: u16, args: &[&str]) -> Command {
-        let config = self.ports.config(self.dir.path(), self.ports.alice_media());
+        let config = self.ports.config(self.dir.path(), self.ports.all_media());
         let mut phone = keyphone(command, &["--listen", &format!("{HOST}:{port}"), "--config", text(&config)]);
         phone.args(args);
         phone

@@ -92,6 +92,11 @@ impl Ports {
         [self.0 + 16, self.0 + 23]
     }
 
+    /// Of a phone that is alone here.
+    pub(crate) fn all_media(&self) -> [u16; 2] {
+        [self.alice_media()[0], self.bob_media()[1]]
+    }
+
     /// Is it to or from a port that only media uses?
     pub(crate) fn is_media(&self, packet: &capture::Packet) -> bool {
         let media = self.alice_media()[0]..=self.last();
