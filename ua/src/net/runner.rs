@@ -4,8 +4,8 @@ use super::media::MediaSockets;
 use super::sip::{SipSide, Sockets};
 use super::tap::{Seen, Tap};
 use super::{Clock, OsRng};
-use crate::endpoint::{Command, Endpoint, Input, Output, Recording};
-use crate::event::{CallId, Event};
+use crate::endpoint::{Command, Endpoint, Input, Output};
+use crate::event::Event;
 use crate::transaction::Transport;
 use keyphone_media::env::{Env, Now};
 use std::io;
@@ -42,7 +42,6 @@ pub struct Runner {
     arrived: mpsc::Receiver<Arrived>,
     tap: Option<Tap>,
     key_log: Option<Box<dyn FnMut(Zeroizing<String>)>>,
-    recordings: Option<Box<dyn FnMut(CallId, Recording)>>,
 }
 
 impl Runner {
@@ -52,7 +51,7 @@ impl Runner {
         let local = sockets.local();
         let media = MediaSockets::new(local.ip(), media_ports, to.clone());
         let sip = SipSide::start(sockets, to);
-        Self { endpoint, clock, local, sip, media, arrived, tap: None, key_log: None, recordings: None }
+        Self { endpoint, clock, local, sip, media, arrived, tap: None, key_log: None }
     }
 
     /// Shows `tap` all that is sent and received from now on.
@@ -66,13 +65,6 @@ impl Runner {
     #[must_use]
     pub fn with_key_log(mut self, write: Box<dyn FnMut(Zeroizing<String>)>) -> Self {
         self.key_log = Some(write);
-        self
-    }
-
-    /// Gives `take` what calls recorded in memory.
-    #[must_use]
-    pub fn with_recordings(mut self, take: Box<dyn FnMut(CallId, Recording)>) -> Self {
-        self.recordings = Some(take);
         self
     }
 
@@ -152,11 +144,8 @@ impl Runner {
                     self.media.send(from, to, packet.bytes());
                 }
                 Output::Release(ports) => self.media.close(ports),
-                Output::Recorded(call, recording) => {
-                    if let Some(take) = &mut self.recordings {
-                        take(call, recording);
-                    }
-                }
+                // Over real sockets, recordings are files.
+                Output::Recorded(..) => {}
                 Output::KeyLog(line) => {
                     if let Some(write) = &mut self.key_log {
                         write(line);
