@@ -4,6 +4,7 @@
 //! input -> pieces (where each stands) -> Message, as far as it can be read -> fields -> text or JSON
 //! ```
 
+mod deviations;
 mod fields;
 mod input;
 
@@ -42,6 +43,8 @@ pub struct DecodedMessage {
     pub tolerated: Option<Tolerance>,
     /// Why it cannot be used for keying.
     pub error: Option<WireError>,
+    /// Rules that it breaks, as far as that shows without a key: strict keying may refuse it.
+    pub deviations: Vec<String>,
     /// What is worth knowing besides.
     pub notes: Vec<String>,
 }
@@ -81,14 +84,16 @@ fn message(bytes: &[u8], tolerances: Tolerances, keys: Keys) -> DecodedMessage {
             let (fields, notes) = fields::of(&message, keys);
             let (octets, tolerated) = (bytes.len(), message.tolerated());
             let error = error.or_else(|| message.complete().err());
-            DecodedMessage { line: None, octets, fields, tolerated, error, notes }
+            let deviations = deviations::of(&message);
+            DecodedMessage { line: None, octets, fields, tolerated, error, deviations, notes }
         }
         Err(error) => unreadable(bytes.len(), error),
     }
 }
 
 fn unreadable(octets: usize, error: WireError) -> DecodedMessage {
-    DecodedMessage { line: None, octets, fields: vec![], tolerated: None, error: Some(error), notes: vec![] }
+    let (fields, deviations, notes) = (vec![], vec![], vec![]);
+    DecodedMessage { line: None, octets, fields, tolerated: None, error: Some(error), deviations, notes }
 }
 
 impl Decoded {
@@ -100,7 +105,7 @@ impl Decoded {
 
 impl DecodedMessage {
     /// The message as an object: `octets`, `fields` and, where there is something to say, `line`, `tolerated`,
-    /// `notes` and `error`.
+    /// `deviations`, `notes` and `error`.
     pub fn to_json(&self) -> Value {
         let mut object = json!({
             "octets": self.octets,
@@ -111,6 +116,9 @@ impl DecodedMessage {
         }
         if let Some(tolerated) = self.tolerated {
             object["tolerated"] = tolerated.text().into();
+        }
+        if !self.deviations.is_empty() {
+            object["deviations"] = self.deviations.clone().into();
         }
         if !self.notes.is_empty() {
             object["notes"] = self.notes.clone().into();
@@ -180,6 +188,7 @@ impl fmt::Display for DecodedMessage {
         if let Some(tolerated) = self.tolerated {
             writeln!(f, "tolerated: {}", tolerated.text())?;
         }
+        self.deviations.iter().try_for_each(|deviation| writeln!(f, "breaks a rule: {deviation}"))?;
         self.notes.iter().try_for_each(|note| writeln!(f, "note: {note}"))?;
         self.error.iter().try_for_each(|error| writeln!(f, "cannot be used for keying: {error}"))
     }

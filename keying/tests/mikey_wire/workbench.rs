@@ -66,3 +66,21 @@ fn the_workbench_hides_every_key_that_stands_in_clear() {
     }
     assert!(hidden > 2, "{hidden}");
 }
+
+#[test]
+fn the_workbench_names_the_rules_that_messages_of_the_field_break() {
+    let deviations =
+        |bytes: &[u8]| decode(bytes, Tolerances::none(), Keys::Hidden).unwrap().messages[0].deviations.clone();
+    for entry in WILD.iter().filter(|entry| entry["cases"].is_null()) {
+        let (id, Some(bytes)) = (&entry["id"], octets(entry, "b64")) else { continue };
+        let why = entry["expect_why"].as_str().unwrap();
+        let found = deviations(&bytes);
+        match (entry["expect"].as_str().unwrap(), why) {
+            // What shows under the key alone, and what is refused before there is a message.
+            ("tolerate", why) if why.contains("MAC verifies only") || why.contains("trailing") => {}
+            ("tolerate", _) => assert!(!found.is_empty() && found.iter().all(|d| d.contains("RFC")), "{id} {found:?}"),
+            ("accept", _) => assert_eq!(found, Vec::<String>::new(), "{id}"),
+            _ => {}
+        }
+    }
+}

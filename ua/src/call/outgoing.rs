@@ -4,10 +4,10 @@ use super::branch::Branch;
 use super::decline::{self, Ack};
 use super::media::Media;
 use super::talking::Talking;
-use super::{Call, Cx, Phase};
+use super::{ALLOW, Call, Cx, Phase};
 use crate::dialog::Dialog;
-use crate::endpoint::{ALLOW, MediaPorts, Output};
 use crate::event::{CallId, Direction, Event, Outcome};
+use crate::io::{MediaPorts, Output};
 use crate::sdp::{self, Negotiated, OfferAsk, Profile, Sdp};
 use crate::settings::{Plan, System};
 use crate::sip::{Method, NameAddr, Request, Response, StatusCode, Uri, make};
@@ -318,9 +318,11 @@ fn write_invite(
     cx: &Cx<'_, '_>,
 ) -> Request {
     let mut invite = Request::new(Method::Invite, target.clone());
+    let me = NameAddr::new(cx.settings.me.clone()).with_tag(our_tag);
+    let from = NameAddr { display: cx.settings.display_name.clone(), ..me };
     let headers = &mut invite.headers;
     headers.push("Max-Forwards", make::MAX_FORWARDS);
-    headers.push("From", NameAddr::new(cx.settings.me.clone()).with_tag(our_tag).to_string());
+    headers.push("From", from.to_string());
     headers.push("To", NameAddr::new(target).to_string());
     headers.push("Call-ID", call_id);
     headers.push("CSeq", "1 INVITE");

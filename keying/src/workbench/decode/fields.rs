@@ -1,7 +1,6 @@
 //! A message as a tree of fields. Every octet is shown once, in its order.
 
 use super::{Field, Keys};
-use crate::mikey::tolerance::Tolerances;
 use crate::mikey::wire::*;
 
 /// The fields of a message, and what is worth knowing besides.
@@ -274,11 +273,6 @@ fn note(payload: &Payload, message: &Message) -> Option<String> {
             }),
             Err(error) => Some(format!("the keys in KEMAC cannot be read: {error}")),
         },
-        Payload::Sp(sp) if sp.prot_type == ProtType::Srtp => {
-            let error = sp.auth_lengths(Tolerances::none()).err()?;
-            let understood = sp.auth_lengths(Tolerances::interop()).is_ok();
-            Some(if understood { format!("{error}; --interop takes it for the tag length") } else { error.to_string() })
-        }
         Payload::Rand(Rand(rand)) if rand.len() < 16 => {
             Some("RAND should have at least 16 octets (RFC 3830 section 6.11)".into())
         }
