@@ -1,0 +1,4 @@
+//! x
+
+/// x
+pub fn endpoint(_: &[u8]) {}
