@@ -17,7 +17,7 @@ pub use digest::{Digest, KeyMgmt};
 pub(crate) use plain::{cut, wrap};
 
 use keyphone_media::env::Instant;
-use keyphone_ua::sip::Transport;
+use keyphone_ua::transaction::Transport;
 use std::collections::VecDeque;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -4,5 +4,8 @@
 //! The same [`keyphone_ua::endpoint::Endpoint`] runs here in simulated time and in `keyphone_ua::net` over real
 //! sockets. A world run twice from one seed gives the same bytes.
 
+pub mod demo;
+pub mod ladder;
 pub mod link;
+pub mod report;
 pub mod world;

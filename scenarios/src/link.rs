@@ -2,6 +2,7 @@
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
+use std::fmt;
 use std::time::Duration;
 
 /// How a link treats datagrams. TCP knows only the latency.
@@ -15,6 +16,14 @@ pub struct Link {
     pub loss_permille: u16,
     /// How many of a thousand datagrams arrive twice.
     pub duplicate_permille: u16,
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { latency, jitter, loss_permille, .. } = self;
+        let percent = f64::from(*loss_permille) / 10.0;
+        write!(f, "simulated: {percent} % loss, {latency:?} latency, {jitter:?} jitter")
+    }
 }
 
 impl Link {

@@ -4,7 +4,7 @@ use keyphone_media::env::Instant;
 use keyphone_scenarios::ladder::{Kind, Ladder};
 use keyphone_scenarios::report::{KeyRow, Page, Player, wav_bytes};
 use keyphone_ua::event::{Counts, KeyUse};
-use keyphone_ua::sip::Transport;
+use keyphone_ua::transaction::Transport;
 use proptest::prelude::*;
 use std::net::SocketAddr;
 

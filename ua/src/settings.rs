@@ -16,6 +16,8 @@ use std::time::Duration;
 pub struct Settings {
     /// Our address of record: what From says, and IDi and IDr.
     pub me: Uri,
+    /// What a peer may show beside it.
+    pub display_name: Option<String>,
     /// We answer to every name: whoever is called, it is us. Otherwise we are `me` and nobody else.
     pub any_name: bool,
     /// The address that Via and Contact say: where the SIP port is open, for UDP and TCP.
@@ -47,6 +49,7 @@ impl Settings {
         }
         Ok(Self {
             me: config.account.from.as_str().parse()?,
+            display_name: config.account.display_name.clone(),
             any_name: config.account.from == Account::default().from,
             sip,
             keying,

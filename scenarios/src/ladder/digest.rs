@@ -4,6 +4,7 @@ use super::plain;
 use keyphone_keying::mikey::Tolerances;
 use keyphone_keying::mikey::wire::{self, DataType, ErrorNo, Kemac, V};
 use keyphone_ua::sip;
+use keyphone_ua::transaction::Transport;
 use std::fmt;
 
 /// A SIP message in a few words.
@@ -64,8 +65,8 @@ impl Digest {
     }
 
     /// The headline, with the transport of a request, and `(again)` beside a retransmission.
-    pub(crate) fn title(&self, transport: &sip::Transport, again: bool) -> String {
-        let transport = if self.is_request { format!(" ({})", transport.as_str()) } else { String::new() };
+    pub(crate) fn title(&self, transport: Transport, again: bool) -> String {
+        let transport = if self.is_request { format!(" ({transport})") } else { String::new() };
         format!("{}{transport}{}", self.what, if again { " (again)" } else { "" })
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn line(ladder: &Ladder, entry: &Entry) -> String {
     let at = seconds(entry.at);
     match &entry.kind {
         Kind::Message { from, to, transport, again, digest } => {
-            let title = digest.title(transport, *again);
+            let title = digest.title(*transport, *again);
             let keying = digest.keying.iter().map(|key| key.what.clone());
             let media = digest.media.iter().map(|m| m.strip_prefix("audio ").unwrap_or(m).to_owned());
             let marks: Vec<_> = media.chain(keying).collect();
@@ -67,7 +67,7 @@ impl Drawing<'_> {
         let at = seconds(entry.at);
         match &entry.kind {
             Kind::Message { from, to, transport, again, digest } => {
-                self.arrow(&at, *from, *to, &digest.title(transport, *again), '─');
+                self.arrow(&at, *from, *to, &digest.title(*transport, *again), '─');
                 for line in digest.media.iter().cloned().chain(digest.keying.iter().map(KeyMgmt::to_string)) {
                     self.under(*from, *to, &line);
                 }

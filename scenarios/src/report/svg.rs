@@ -67,7 +67,7 @@ impl Drawing {
         match &entry.kind {
             Kind::Message { from, to, transport, again, digest } => {
                 let class = if *again { "arrow again" } else { "arrow" };
-                self.arrow(&at, (*from, *to), &digest.title(transport, *again), class);
+                self.arrow(&at, (*from, *to), &digest.title(*transport, *again), class);
                 let left = self.x(*from.min(to));
                 let fits = chars(self.x(*from.max(to)).max(left + self.gap) - left - 36);
                 let sdp = digest.media.iter().map(|media| ("sdp", media.clone()));

@@ -145,8 +145,7 @@ impl Call {
         cx.book.add_media(ports, id);
         cx.book.add_dialog(call_id, &our_tag, id);
         let branches = BTreeMap::new();
-        let calling =
-            Calling { key, invite, to, offer, offered, branches, proceeding: false, cancel: Cancel::No };
+        let calling = Calling { key, invite, to, offer, offered, branches, proceeding: false, cancel: Cancel::No };
         Ok(Self { id, plan, media, phase: Phase::Calling(Box::new(calling)) })
     }
 
@@ -312,9 +311,11 @@ fn write_invite(
     cx: &Cx<'_, '_>,
 ) -> Request {
     let mut invite = Request::new(Method::Invite, target.clone());
+    let me = NameAddr::new(cx.settings.me.clone()).with_tag(our_tag);
+    let from = NameAddr { display: cx.settings.display_name.clone(), ..me };
     let headers = &mut invite.headers;
     headers.push("Max-Forwards", make::MAX_FORWARDS);
-    headers.push("From", NameAddr::new(cx.settings.me.clone()).with_tag(our_tag).to_string());
+    headers.push("From", from.to_string());
     headers.push("To", NameAddr::new(target).to_string());
     headers.push("Call-ID", call_id);
     headers.push("CSeq", "1 INVITE");

@@ -221,9 +221,12 @@ impl Endpoint {
             Input::Command(command) => self.command(command, env, &mut said, out),
             Input::Timeout => {
                 self.transactions.timeout(env, &mut said);
+                self.settle(std::mem::take(&mut said), env, out);
                 while let Some((at, call)) = self.due.first().copied().filter(|(at, _)| *at <= env.now.mono) {
                     self.due.remove(&(at, call));
                     self.with(call, env, &mut said, out, Call::timeout);
+                    // A 200 leaves before the media that follows it.
+                    self.settle(std::mem::take(&mut said), env, out);
                 }
             }
         }

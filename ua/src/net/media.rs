@@ -2,14 +2,19 @@
 
 use super::runner::Arrived;
 use crate::endpoint::MediaPorts;
+use keyphone_media::srtp::Sealed;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+
+/// After an error, so that one that lasts does not keep us busy.
+pub(super) const PAUSE: Duration = Duration::from_millis(10);
 
 /// The open media sockets of one runner.
 pub(super) struct MediaSockets {
@@ -51,10 +56,14 @@ impl MediaSockets {
         let (socket, arrived) = (Arc::new(socket), self.arrived.clone());
         let reader = socket.clone();
         let task = tokio::spawn(async move {
-            let mut buf = vec![0; 65_536];
+            // One octet more than anything that can be opened: what is longer is cut, and then not authentic.
+            let mut buf = [0; Sealed::MAX_LEN + 1];
             loop {
-                // An error here is an ICMP message about something we sent: the port stays open.
-                let Ok((len, from)) = reader.recv_from(&mut buf).await else { continue };
+                let Ok((len, from)) = reader.recv_from(&mut buf).await else {
+                    // Most likely an ICMP message about something we sent: the port stays open.
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                };
                 if arrived.send(Arrived::Media { at, from, bytes: buf[..len].to_vec() }).await.is_err() {
                     return;
                 }

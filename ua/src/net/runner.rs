@@ -112,11 +112,11 @@ impl Runner {
     fn arrive(&mut self, arrived: Arrived, out: &mut Vec<Output>) {
         match arrived {
             Arrived::Sip { from, transport, bytes } => {
-                self.show(from, self.local, transport, &bytes);
+                self.show(false, from, self.local, transport, &bytes);
                 self.step(Input::Sip { from, transport, bytes: &bytes }, out);
             }
             Arrived::Media { at, from, bytes } => {
-                self.show(from, at, Transport::Udp, &bytes);
+                self.show(false, from, at, Transport::Udp, &bytes);
                 self.step(Input::Media { at, from, bytes: &bytes }, out);
             }
             Arrived::Connection { stream, from } => self.sip.accepted(stream, from),
@@ -129,9 +129,9 @@ impl Runner {
         self.endpoint.handle(input, env, out);
     }
 
-    fn show(&mut self, from: SocketAddr, to: SocketAddr, transport: Transport, bytes: &[u8]) {
+    fn show(&mut self, sent: bool, from: SocketAddr, to: SocketAddr, transport: Transport, bytes: &[u8]) {
         if let Some(tap) = &mut self.tap {
-            tap(Seen { at: self.clock.now().ntp, from, to, transport, bytes });
+            tap(Seen { at: self.clock.now(), sent, from, to, transport, bytes });
         }
     }
 
@@ -140,15 +140,15 @@ impl Runner {
         for output in out.drain(..) {
             match output {
                 Output::Sip { to, transport, bytes } => {
-                    self.show(self.local, to, transport, &bytes);
+                    self.show(true, self.local, to, transport, &bytes);
                     self.sip.send(to, transport, bytes).await;
                 }
                 Output::Media { from, to, packet } => {
-                    self.show(from, to, Transport::Udp, packet.bytes());
+                    self.show(true, from, to, Transport::Udp, packet.bytes());
                     self.media.send(from, to, packet.bytes());
                 }
                 Output::Keying { from, to, packet } => {
-                    self.show(from, to, Transport::Udp, packet.bytes());
+                    self.show(true, from, to, Transport::Udp, packet.bytes());
                     self.media.send(from, to, packet.bytes());
                 }
                 Output::Release(ports) => self.media.close(ports),

@@ -1,5 +1,6 @@
 //! SIP sockets: UDP and TCP on one port (RFC 3261 section 18).
 
+use super::media::PAUSE;
 use super::runner::Arrived;
 use crate::sip::{Frame, Framer};
 use crate::transaction::Transport;
@@ -67,7 +68,10 @@ impl SipSide {
         let read = tokio::spawn(async move {
             let mut buf = vec![0; 65_536];
             loop {
-                let Ok((len, from)) = reader.recv_from(&mut buf).await else { continue };
+                let Ok((len, from)) = reader.recv_from(&mut buf).await else {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                };
                 let message = Arrived::Sip { from, transport: Transport::Udp, bytes: buf[..len].to_vec() };
                 if to.send(message).await.is_err() {
                     return;

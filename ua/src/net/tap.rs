@@ -1,14 +1,16 @@
 //! Listening in on the sockets: for `--pcap`.
 
 use crate::transaction::Transport;
-use keyphone_media::env::NtpTime;
+use keyphone_media::env::Now;
 use std::net::SocketAddr;
 
 /// One datagram, or one message on a stream, as it was sent or received.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
-    /// When.
-    pub at: NtpTime,
+    /// When, by both clocks.
+    pub at: Now,
+    /// Did we send it?
+    pub sent: bool,
     /// Who sent it.
     pub from: SocketAddr,
     /// Who received it.

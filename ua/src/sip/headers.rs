@@ -7,10 +7,11 @@ use std::borrow::Cow;
 
 use super::cseq::CSeq;
 use super::error::SipError;
+use super::lines;
 use super::media_type::MediaType;
 use super::method::Method;
 use super::name_addr::NameAddr;
-use super::names::{self, Times};
+use super::names::{Known, Times};
 use super::reason::Reason;
 use super::scan;
 use super::via::Via;
@@ -40,10 +41,10 @@ impl Headers {
     /// Reads the lines of a header section, each with its CRLF, without the empty line at its end.
     pub(super) fn parse(section: &[u8]) -> Result<Self, SipError> {
         let mut headers = Self(Vec::with_capacity(16));
-        for field in fields(section) {
+        for field in lines::fields(section) {
             let (name, value) = field?;
-            let value = unfold(value)?;
-            headers.append(names::spelled(name), &value);
+            let value = lines::unfold(value)?;
+            headers.append(name, &value);
             if headers.0.len() > MAX_FIELDS {
                 return Err(SipError::TooLarge { what: "the number of header fields", limit: MAX_FIELDS });
             }
@@ -69,7 +70,7 @@ impl Headers {
     /// Appends a field. Values of a list are divided at their commas; CR and LF become blanks, so that no value can
     /// write another field.
     pub fn push(&mut self, name: &'static str, value: impl AsRef<str>) {
-        self.append(names::spelled(name), &one_line(value.as_ref()));
+        self.append(name, &lines::one_line(value.as_ref()));
     }
 
     /// Appends a field whose name was not known when this was written.
@@ -77,14 +78,14 @@ impl Headers {
         if !scan::is_token(name) {
             return Err(SipError::Section("a field name is not a token"));
         }
-        self.append(names::spelled(name), &one_line(value));
+        self.append(name, &lines::one_line(value));
         Ok(())
     }
 
-    /// Puts a value before all others of its field: the next hop's Via or Route.
+    /// Puts one value before all others of its field: the next hop's Via or Route.
     pub fn push_front(&mut self, name: &'static str, value: impl AsRef<str>) {
         let at = self.position(name).unwrap_or(0);
-        self.0.insert(at, Field { name: names::spelled(name), value: one_line(value.as_ref()).into_owned() });
+        self.0.insert(at, Field::new(&Known::find(name), name, &lines::one_line(value.as_ref())));
     }
 
     /// Replaces all values of a field, where its first stands.
@@ -99,7 +100,7 @@ impl Headers {
     /// Replaces the first value of a field and leaves the others; appends it if there is none.
     pub fn set_first(&mut self, name: &'static str, value: impl AsRef<str>) {
         match self.position(name) {
-            Some(at) => self.0[at].value = one_line(value.as_ref()).into_owned(),
+            Some(at) => self.0[at] = Field::new(&Known::find(name), name, &lines::one_line(value.as_ref())),
             None => self.push(name, value),
         }
     }
@@ -127,16 +128,21 @@ impl Headers {
         self.0.iter().position(|f| f.name.eq_ignore_ascii_case(name))
     }
 
-    fn append(&mut self, name: Cow<'static, str>, value: &str) {
-        match names::times(&name) {
-            Times::List => {
-                let field = |v: &str| Field { name: name.clone(), value: v.trim_matches(scan::is_blank).to_owned() };
-                self.0.extend(split_list(value).map(field));
-            }
-            Times::One | Times::Lines => {
-                self.0.push(Field { name, value: value.trim_matches(scan::is_blank).to_owned() });
-            }
+    fn append(&mut self, name: &str, value: &str) {
+        let known = Known::find(name);
+        match known.map(|k| k.times) {
+            Some(Times::List) => self.0.extend(lines::split_list(value).map(|v| Field::new(&known, name, v))),
+            // Of a field that nobody told us about nothing is divided.
+            Some(Times::One | Times::Lines) | None => self.0.push(Field::new(&known, name, value)),
         }
+    }
+}
+
+impl Field {
+    /// A name in its usual spelling, or as it was written, with a value without the blanks around it.
+    fn new(known: &Option<&'static Known>, name: &str, value: &str) -> Self {
+        let name = known.map_or_else(|| Cow::Owned(name.to_owned()), |k| Cow::Borrowed(k.name));
+        Self { name, value: value.trim_matches(scan::is_blank).to_owned() }
     }
 }
 
@@ -282,99 +288,6 @@ fn read<T>(name: &'static str, value: &str, parse: Parse<T>) -> Result<T, SipErr
 /// option-tags are tokens, so their case does not matter (RFC 3261 section 7.3.1).
 fn option_tag(text: &str) -> Result<String, &'static str> {
     if scan::is_token(text) { Ok(text.to_ascii_lowercase()) } else { Err("an option tag is not a token") }
-}
-
-/// Divides a header section into names and values. A value still has its folds; lines end in CRLF and in nothing else
-/// (RFC 3261 section 7: CR or LF alone could mean another field to the next hop).
-pub(super) fn fields(section: &[u8]) -> impl Iterator<Item = Result<(&str, &[u8]), SipError>> {
-    let mut rest = section;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let end = field_end(rest);
-        let (field, tail) = rest.split_at(end);
-        rest = tail;
-        Some(divide(field))
-    })
-}
-
-/// Where the field ends that `section` begins with: after a CRLF that no blank follows (RFC 3261 section 7.3.1).
-fn field_end(section: &[u8]) -> usize {
-    let mut from = 0;
-    while let Some(at) = section[from..].iter().position(|b| *b == b'\n').map(|at| from + at + 1) {
-        match section.get(at) {
-            Some(b' ' | b'\t') => from = at,
-            _ => return at,
-        }
-    }
-    section.len()
-}
-
-fn divide(field: &[u8]) -> Result<(&str, &[u8]), SipError> {
-    if field.len() > MAX_FIELD {
-        return Err(SipError::TooLarge { what: "a header field", limit: MAX_FIELD });
-    }
-    let field = field.strip_suffix(b"\r\n").ok_or(SipError::Section("a line does not end in CRLF"))?;
-    let colon = field.iter().position(|b| *b == b':').ok_or(SipError::Section("a line has no colon"))?;
-    // HCOLON: blanks may stand before the colon, a line end may not (RFC 3261 section 25.1).
-    let name = std::str::from_utf8(&field[..colon]).unwrap_or_default().trim_end_matches(scan::is_blank);
-    match scan::is_token(name) {
-        true => Ok((name, &field[colon + 1..])),
-        false => Err(SipError::Section("a field name is not a token")),
-    }
-}
-
-/// Folds become one blank (RFC 3261 section 7.3.1); values are UTF-8 (section 25.1).
-pub(super) fn unfold(value: &[u8]) -> Result<Cow<'_, str>, SipError> {
-    let value = std::str::from_utf8(value).map_err(|_| SipError::Section("a value is not UTF-8"))?;
-    if !value.contains(['\r', '\n']) {
-        return Ok(Cow::Borrowed(value));
-    }
-    let mut whole = String::with_capacity(value.len());
-    for (at, line) in value.split("\r\n").enumerate() {
-        if line.contains(['\r', '\n']) {
-            return Err(SipError::Section("CR or LF stands alone in a value"));
-        }
-        if at > 0 {
-            whole.truncate(whole.trim_end_matches(scan::is_blank).len());
-            whole.push(' ');
-        }
-        whole.push_str(if at > 0 { line.trim_start_matches(scan::is_blank) } else { line });
-    }
-    Ok(Cow::Owned(whole))
-}
-
-/// A value of our own on one line.
-pub(super) fn one_line(value: &str) -> Cow<'_, str> {
-    match value.contains(['\r', '\n']) {
-        true => Cow::Owned(value.replace(['\r', '\n'], " ")),
-        false => Cow::Borrowed(value),
-    }
-}
-
-/// Divides at the commas that stand neither in a quoted string nor in `<>` (RFC 3261 section 7.3.1).
-fn split_list(value: &str) -> impl Iterator<Item = &str> {
-    #[derive(Clone, Copy, PartialEq)]
-    enum In {
-        Plain,
-        Quotes { escaped: bool },
-        Brackets,
-    }
-    let mut place = In::Plain;
-    value.split(move |c| {
-        let (next, is_end) = match (place, c) {
-            (In::Plain, ',') => (In::Plain, true),
-            (In::Plain, '"') => (In::Quotes { escaped: false }, false),
-            (In::Plain, '<') => (In::Brackets, false),
-            (In::Brackets, '>') => (In::Plain, false),
-            (In::Quotes { escaped: false }, '"') => (In::Plain, false),
-            (In::Quotes { escaped }, c) => (In::Quotes { escaped: !escaped && c == '\\' }, false),
-            (same, _) => (same, false),
-        };
-        place = next;
-        is_end
-    })
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ impl Host {
             if !scan.eat(']') {
                 return Err("an IPv6 address lacks its closing bracket");
             }
-            let address: Ipv6Addr = address.parse().map_err(|_| "what stands in brackets is not an IPv6 address")?;
+            let address = parse_v6(address).ok_or("what stands in brackets is not an IPv6 address")?;
             return Ok(Self::Ip(address.into()));
         }
         Self::parse_bare(scan.run(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')))
@@ -70,6 +70,14 @@ impl Host {
             true => Ok(Self::Name(text.to_owned())),
             false => Err("the host is neither a domain name nor an address"),
         }
+    }
+}
+
+/// RFC 3261 wrote one colon too many before an embedded IPv4 address; RFC 5118 section 4.10 asks to bear with it.
+fn parse_v6(text: &str) -> Option<Ipv6Addr> {
+    match text.split_once(":::") {
+        Some((prefix, v4)) if v4.contains('.') => format!("{prefix}::{v4}").parse().ok(),
+        _ => text.parse().ok(),
     }
 }
 
@@ -110,6 +118,12 @@ mod tests {
         {
             assert_eq!(good.parse::<Host>().map(|h| h.to_string()).as_deref(), Ok(good));
         }
+    }
+
+    #[test]
+    fn the_extra_colon_of_rfc_3261_is_borne_with() {
+        assert_eq!("[2001:db8:::192.0.2.1]".parse::<Host>(), "[2001:db8::192.0.2.1]".parse());
+        assert!("[2001:db8:::1]".parse::<Host>().is_err());
     }
 
     #[test]

@@ -26,12 +26,12 @@ pub fn response(request: &Request, status: StatusCode, tag: Option<&str>) -> Res
 }
 
 /// The response to bytes that [`Message::parse`](super::Message::parse) did not take, or whose
-/// [`check`](super::Message::check) failed. None if they are not
-/// a request, are an ACK, or do not say enough to be answered: then they are dropped.
+/// [`check`](super::Message::check) failed; it goes where they came from. None if they are not a request, are an ACK, or
+/// do not say enough to be answered: then they are dropped.
 pub fn refusal(datagram: &[u8], why: &SipError, tag: &str) -> Option<Response> {
     let (head, _) = message::split(datagram).ok()?;
     let end = head.iter().position(|b| *b == b'\n')?;
-    if head.starts_with(b"SIP/") || head.starts_with(b"ACK ") {
+    if head.get(..4).is_none_or(|start| start.eq_ignore_ascii_case(b"SIP/") || start == b"ACK ") {
         return None;
     }
     let headers = Headers::parse(&head[end + 1..]).ok()?;
@@ -75,9 +75,7 @@ fn answer(from: &Headers, into: &mut Headers, tag: Option<&str>) {
         into.copy(name, from);
     }
     let to = into.get("To").and_then(|to| NameAddr::parse(to).ok());
-    if let (Some(to), Some(tag)) = (to, tag)
-        && to.tag().is_none()
-    {
+    if let (Some(to), Some(tag)) = (to.filter(|to| to.tag().is_none()), tag) {
         into.set_first("To", to.with_tag(tag).to_string());
     }
 }

@@ -5,7 +5,8 @@
 //! ```
 
 use super::error::SipError;
-use super::headers::{self, Headers};
+use super::headers::Headers;
+use super::lines;
 use super::method::Method;
 use super::scan;
 use super::status::StatusCode;
@@ -154,7 +155,7 @@ impl Response {
 
     /// The response as it travels, with its Content-Length.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let reason = headers::one_line(&self.reason);
+        let reason = lines::one_line(&self.reason);
         write(&format!("SIP/2.0 {} {reason}\r\n", self.status), &self.headers, &self.body)
     }
 }
@@ -229,7 +230,14 @@ pub(super) fn split(datagram: &[u8]) -> Result<(&[u8], &[u8]), SipError> {
 
 /// Where the CRLF CRLF stands that ends the head; looked for from `from` on.
 pub(super) fn find_empty_line(bytes: &[u8], from: usize) -> Option<usize> {
-    bytes.get(from..)?.windows(4).position(|w| w == b"\r\n\r\n").map(|at| from + at)
+    let mut at = from;
+    while let Some(line) = bytes.get(at..)?.iter().position(|b| *b == b'\n') {
+        at += line + 1;
+        if bytes[at..].starts_with(b"\r\n") && bytes[from..at].ends_with(b"\r\n") {
+            return Some(at - 2);
+        }
+    }
+    None
 }
 
 /// What a head says that the length of its body is (RFC 3261 section 20.14). Twice is an error even if both agree: two
@@ -237,7 +245,7 @@ pub(super) fn find_empty_line(bytes: &[u8], from: usize) -> Option<usize> {
 pub(super) fn content_length(head: &[u8]) -> Result<Option<usize>, SipError> {
     let (_, section) = split_line(head)?;
     let mut length = None;
-    for field in headers::fields(section) {
+    for field in lines::fields(section) {
         let (name, value) = field?;
         if !name.eq_ignore_ascii_case("Content-Length") && !name.eq_ignore_ascii_case("l") {
             continue;
@@ -245,7 +253,7 @@ pub(super) fn content_length(head: &[u8]) -> Result<Option<usize>, SipError> {
         if length.is_some() {
             return Err(SipError::Duplicate("Content-Length"));
         }
-        let says = headers::unfold(value)?;
+        let says = lines::unfold(value)?;
         let says = scan::number(says.trim_matches(scan::is_blank));
         length = Some(says.ok_or(SipError::Header { name: "Content-Length", reason: "it is not a number of bytes" })?);
     }

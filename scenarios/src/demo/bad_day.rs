@@ -1,0 +1,106 @@
+//! The same call on a link that loses 5 % and jitters by 40 ms, in simulated time.
+
+use super::{
+    DemoError, GOOD_ON_A_BAD_DAY, Heard, Phone, Report, Speech, answers, calls, judge, make_dir, new_psk, settings,
+    write_page,
+};
+use crate::ladder::Ladder;
+use crate::link::Link;
+use crate::report::wav_bytes;
+use crate::world::World;
+use keyphone_media::env::{Instant, Rng};
+use keyphone_ua::endpoint::Command;
+use keyphone_ua::settings::Record;
+use keyphone_ua::transaction::{Destination, Transport};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+/// The call of [`super::live`] in a world that is made of `seed`: the same seed, the same call.
+pub fn simulated(out: &Path, seed: u64, link: Link) -> Result<Report, DemoError> {
+    make_dir(out)?;
+    let speech = Speech::load()?;
+    let mut world = World::new(seed, link);
+    let (a, b) = (SocketAddr::from(([10, 0, 0, 1], 5060)), SocketAddr::from(([10, 0, 0, 2], 5060)));
+    let psk = new_psk(&mut Seeded(seed));
+    let mut bob_settings = settings("bob", b, &psk);
+    bob_settings.incoming = answers(&speech, Record::Memory);
+    let nodes = [world.add("alice", settings("alice", a, &psk)), world.add("bob", bob_settings)];
+    let target = Box::new("sip:bob@10.0.0.2".parse().expect("an address makes a URI"));
+    let to = Destination { addr: b, transport: Transport::Udp };
+    world.command(nodes[0], Command::Call { target, to, plan: calls(&speech, Record::Memory) });
+    world.run(Instant::ZERO + Duration::from_secs(120));
+
+    let phones = [("alice", a, nodes[0]), ("bob", b, nodes[1])];
+    let phones =
+        phones.map(|(name, sip, node)| Phone { events: world.node(node).events.clone(), ..Phone::new(name, sip) });
+    let ladder = draw(&world, &phones);
+    let mut faults: Vec<_> = phones.iter().filter_map(Phone::fault).collect();
+    let mut heard = vec![];
+    for (me, other, said) in [(0, 1, &speech.bob), (1, 0, &speech.alice)] {
+        let Some((_, recording)) = world.node(nodes[me]).recordings.first() else { continue };
+        let (phone, speaker) = (&phones[me], &phones[other]);
+        let file = out.join(format!("{}-heard.wav", phone.name));
+        std::fs::write(&file, wav_bytes(recording.rate, &recording.samples))
+            .map_err(|why| DemoError::Io { what: format!("cannot write {}", file.display()), why })?;
+        let judged = judge(said, &recording.samples, phone.name, speaker.name, file)?;
+        let h = Heard { counts: phone.counts(), ..judged };
+        if h.correlation < GOOD_ON_A_BAD_DAY {
+            faults.push(format!("{} heard {:.4} of what {} said", h.phone, h.correlation, h.speaker));
+        }
+        heard.push(h);
+    }
+    let page = out.join("call.html");
+    let facts = vec![
+        ("Keying".into(), "MIKEY-PSK (RFC 3830) in SDP (RFC 4567)".into()),
+        ("Network".into(), link.to_string()),
+        ("Seed".into(), seed.to_string()),
+    ];
+    write_page("The same call on a bad day", facts, &phones.each_ref(), &ladder, &heard, &page)?;
+    Ok(Report { ladder, heard, page, faults })
+}
+
+fn draw(world: &World, phones: &[Phone; 2]) -> Ladder {
+    let mut ladder = Ladder::new();
+    phones.iter().for_each(|phone| ladder.name(phone.sip, phone.name));
+    let (mut media, mut entries) = (BTreeSet::new(), vec![]);
+    for (number, sent) in world.log().iter().enumerate() {
+        if !sent.media || media.insert((sent.from, sent.to)) {
+            entries.push((sent.at, number, None));
+        }
+    }
+    for phone in phones {
+        let notes = phone
+            .events
+            .iter()
+            .filter_map(|(at, event)| Some((*at, usize::MAX, Some((phone.sip, phone.note(event)?)))));
+        entries.extend(notes);
+    }
+    entries.sort_by_key(|(at, number, _)| (*at, *number));
+    for (at, number, note) in entries {
+        match note {
+            Some((who, text)) => ladder.note(at, who, text),
+            None => {
+                let sent = &world.log()[number];
+                match sent.media {
+                    false => ladder.see(at, sent.from, sent.to, sent.transport, &sent.bytes),
+                    true => {
+                        let what = if sent.to.port().is_multiple_of(2) { "SRTP" } else { "SRTCP" };
+                        ladder.media(at, sent.from, sent.to, what.into());
+                    }
+                }
+            }
+        }
+    }
+    ladder
+}
+
+/// A key for a world in which nothing is secret.
+struct Seeded(u64);
+
+impl Rng for Seeded {
+    fn fill(&mut self, buf: &mut [u8]) {
+        buf.iter_mut().zip(self.0.to_be_bytes().iter().cycle()).for_each(|(b, s)| *b = *s ^ 0xa5);
+    }
+}
