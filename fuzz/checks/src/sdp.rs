@@ -45,14 +45,8 @@ pub fn sdp(data: &[u8]) {
 }
 
 fn answered(offer: &Sdp, origin: &Origin, profiles: &[Profile]) {
-    let ask = AnswerAsk {
-        origin,
-        address: ADDRESS,
-        port: 6000,
-        profiles,
-        codecs: &codecs(),
-        direction: Direction::SendRecv,
-    };
+    let ask =
+        AnswerAsk { origin, address: ADDRESS, port: 6000, profiles, codecs: &codecs(), direction: Direction::SendRecv };
     match answer(offer, &ask) {
         Ok(answer) => {
             let ours = answer.with_lines(&lines(Level::Media(answer.negotiated.line)));

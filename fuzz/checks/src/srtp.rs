@@ -11,10 +11,15 @@ const PEER: Ssrc = Ssrc(2);
 /// Nothing opens that the peer did not seal, and it leaves nothing behind; what the peer sealed opens afterwards all
 /// the same, once. All tags here have 80 bits, so that no fuzzer finds one by chance.
 pub fn srtp(data: &[u8]) {
-    for key in [key(), key().with_mki(Mki::new(&[7, 7]).expect("an MKI may have two octets"))] {
-        let (mut us, mut peer) = (Phone::new(&key, US, 1), Phone::new(&key, PEER, 2));
+    let mki = || Mki::new(&[7, 7]).expect("an MKI may have two octets");
+    // Nothing was ever sealed under these, so no fuzzer can have seen it.
+    for unheard in [key(3), key(3).with_mki(mki())] {
+        let mut us = Phone::new(&unheard, US, 1);
         us.refuses(data);
         us.is_untouched();
+    }
+    for key in [key(1), key(1).with_mki(mki())] {
+        let (mut us, mut peer) = (Phone::new(&key, US, 1), Phone::new(&key, PEER, 2));
         let packet = peer.says(data);
         us.refuses_damaged(&packet, data);
         us.is_untouched();
@@ -41,8 +46,8 @@ pub fn srtp(data: &[u8]) {
 /// So much fits into a packet beside header, MKI and tag.
 const MAX_PAYLOAD: usize = Sealed::MAX_LEN - 64;
 
-fn key() -> MasterKey {
-    MasterKey::new(&[1; 16], &[2; 14], Suite::AesCm128HmacSha1_80).expect("a key of the suite's lengths")
+fn key(n: u8) -> MasterKey {
+    MasterKey::new(&[n; 16], &[2; 14], Suite::AesCm128HmacSha1_80).expect("a key of the suite's lengths")
 }
 
 struct Phone {
