@@ -143,7 +143,7 @@ display-name = "a\nb"
         "2:10: network.listen: \"localhost\" is not an IP address and a port such as 127.0.0.1:5060 or [::1]:5060",
         "3:13: network.transport: must be a string in quotation marks, not a number",
         "4:1: network.colour: there is no such field; there are listen, media-ports, transport",
-        "6:19: audio.codecs: \"g729\" is no codec of this build, which has pcmu, pcma, opus",
+        "6:19: audio.codecs: \"g729\" is no codec of this build, which has opus, PCMU, PCMA",
         "6:27: audio.codecs: must hold strings in quotation marks, not a number",
         "6:30: audio.codecs: \"pcmu\" is there twice",
         "7:10: audio.jitter: \"2000ms\" is not between 0ms and 1000ms",

@@ -5,6 +5,7 @@
 //! sockets. A world run twice from one seed gives the same bytes.
 
 pub mod demo;
+pub mod fate;
 pub mod ladder;
 pub mod link;
 pub mod report;

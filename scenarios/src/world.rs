@@ -41,6 +41,22 @@ pub struct Sent {
     pub arrived: Vec<Instant>,
 }
 
+/// What somebody on the way does with what was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Middle {
+    /// Lets it pass.
+    Pass,
+    /// Keeps it.
+    Drop,
+    /// Lets it pass so much later.
+    Hold(Duration),
+    /// Sends this on instead.
+    Change(Vec<u8>),
+}
+
+/// Somebody on the way, who sees all that is sent.
+pub type InTheMiddle = Box<dyn FnMut(&Sent) -> Middle>;
+
 /// An endpoint and what it said.
 pub struct Node {
     /// What the ladder calls it.
@@ -56,6 +72,14 @@ pub struct Node {
     sip: SocketAddr,
     dice: Dice,
     next_port: u16,
+    skew: Skew,
+}
+
+/// How far a phone's wall clock is off.
+#[derive(Clone, Copy, Debug, Default)]
+struct Skew {
+    by: Duration,
+    ahead: bool,
 }
 
 /// Endpoints, the link between them, and one clock.
@@ -66,6 +90,9 @@ pub struct World {
     nodes: Vec<Node>,
     on_the_way: BTreeMap<(Instant, u64), Delivery>,
     deliveries: u64,
+    /// Whose media port is where.
+    ports: BTreeMap<SocketAddr, usize>,
+    middle: Option<InTheMiddle>,
     log: Vec<Sent>,
 }
 
@@ -89,6 +116,8 @@ impl World {
             nodes: vec![],
             on_the_way: BTreeMap::new(),
             deliveries: 0,
+            ports: BTreeMap::new(),
+            middle: None,
             log: vec![],
         }
     }
@@ -97,7 +126,7 @@ impl World {
     pub fn add(&mut self, name: &str, settings: Settings) -> usize {
         let sip = settings.sip;
         let dice = Dice(ChaCha8Rng::seed_from_u64(self.dice.next_u64()));
-        let mut node = Node {
+        self.nodes.push(Node {
             name: name.into(),
             endpoint: Endpoint::new(settings, &self.clock()),
             events: vec![],
@@ -105,10 +134,10 @@ impl World {
             key_log: vec![],
             sip,
             dice,
-            next_port: 40_000,
-        };
-        node.top_up(self.clock());
-        self.nodes.push(node);
+            next_port: FIRST_PORT,
+            skew: Skew::default(),
+        });
+        self.top_up(self.nodes.len() - 1);
         self.nodes.len() - 1
     }
 
@@ -135,6 +164,16 @@ impl World {
     /// Changes the weather.
     pub fn set_link(&mut self, link: Link) {
         self.link = link;
+    }
+
+    /// Puts somebody on the way who sees, and may keep or change, all that is sent from now on.
+    pub fn set_middle(&mut self, middle: InTheMiddle) {
+        self.middle = Some(middle);
+    }
+
+    /// From now on a phone's wall clock is so far ahead of the world's, or behind it.
+    pub fn set_skew(&mut self, node: usize, by: Duration, ahead: bool) {
+        self.nodes[node].skew = Skew { by, ahead };
     }
 
     /// Tells a phone to do something.
@@ -177,17 +216,21 @@ impl World {
         if let Some(node) = self.nodes.iter().position(|n| n.sip == to) {
             return self.step_node(node, Input::Sip { from, transport, bytes: &bytes });
         }
-        if let Some(node) = self.nodes.iter().position(|n| n.sip.ip() == to.ip()) {
-            self.step_node(node, Input::Media { at: to, from, bytes: &bytes });
+        if let Some(node) = self.ports.get(&to) {
+            return self.step_node(*node, Input::Media { at: to, from, bytes: &bytes });
+        }
+        // Nobody is there. Over UDP nobody notices.
+        if let Some(sender) = self.nodes.iter().position(|n| n.sip == from).filter(|_| transport == Transport::Tcp) {
+            self.step_node(sender, Input::TransportFailed { to, transport });
         }
     }
 
     fn step_node(&mut self, number: usize, input: Input<'_>) {
-        let (now, mut out) = (self.clock(), vec![]);
+        let (now, mut out) = (self.clock_of(number), vec![]);
         let node = &mut self.nodes[number];
         node.endpoint.handle(input, &mut Env { now, rng: &mut node.dice }, &mut out);
-        node.top_up(now);
         let sip = node.sip;
+        self.top_up(number);
         for output in out {
             match output {
                 Output::Sip { to, transport, bytes } => self.send(sip, to, transport, false, bytes),
@@ -200,7 +243,10 @@ impl World {
                 Output::Event(event) => self.nodes[number].events.push((now.mono, event)),
                 Output::Recorded(call, recording) => self.nodes[number].recordings.push((call, recording)),
                 Output::KeyLog(line) => self.nodes[number].key_log.push(line),
-                Output::Release(_) => {}
+                Output::Release(MediaPorts { rtp, rtcp }) => {
+                    self.ports.remove(&rtp);
+                    self.ports.remove(&rtcp);
+                }
             }
         }
     }
@@ -211,24 +257,54 @@ impl World {
             Transport::Tcp => vec![self.link.latency],
         };
         let arrived: Vec<_> = delays.into_iter().map(|d| self.now + d).collect();
-        for at in &arrived {
-            let delivery = Delivery { from, to, transport, bytes: bytes.clone() };
+        let mut sent = Sent { at: self.now, from, to, transport, media, bytes, arrived };
+        let changed = match self.middle.as_mut().map(|middle| middle(&sent)) {
+            None | Some(Middle::Pass) => None,
+            Some(Middle::Drop) => {
+                sent.arrived.clear();
+                None
+            }
+            Some(Middle::Hold(longer)) => {
+                sent.arrived.iter_mut().for_each(|at| *at = *at + longer);
+                None
+            }
+            Some(Middle::Change(bytes)) => Some(bytes),
+        };
+        for at in &sent.arrived {
+            let delivery = Delivery { from, to, transport, bytes: changed.as_ref().unwrap_or(&sent.bytes).clone() };
             self.on_the_way.insert((*at, self.deliveries), delivery);
             self.deliveries += 1;
         }
-        self.log.push(Sent { at: self.now, from, to, transport, media, bytes, arrived });
+        self.log.push(sent);
+    }
+
+    /// A simulated phone never runs out of ports.
+    fn top_up(&mut self, number: usize) {
+        let now = self.clock_of(number);
+        let node = &mut self.nodes[number];
+        while node.endpoint.ports_wanted() > 0 {
+            let at = |port| SocketAddr::new(node.sip.ip(), port);
+            let ports = MediaPorts { rtp: at(node.next_port), rtcp: at(node.next_port + 1) };
+            node.next_port = if node.next_port >= LAST_PORT { FIRST_PORT } else { node.next_port + 2 };
+            if self.ports.contains_key(&ports.rtp) {
+                continue;
+            }
+            self.ports.insert(ports.rtp, number);
+            self.ports.insert(ports.rtcp, number);
+            let env = &mut Env { now, rng: &mut node.dice };
+            node.endpoint.handle(Input::Ports(ports), env, &mut vec![]);
+        }
+    }
+
+    /// Both clocks, as a phone reads them.
+    fn clock_of(&self, node: usize) -> Now {
+        let Now { mono, ntp } = self.clock();
+        let Skew { by, ahead } = self.nodes[node].skew;
+        let late = NtpTime(ntp.0.wrapping_sub((NtpTime(0) + by).0));
+        Now { mono, ntp: if ahead { ntp + by } else { late } }
     }
 }
 
-impl Node {
-    /// A simulated phone never runs out of ports.
-    fn top_up(&mut self, now: Now) {
-        while self.endpoint.ports_wanted() > 0 {
-            let at = |port| SocketAddr::new(self.sip.ip(), port);
-            let ports = MediaPorts { rtp: at(self.next_port), rtcp: at(self.next_port + 1) };
-            self.next_port = if self.next_port > 60_000 { 40_000 } else { self.next_port + 2 };
-            let env = &mut Env { now, rng: &mut self.dice };
-            self.endpoint.handle(Input::Ports(ports), env, &mut vec![]);
-        }
-    }
-}
+/// Media ports are handed out from here, to here.
+const FIRST_PORT: u16 = 40_000;
+const LAST_PORT: u16 = 60_000;

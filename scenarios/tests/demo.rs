@@ -14,7 +14,9 @@ fn the_demo_call_over_loopback_is_heard_as_it_was_said() {
     println!("{:?}", report.heard.iter().map(|h| (h.correlation, h.counts)).collect::<Vec<_>>());
     let page = std::fs::read_to_string(report.page).unwrap();
     assert_eq!(page.matches("<audio").count(), 2);
-    if let Ok(to) = std::env::var("KEEP") { std::fs::write(to, page).unwrap(); }
+    if let Ok(to) = std::env::var("KEEP") {
+        std::fs::write(to, page).unwrap();
+    }
 }
 
 #[test]

@@ -17,6 +17,8 @@ use keyphone_media::audio::{AudioError, Clip};
 use keyphone_media::env::{Instant, Rng};
 use keyphone_ua::event::{Counts, Event, Outcome};
 use keyphone_ua::settings::{HangUp, Incoming, Plan, Play, Record, Settings};
+use serde::Serialize;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -59,6 +61,31 @@ pub struct Heard {
     pub correlation: f64,
     /// How the media went.
     pub counts: Counts,
+    /// What the link's log says of it; there is one in simulated time.
+    pub link: Option<LinkSays>,
+}
+
+/// What the log of a simulated link says that a phone must have heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LinkSays {
+    /// Frames that never came.
+    pub lost: u64,
+    /// Frames that came after their time.
+    pub late: u64,
+    /// Frames of the recording that are, bit for bit after decoding, the frame that the log says is due there.
+    pub identical: u64,
+    /// Frames of the recording that are not.
+    pub different: u64,
+}
+
+impl fmt::Display for LinkSays {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { lost, late, identical, different } = self;
+        write!(
+            f,
+            "its log says {lost} lost, {late} late; {identical} recorded frames are bit-identical, {different} not"
+        )
+    }
 }
 
 /// Why there was no demo.
@@ -195,7 +222,7 @@ fn judge(
     file: PathBuf,
 ) -> Result<Heard, DemoError> {
     let correlation = compare(&said.at(RATE)?, heard, RATE as usize).correlation;
-    Ok(Heard { phone, speaker, file, correlation, counts: Counts::default() })
+    Ok(Heard { phone, speaker, file, correlation, counts: Counts::default(), link: None })
 }
 
 /// Puts everything on one page.

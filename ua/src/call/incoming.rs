@@ -247,6 +247,9 @@ fn key_it(
     let mut said = vec![];
     let answered = cx.mikey.answer(&ask, &lines, cx.env, &mut said);
     let obeyed = media.obey(said, cx);
+    if answered.is_err() || obeyed.is_err() {
+        media.drop_keys(cx);
+    }
     let (lines, session) = answered.map_err(|refusal| {
         // The error message travels in the SDP of the 488 (RFC 4567 section 4.1.2).
         let body = refusal.lines.map(|lines| sdp::refusal(offer, &cx.origin(), cx.settings.sip.ip(), &lines).bytes());

@@ -13,6 +13,7 @@ use keyphone_media::engine::{self, AudioFrame, Engine, Report};
 use keyphone_media::env::Instant;
 use keyphone_media::policy::ClearAllowed;
 use keyphone_media::rtcp::Text;
+use keyphone_media::rtp::{Frame, Ssrc};
 use keyphone_media::srtp::TwoTimePad;
 use std::net::SocketAddr;
 use std::path::{Path as FilePath, PathBuf};
@@ -27,6 +28,8 @@ pub(super) struct Media {
     path: Path,
     engine: Option<Engine>,
     remote: Option<Remote>,
+    /// Whom the answer names: of all branches that share our key, the one to hear.
+    preferred: Option<Ssrc>,
     dropped: Dropped,
     /// Random, so that it tells nobody who we are (RFC 7022 section 4.2).
     cname: Text,
@@ -38,6 +41,8 @@ struct Remote {
     line: u8,
     rtp: SocketAddr,
     rtcp: SocketAddr,
+    /// The number that it wants our frames under; theirs come under ours (RFC 3264 section 6.1).
+    payload_type: u8,
 }
 
 /// Packets that were not played.
@@ -58,7 +63,7 @@ impl Media {
         let codecs = codec_lines(&cx.settings.codecs);
         let cname = Text::new(&cx.env.token::<12>()).unwrap_or_default();
         let (path, dropped) = (Path::Keyed(Box::default()), Dropped::default());
-        Self { call, ports, plan, codecs, path, engine: None, remote: None, dropped, cname }
+        Self { call, ports, plan, codecs, path, engine: None, remote: None, preferred: None, dropped, cname }
     }
 
     /// What we speak, best first.
@@ -89,6 +94,7 @@ impl Media {
                     }
                     let ssrc = stream.ssrc.map(|s| s.to_string());
                     tracing::debug!(call = %self.call, %key, ?ssrc, "the answer has named a stream");
+                    self.preferred = stream.ssrc.or(self.preferred);
                     self.engine.iter_mut().zip(stream.ssrc).for_each(|(engine, ssrc)| engine.prefer(ssrc));
                 }
                 keying::Output::Send(flow, packet) => {
@@ -125,14 +131,15 @@ impl Media {
 
     /// The answer is here, or leaves: from now on we speak.
     pub(super) fn start(&mut self, negotiated: &Negotiated, cx: &mut Cx<'_, '_>) {
-        let Negotiated { line, remote_rtp: rtp, remote_rtcp: rtcp, .. } = *negotiated;
-        self.remote = Some(Remote { line, rtp, rtcp });
+        let Negotiated { line, remote_rtp: rtp, remote_rtcp: rtcp, payload_type, heard_as, .. } = *negotiated;
+        self.remote = Some(Remote { line, rtp, rtcp, payload_type });
         if let Path::Keyed(leg) = &mut self.path {
             leg.agreed(cx.env);
         }
         let codec = codec_of(&negotiated.codec);
         if self.engine.as_ref().is_none_or(|engine| Some(engine.codec()) != codec) {
-            self.engine = codec.and_then(|c| open_engine(self.call, &self.plan, c, negotiated.payload_type, cx));
+            self.engine = codec.and_then(|c| open_engine(self.call, &self.plan, c, heard_as, cx));
+            self.engine.iter_mut().zip(self.preferred).for_each(|(engine, ssrc)| engine.prefer(ssrc));
         }
         if let Some(engine) = self.engine.as_mut().filter(|_| negotiated.direction.sends()) {
             engine.start_sending(cx.env);
@@ -233,7 +240,8 @@ impl Media {
             match output {
                 engine::Output::Frame(frame) => {
                     let Some(remote) = self.remote else { continue };
-                    match self.path.seal(cx.ledger, frame.frame()) {
+                    let frame = Frame { payload_type: remote.payload_type, ..frame.frame() };
+                    match self.path.seal(cx.ledger, frame) {
                         Some(Ok(packet)) => {
                             let (from, packet) = (self.ports.rtp, packet.into_owned());
                             cx.out.push(Output::Media { from, to: remote.rtp, packet });
@@ -296,6 +304,11 @@ impl Media {
             reflected,
             jitter_ms: stats.jitter,
         })
+    }
+
+    /// There will be no call: the ledger closes what it knows of its keys.
+    pub(super) fn drop_keys(&mut self, cx: &mut Cx<'_, '_>) {
+        std::mem::replace(&mut self.path, Path::Keyed(Box::default())).close(cx.ledger);
     }
 
     /// Gives everything back: ports, recording, keys.

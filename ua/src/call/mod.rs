@@ -17,12 +17,14 @@ mod outgoing;
 mod path;
 mod talking;
 
+use crate::dialog::Dialog;
 use crate::endpoint::{Book, Output};
 use crate::event::{CallId, Event, Outcome, Side};
 use crate::sdp::Origin;
 use crate::settings::{HangUp, Plan, Settings};
 use crate::sip::{Method, Reason, Request, Response, StatusCode};
 use crate::transaction::{self, ClientKey, ServerKey, Table};
+use decline::Gone;
 use incoming::Ringing;
 use keyphone_keying::Input;
 use keyphone_keying::mikey::Mikey;
@@ -42,6 +44,7 @@ pub(crate) struct Cx<'a, 'e> {
     pub(crate) mikey: &'a mut Mikey,
     pub(crate) transactions: &'a mut Table,
     pub(crate) book: &'a mut Book,
+    pub(crate) gone: &'a mut Gone,
     pub(crate) env: &'a mut Env<'e>,
     pub(crate) said: &'a mut Vec<transaction::Output>,
     pub(crate) out: &'a mut Vec<Output>,
@@ -106,17 +109,19 @@ impl Call {
     /// A 2xx of another branch than the one that won: ACK and BYE (RFC 3261 section 13.2.2.4).
     fn late_branch(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
         if response.headers.cseq().is_ok_and(|c| c.method == Method::Invite)
-            && let Ok(dialog) = crate::dialog::Dialog::answered(response)
+            && let Ok(dialog) = Dialog::answered(response)
+            && cx.gone.has_room(&dialog)
         {
             cx.event(Event::BranchLost { call: self.id, branch: dialog.remote_tag().into() });
             decline::decline(dialog, None, None, cx);
         }
     }
 
-    /// Nobody answered a request of ours, or it could not be sent.
-    pub(crate) fn unanswered(&mut self, key: ClientKey, cx: &mut Cx<'_, '_>) {
+    /// Nobody answered a request of ours, or it could not be sent: `status` is what a proxy would say of that
+    /// (RFC 3261 section 8.1.3.1).
+    pub(crate) fn unanswered(&mut self, key: ClientKey, status: StatusCode, cx: &mut Cx<'_, '_>) {
         match &self.phase {
-            Phase::Calling(calling) if calling.key == key => self.invite_unanswered(cx),
+            Phase::Calling(calling) if calling.key == key => self.invite_unanswered(status, cx),
             // Who does not answer a BYE is gone all the same (RFC 3261 section 15.1.1).
             Phase::Leaving { bye, outcome } if *bye == key => {
                 let outcome = outcome.clone();
@@ -132,6 +137,7 @@ impl Call {
             (Phase::Talking(talking), _) => match talking.takes(request) {
                 Err(status) => status,
                 Ok(()) if request.method == Method::Bye => {
+                    talking.remember_ack(cx);
                     cx.reply(key, request, StatusCode::OK);
                     return self.end(Outcome::Completed { by: Side::Peer }, cx);
                 }
@@ -189,6 +195,11 @@ impl Call {
         match &mut self.phase {
             Phase::Calling(_) => self.cancel(cx),
             Phase::Ringing(_) => self.refuse(StatusCode::TEMPORARILY_UNAVAILABLE, cx),
+            // RFC 3261 section 15: whoever was called says no BYE before the ACK. But we can be silent.
+            Phase::Talking(talking) if talking.awaits_ack() => {
+                talking.hang_up_at(cx.env.now.mono);
+                self.media.stop(cx);
+            }
             Phase::Talking(_) => self.leave(None, Outcome::Completed { by: Side::Us }, cx),
             Phase::Leaving { .. } | Phase::Over => {}
         }
@@ -242,8 +253,9 @@ impl Call {
 
     /// BYE, with the reason if there is one; the outcome is told when the BYE is answered.
     fn leave(&mut self, reason: Option<Reason>, outcome: Outcome, cx: &mut Cx<'_, '_>) {
-        let Phase::Talking(talking) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
+        let Phase::Talking(mut talking) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
         self.media.stop(cx);
+        talking.remember_ack(cx);
         match talking.bye(reason, cx) {
             Some(bye) => self.wait_for_bye(bye, outcome, cx),
             None => self.end(outcome, cx),

@@ -123,7 +123,10 @@ impl Call {
                 };
                 let mut known = vec![];
                 let (lines, offered) = cx.mikey.offer(&ask, cx.env, &mut known).map_err(|e| e.to_string())?;
-                media.obey(known, cx).map_err(|e| e.to_string())?;
+                if let Err(error) = media.obey(known, cx) {
+                    media.drop_keys(cx);
+                    return Err(error.to_string());
+                }
                 (Profile::Savp, lines, Some(offered))
             }
         };
@@ -267,10 +270,14 @@ impl Call {
         self.end(outcome, cx);
     }
 
-    pub(super) fn invite_unanswered(&mut self, cx: &mut Cx<'_, '_>) {
+    pub(super) fn invite_unanswered(&mut self, status: StatusCode, cx: &mut Cx<'_, '_>) {
         let Phase::Calling(calling) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
-        let why = format!("nobody answers at {} over {}", calling.to.addr, calling.to.transport);
-        self.end(Outcome::Failed { status: Some(408), why }, cx);
+        let Destination { addr, transport } = calling.to;
+        let why = match status {
+            StatusCode::REQUEST_TIMEOUT => format!("nobody answers at {addr} over {transport}"),
+            _ => format!("{addr} cannot be reached over {transport}"),
+        };
+        self.end(Outcome::Failed { status: Some(status.code()), why }, cx);
     }
 
     pub(super) fn cancel(&mut self, cx: &mut Cx<'_, '_>) {

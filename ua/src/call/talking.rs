@@ -81,8 +81,19 @@ impl Talking {
         self.dialog.takes(request).map_err(|_| StatusCode::SERVER_INTERNAL_ERROR)
     }
 
+    /// The call is left: should the 2xx come again, the ACK will, too.
+    pub(super) fn remember_ack(&mut self, cx: &mut Cx<'_, '_>) {
+        if let Handshake::AckSent(ack) = std::mem::replace(&mut self.handshake, Handshake::Done) {
+            cx.gone.insert(&self.dialog, ack, cx.env.now.mono);
+        }
+    }
+
+    pub(super) fn awaits_ack(&self) -> bool {
+        matches!(self.handshake, Handshake::AwaitsAck { .. })
+    }
+
     pub(super) fn acked(&mut self, request: &Request) {
-        if self.dialog.is_from_peer(request) && matches!(self.handshake, Handshake::AwaitsAck { .. }) {
+        if self.dialog.is_from_peer(request) && self.awaits_ack() {
             self.handshake = Handshake::Done;
         }
     }
@@ -102,13 +113,18 @@ impl Talking {
         self.hang_up_at = Some(self.hang_up_at.map_or(at, |already| already.min(at)));
     }
 
+    /// When we say BYE; not before the ACK has come (RFC 3261 section 15).
+    fn hang_up_due(&self) -> Option<Instant> {
+        self.hang_up_at.filter(|_| !self.awaits_ack())
+    }
+
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let again = match &self.handshake {
             Handshake::AwaitsAck { again, until, .. } => Some(*again.min(until)),
             Handshake::AckSent(_) | Handshake::Done => None,
         };
         let keying = self.session.as_ref().and_then(|s| s.next_timeout());
-        again.into_iter().chain(self.hang_up_at).chain(keying).min()
+        again.into_iter().chain(self.hang_up_due()).chain(keying).min()
     }
 
     /// Repeats what must be repeated; gives the outcome if it is time to say BYE.
@@ -125,7 +141,7 @@ impl Talking {
                 cx.respond(*key, ok);
             }
         }
-        self.hang_up_at.filter(|at| *at <= now).map(|_| Outcome::Completed { by: Side::Us })
+        self.hang_up_due().filter(|at| *at <= now).map(|_| Outcome::Completed { by: Side::Us })
     }
 
     pub(super) fn bye(mut self, reason: Option<Reason>, cx: &mut Cx<'_, '_>) -> Option<ClientKey> {

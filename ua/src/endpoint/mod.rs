@@ -10,11 +10,12 @@ mod requests;
 pub(crate) use book::Book;
 pub(crate) use requests::ALLOW;
 
-use crate::call::{Call, Cx, decline};
+use crate::call::decline::{self, Gone};
+use crate::call::{Call, Cx};
 use crate::event::{CallId, Event};
 use crate::settings::{Plan, Settings};
 use crate::sip::{Message, StatusCode, Uri, make};
-use crate::transaction::{self, Destination, Key, Table, Transport};
+use crate::transaction::{self, ClientKey, Destination, Key, Table, Transport};
 use keyphone_keying::KeyingPacket;
 use keyphone_keying::mikey::Mikey;
 use keyphone_media::env::{Env, Instant, Now};
@@ -144,6 +145,7 @@ pub struct Endpoint {
     calls: BTreeMap<CallId, Scheduled>,
     due: BTreeSet<(Instant, CallId)>,
     book: Book,
+    gone: Gone,
     ports: VecDeque<MediaPorts>,
     last_call: u64,
 }
@@ -170,6 +172,7 @@ impl Endpoint {
             calls: BTreeMap::new(),
             due: BTreeSet::new(),
             book: Book::default(),
+            gone: Gone::default(),
             ports: VecDeque::new(),
             last_call: 0,
         }
@@ -265,18 +268,22 @@ impl Endpoint {
             let mut said = vec![];
             match next {
                 transaction::Output::Send { to, transport, bytes } => out.push(Output::Sip { to, transport, bytes }),
+                transaction::Output::Response { response, .. } if let Some(ack) = self.gone.ack(&response) => {
+                    said.push(ack);
+                }
                 transaction::Output::Response { key, response } => match self.book.client(key) {
                     Some(call) => {
                         self.with(call, env, &mut said, out, |call, cx| call.response(key, &response, cx));
                     }
                     None => self.stray(&response, env, &mut said, out),
                 },
-                transaction::Output::Stray(response) => self.stray(&response, env, &mut said, out),
-                transaction::Output::TimedOut { key: Key::Client(key) }
-                | transaction::Output::TransportFailed { key: Key::Client(key) } => {
-                    if let Some(call) = self.book.client(key) {
-                        self.with(call, env, &mut said, out, |call, cx| call.unanswered(key, cx));
-                    }
+                // Dropped: whoever makes it up could have us say BYE to whom it likes (RFC 6026 section 8.9).
+                transaction::Output::Stray(_) => {}
+                transaction::Output::TimedOut { key: Key::Client(key) } => {
+                    self.unanswered(key, StatusCode::REQUEST_TIMEOUT, env, &mut said, out);
+                }
+                transaction::Output::TransportFailed { key: Key::Client(key) } => {
+                    self.unanswered(key, StatusCode::SERVICE_UNAVAILABLE, env, &mut said, out);
                 }
                 // A response of ours that was never acknowledged: its call has its own timers.
                 transaction::Output::TimedOut { .. } | transaction::Output::TransportFailed { .. } => {}
@@ -299,6 +306,19 @@ impl Endpoint {
         }
     }
 
+    fn unanswered(
+        &mut self,
+        key: ClientKey,
+        status: StatusCode,
+        env: &mut Env<'_>,
+        said: &mut Vec<transaction::Output>,
+        out: &mut Vec<Output>,
+    ) {
+        if let Some(call) = self.book.client(key) {
+            self.with(call, env, said, out, |call, cx| call.unanswered(key, status, cx));
+        }
+    }
+
     fn next_id(&mut self) -> CallId {
         self.last_call += 1;
         CallId(self.last_call)
@@ -310,8 +330,8 @@ impl Endpoint {
         said: &'a mut Vec<transaction::Output>,
         out: &'a mut Vec<Output>,
     ) -> Cx<'a, 'e> {
-        let Self { settings, ledger, mikey, transactions, book, .. } = self;
-        Cx { settings, ledger, mikey, transactions, book, env, said, out }
+        let Self { settings, ledger, mikey, transactions, book, gone, .. } = self;
+        Cx { settings, ledger, mikey, transactions, book, gone, env, said, out }
     }
 
     fn keep(&mut self, id: CallId, call: Call) {

@@ -57,7 +57,7 @@ impl Endpoint {
         out: &mut Vec<Output>,
     ) {
         let room = self.calls.len() < Self::MAX_CALLS;
-        let Some(ports) = self.ports.pop_front().filter(|_| room) else {
+        let Some(ports) = room.then(|| self.ports.pop_front()).flatten() else {
             let mut response = decline::reply(request, StatusCode::SERVICE_UNAVAILABLE, env);
             response.headers.push("Retry-After", "5");
             return self.transactions.respond(key, &response, env, said);
@@ -82,6 +82,7 @@ impl Endpoint {
         if to_invite
             && response.status.is_success()
             && let Ok(dialog) = Dialog::answered(response)
+            && self.gone.has_room(&dialog)
         {
             decline::decline(dialog, None, None, &mut self.cx(env, said, out));
         }

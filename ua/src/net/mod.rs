@@ -6,6 +6,7 @@
 
 mod clock;
 mod media;
+pub mod route;
 mod runner;
 mod sip;
 mod tap;

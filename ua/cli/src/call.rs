@@ -1,0 +1,212 @@
+//! `keyphone call`: places calls.
+
+use crate::fault::{Fault, usage};
+use crate::options::{Audio, Common, Sound, load};
+use crate::phone::{self, Phone, Place};
+use crate::progress::Job;
+use clap::Args;
+use keyphone_config::{Config, KeyingSystem, Transport as Wanted};
+use keyphone_keying::Identity;
+use keyphone_ua::endpoint::Command;
+use keyphone_ua::net::route::local_address_towards;
+use keyphone_ua::settings::{HangUp, Incoming, Plan};
+use keyphone_ua::sip::{Host, SipUri, StatusCode, Uri};
+use keyphone_ua::transaction::{Destination, Transport};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+const EXAMPLES: &str = "\
+EXAMPLES:
+  Ring the phone that \"keyphone answer --psk @psk.hex\" runs on this machine:
+      openssl rand -hex 32 > psk.hex
+      keyphone call sip:bob@127.0.0.1 --psk @psk.hex
+  Say something, keep what is heard, and hang up when all is said:
+      keyphone call sip:bob@192.0.2.7 --psk @psk.hex --play hello.wav --record heard.wav
+  Three calls of two seconds over TCP, as JSON:
+      keyphone call 'sip:bob@[::1]:5070' --psk @psk.hex --times 3 --for 2s --transport tcp --json
+
+EXIT CODES: 0 answered and hung up, 1 not answered or broken, 2 usage or configuration, 3 keying refused.
+With --times, the worst of them.";
+
+/// Place a call
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Call {
+    /// Whom to call: sip:user@host or sip:user@host:port
+    uri: Uri,
+    /// Send the INVITE there instead of to the host of the URI
+    #[arg(long, value_name = "IP:PORT")]
+    to: Option<SocketAddr>,
+    #[command(flatten)]
+    audio: Audio,
+    /// Place so many calls, one after another
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    times: u32,
+    /// Send SIP over udp or tcp
+    #[arg(long, value_name = "udp|tcp")]
+    transport: Option<Wanted>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// How long a call lasts in which what is played has no end.
+const DEFAULT_LENGTH: Duration = Duration::from_secs(5);
+
+impl Call {
+    pub(crate) async fn run(self) -> Result<u8, Fault> {
+        let config = self.common.config()?;
+        let uri = self.uri.sip().ok_or_else(|| usage(format!("{} is not a SIP URI such as sip:bob@host", self.uri)))?;
+        if uri.is_secure() {
+            return Err(usage(format!("{uri} asks for TLS, which this build has not: call a sip: URI")));
+        }
+        let transport = self.transport(uri, &config)?;
+        check_key(&config, &self.uri)?;
+        let plan = self.plan(&config)?;
+        let to = match self.to {
+            Some(to) => to,
+            None => resolve(uri, config.network.listen, self.common.listen.is_some()).await?,
+        };
+        let listen = listen(&config, to)?;
+        let job = Job::Call { times: self.times };
+        let place = Place { listen, peer: Some((to, phone::user_of(&self.uri))) };
+        let printer = phone::printer(&self.common, job);
+        // Who calls is busy (RFC 3261 section 21.4.24).
+        let phone = Phone::open(&self.common, &config, place, Incoming::Refuse(StatusCode::BUSY_HERE), printer).await?;
+        let call = || {
+            let to = Destination { addr: to, transport };
+            Some(Command::Call { target: Box::new(self.uri.clone()), to, plan: plan.clone() })
+        };
+        phone.run(job, call).await
+    }
+
+    /// By flag, by the URI's own parameter, by the file (RFC 3261 section 19.1.1).
+    fn transport(&self, uri: &SipUri, config: &Config) -> Result<Transport, Fault> {
+        let wanted = match (self.transport, uri.param("transport")) {
+            (Some(wanted), _) => wanted,
+            (None, Some(name)) => {
+                let name = name.to_ascii_lowercase();
+                name.parse().map_err(|e| usage(format!("the transport of {uri}: {e}")))?
+            }
+            (None, None) => config.network.transport,
+        };
+        Ok(match wanted {
+            Wanted::Udp => Transport::Udp,
+            Wanted::Tcp => Transport::Tcp,
+        })
+    }
+
+    fn plan(&self, config: &Config) -> Result<Plan, Fault> {
+        let sound = self.audio.sound(config);
+        let hang_up = match (self.audio.duration, &sound) {
+            (Some(duration), _) => HangUp::After(duration),
+            (None, Sound::File(_)) => HangUp::WhenPlayed,
+            (None, Sound::Tone | Sound::Silence) => HangUp::After(DEFAULT_LENGTH),
+        };
+        Ok(Plan { play: load(&sound)?, record: self.audio.record(config)?, hang_up })
+    }
+}
+
+/// Without a key no offer can be made: that is better said before anybody's phone rings.
+fn check_key(config: &Config, target: &Uri) -> Result<(), Fault> {
+    let first_is_psk = config.policy.keying.first() == Some(&KeyingSystem::MikeyPsk);
+    let peer = Identity::new(&target.to_string());
+    if first_is_psk && config.credentials.psk_store().with(&peer).is_none() {
+        return Err(usage(format!(
+            "mikey-psk needs a key that we share with {peer}: give --psk @FILE, where FILE holds hexadecimal digits \
+             (openssl rand -hex 32 makes them), or [[psk]] in a --config file; --keying none --allow-clear calls \
+             without any protection"
+        )));
+    }
+    Ok(())
+}
+
+/// The address that the INVITE goes to: the URI's own, or the first that its name has; of two families, the one that
+/// we listen in, if that was said (RFC 3261 section 18.2.1: port 5060 where none is given).
+async fn resolve(uri: &SipUri, listen: SocketAddr, listen_given: bool) -> Result<SocketAddr, Fault> {
+    let port = uri.port().unwrap_or(5060);
+    let name = match uri.host() {
+        Host::Ip(ip) => return Ok((*ip, port).into()),
+        Host::Name(name) => name,
+    };
+    let cannot =
+        |why: String| usage(format!("the address of {name} cannot be found: {why}; give it with --to IP:PORT"));
+    let found: Vec<_> =
+        tokio::net::lookup_host((name.as_str(), port)).await.map_err(|e| cannot(e.to_string()))?.collect();
+    let same_family = found.iter().find(|addr| addr.is_ipv4() == listen.is_ipv4()).filter(|_| listen_given);
+    same_family.or(found.first()).copied().ok_or_else(|| cannot("it has none".into()))
+}
+
+/// Where we listen: where we were told to, or on any port of the address that the callee can reach.
+fn listen(config: &Config, to: SocketAddr) -> Result<SocketAddr, Fault> {
+    let listen = config.network.listen;
+    if listen == Config::default().network.listen {
+        let ip = local_address_towards(to).map_err(|e| usage(format!("there is no way from here to {to}: {e}")))?;
+        return Ok((ip, 0).into());
+    }
+    if listen.is_ipv4() != to.is_ipv4() {
+        return Err(usage(format!("from {listen} nobody reaches {to}: give a --listen address of the same family")));
+    }
+    Ok(listen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        call: Call,
+    }
+
+    fn call(flags: &[&str]) -> Call {
+        Flags::try_parse_from([&["keyphone"], flags].concat()).unwrap().call
+    }
+
+    #[test]
+    fn a_key_for_somebody_else_is_no_key_for_this_call() {
+        let key = "sip:carol@127.0.0.1=00112233445566778899aabbccddeeff";
+        let config = call(&["sip:bob@127.0.0.1", "--psk", key]).common.config().unwrap();
+        let error = check_key(&config, &"sip:bob@127.0.0.1".parse().unwrap()).unwrap_err();
+        assert_eq!(error.code(), 2);
+        assert!(error.to_string().contains("a key that we share with sip:bob@127.0.0.1: give --psk @FILE"), "{error}");
+        check_key(&config, &"sip:carol@127.0.0.1:5070".parse().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_call_ends_when_asked_or_when_all_was_played() {
+        let hang_up = |flags: &[&str]| {
+            let call = call(flags);
+            let config = call.common.config().unwrap();
+            call.plan(&config).map(|plan| plan.hang_up)
+        };
+        assert_eq!(hang_up(&["sip:b@h"]).unwrap(), HangUp::After(DEFAULT_LENGTH));
+        assert_eq!(hang_up(&["sip:b@h", "--play", "silence"]).unwrap(), HangUp::After(DEFAULT_LENGTH));
+        assert_eq!(hang_up(&["sip:b@h", "--for", "90ms"]).unwrap(), HangUp::After(Duration::from_millis(90)));
+        assert_eq!(hang_up(&["sip:b@h", "--play", "nowhere.wav"]).unwrap_err().code(), 2);
+        assert_eq!(hang_up(&["sip:b@h", "--record", "/nowhere/a.wav"]).unwrap_err().code(), 2);
+    }
+
+    #[test]
+    fn the_flag_wins_over_the_uri_and_the_uri_over_the_file() {
+        let transport = |flags: &[&str]| {
+            let call = call(flags);
+            call.transport(call.uri.sip().unwrap(), &Config::default())
+        };
+        assert_eq!(transport(&["sip:b@h"]).unwrap(), Transport::Udp);
+        assert_eq!(transport(&["sip:b@h;transport=TCP"]).unwrap(), Transport::Tcp);
+        assert_eq!(transport(&["sip:b@h;transport=tcp", "--transport", "udp"]).unwrap(), Transport::Udp);
+        assert_eq!(transport(&["sip:b@h;transport=sctp"]).unwrap_err().code(), 2);
+    }
+
+    #[test]
+    fn we_listen_where_the_callee_can_reach_us() {
+        let to: SocketAddr = "127.0.0.1:5060".parse().unwrap();
+        assert_eq!(listen(&Config::default(), to).unwrap().to_string(), "127.0.0.1:0");
+        let mut config = Config::default();
+        config.network.listen = "[::1]:5070".parse().unwrap();
+        assert_eq!(listen(&config, to).unwrap_err().code(), 2);
+        assert_eq!(listen(&config, "[::1]:5060".parse().unwrap()).unwrap(), config.network.listen);
+    }
+}

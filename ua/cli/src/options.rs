@@ -1,0 +1,268 @@
+//! The options that `call` and `answer` share, and how they win over the configuration file.
+
+use crate::fault::{Fault, usage};
+use clap::Args;
+use keyphone_config::network::parse_listen;
+use keyphone_config::policy::parse_keying;
+use keyphone_config::{Config, KeyingSystem, PskEntry, SipUri, parse_duration};
+use keyphone_media::audio::Clip;
+use keyphone_media::audio::codec::Codec;
+use keyphone_ua::settings::{Play, Record};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Options that mean the same everywhere.
+#[derive(Args, Debug)]
+pub(crate) struct Common {
+    /// Read this configuration file; "keyphone config init" writes one
+    #[arg(long, value_name = "FILE", help_heading = COMMON)]
+    pub(crate) config: Option<PathBuf>,
+    /// Listen for SIP here, over UDP and TCP; port 0 takes any that is free
+    #[arg(long, value_name = "IP:PORT", value_parser = parse_listen, help_heading = COMMON)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Key the media by these systems, preferred first: mikey-psk; "auto" is all of them, "none" is no keying at all
+    /// and needs --allow-clear
+    #[arg(long, value_name = "LIST", help_heading = COMMON)]
+    pub(crate) keying: Option<KeyingList>,
+    /// Who we are: sip:user@host
+    #[arg(long, value_name = "URI", help_heading = COMMON)]
+    pub(crate) from: Option<SipUri>,
+    /// A pre-shared key, in hexadecimal digits, for one PEER (a SIP URI) or for everybody; @FILE reads it from a file.
+    /// Prefer the file: other users of this machine can see a command line. May be given many times
+    #[arg(long, value_name = "[PEER=]HEX|@FILE", help_heading = COMMON)]
+    pub(crate) psk: Vec<String>,
+    /// Plain RTP may be used: everybody on the way can listen. Without this, neither side ever sends any
+    #[arg(long, help_heading = COMMON)]
+    pub(crate) allow_clear: bool,
+    /// Let named deviations of other implementations pass, and say so
+    #[arg(long, help_heading = COMMON)]
+    pub(crate) interop: bool,
+    /// Codecs, preferred first: PCMU, PCMA, opus
+    #[arg(long, value_name = "LIST", help_heading = COMMON)]
+    pub(crate) codec: Option<CodecList>,
+    /// Say what happens as one JSON object per line
+    #[arg(long, help_heading = COMMON)]
+    pub(crate) json: bool,
+    /// Show the SIP messages as they come and go, with their keying
+    #[arg(long, help_heading = COMMON)]
+    pub(crate) trace: bool,
+    /// Write what is sent and received to a capture file for Wireshark
+    #[arg(long, value_name = "FILE", help_heading = COMMON)]
+    pub(crate) pcap: Option<PathBuf>,
+    /// Write the media's master keys to FILE: whoever has it and a capture can listen to the calls
+    #[arg(long, value_name = "FILE", help_heading = COMMON)]
+    pub(crate) keylog: Option<PathBuf>,
+    /// Say more, on stderr; -vv says still more
+    #[arg(short, long, action = clap::ArgAction::Count, help_heading = COMMON)]
+    pub(crate) verbose: u8,
+}
+
+const COMMON: &str = "Common options";
+
+/// `--keying`, parsed.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyingList(Vec<KeyingSystem>);
+
+impl FromStr for KeyingList {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse_keying(text).map(Self)
+    }
+}
+
+/// `--codec`, parsed.
+#[derive(Clone, Debug)]
+pub(crate) struct CodecList(Vec<Codec>);
+
+impl FromStr for CodecList {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut list = vec![];
+        for name in text.split(',') {
+            let codec: Codec = name.trim().parse()?;
+            if list.contains(&codec) {
+                return Err(format!("{} is there twice", codec.name()));
+            }
+            list.push(codec);
+        }
+        Ok(Self(list))
+    }
+}
+
+impl Common {
+    /// The configuration file, if one is named, and what the flags replace in it.
+    pub(crate) fn config(&self) -> Result<Config, Fault> {
+        let mut config = match &self.config {
+            Some(path) => Config::load(path).map_err(usage)?,
+            None => Config::default(),
+        };
+        if let Some(listen) = self.listen {
+            config.network.listen = listen;
+        }
+        if let Some(KeyingList(keying)) = &self.keying {
+            config.policy.keying.clone_from(keying);
+        }
+        if let Some(from) = &self.from {
+            config.account.from = from.clone();
+        }
+        if let Some(CodecList(codecs)) = &self.codec {
+            config.audio.codecs.clone_from(codecs);
+        }
+        config.policy.allow_clear |= self.allow_clear;
+        config.policy.mikey.interop |= self.interop;
+        for flag in &self.psk {
+            let entry = PskEntry::from_flag(flag).map_err(|why| usage(format!("--psk: {why}")))?;
+            if let Some(weakness) = entry.weakness() {
+                tracing::warn!("--psk: {weakness}");
+            }
+            config.credentials.psks.push(entry);
+        }
+        Ok(config)
+    }
+}
+
+/// What `--play` and `[audio]` name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Sound {
+    /// A tone without end.
+    Tone,
+    /// Silence without end.
+    Silence,
+    /// A WAV file, once.
+    File(PathBuf),
+}
+
+impl FromStr for Sound {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "silence" => Ok(Self::Silence),
+            _ => text.parse::<keyphone_config::Play>().map(|play| Self::from(&play)).map_err(|e| e + " or \"silence\""),
+        }
+    }
+}
+
+impl From<&keyphone_config::Play> for Sound {
+    fn from(play: &keyphone_config::Play) -> Self {
+        match play {
+            keyphone_config::Play::Tone => Self::Tone,
+            keyphone_config::Play::File(path) => Self::File(path.clone()),
+        }
+    }
+}
+
+/// The options about sound.
+#[derive(Args, Debug)]
+pub(crate) struct Audio {
+    /// What the peer hears: a WAV file, "tone" or "silence"
+    #[arg(long, value_name = "F.wav|tone|silence")]
+    pub(crate) play: Option<Sound>,
+    /// Record what is heard; the second call writes F-2.wav, and so on
+    #[arg(long, value_name = "F.wav")]
+    pub(crate) record: Option<PathBuf>,
+    /// Hang up so long after the answer: 10s, 500ms, 2m
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) duration: Option<Duration>,
+}
+
+impl Audio {
+    /// What is played, by flag or by file.
+    pub(crate) fn sound(&self, config: &Config) -> Sound {
+        self.play.clone().unwrap_or_else(|| (&config.audio.play).into())
+    }
+
+    /// Where what is heard goes. A directory that is not there is found out before the call and not after it.
+    pub(crate) fn record(&self, config: &Config) -> Result<Record, Fault> {
+        let Some(path) = self.record.as_ref().or(config.audio.record.as_ref()) else { return Ok(Record::Nothing) };
+        let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if !directory.is_dir() {
+            return Err(usage(format!("nothing can be recorded to {}: there is no such directory", path.display())));
+        }
+        Ok(Record::Wav(path.clone()))
+    }
+}
+
+/// Loads what is to be played.
+pub(crate) fn load(sound: &Sound) -> Result<Play, Fault> {
+    /// Concert pitch.
+    const HERTZ: f32 = 440.0;
+    Ok(match sound {
+        Sound::Tone => Play::Tone(HERTZ),
+        Sound::Silence => Play::Silence,
+        Sound::File(path) => Play::Clip(Arc::new(Clip::load(path).map_err(usage)?)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+    use keyphone_ua::settings::{Settings, System};
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        common: Common,
+    }
+
+    fn config(flags: &[&str]) -> Result<Config, Fault> {
+        Flags::try_parse_from([&["keyphone"], flags].concat()).unwrap().common.config()
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("keyphone.toml");
+        let text = "[account]\nfrom = \"sip:carol@example.org\"\n[audio]\ncodecs = [\"opus\"]\n";
+        std::fs::write(&file, text).unwrap();
+        let file = file.to_str().unwrap();
+        let from_file = config(&["--config", file]).unwrap();
+        assert_eq!(from_file.account.from.as_str(), "sip:carol@example.org");
+        assert_eq!(from_file.audio.codecs, [Codec::Opus]);
+        assert_eq!(from_file.network, Config::default().network);
+        let flagged =
+            ["--config", file, "--from", "sip:dave@example.org", "--codec", "pcma, PCMU", "--listen", "[::1]:0"];
+        let flagged = config(&flagged).unwrap();
+        assert_eq!(flagged.account.from.as_str(), "sip:dave@example.org");
+        assert_eq!(flagged.audio.codecs, [Codec::Pcma, Codec::Pcmu]);
+        assert_eq!(flagged.network.listen.to_string(), "[::1]:0");
+    }
+
+    #[test]
+    fn a_key_is_never_quoted_when_it_is_wrong() {
+        let error = config(&["--psk", "sip:bob@example.org=0011223344556677889900aabbccddeeffXX"]).unwrap_err();
+        assert_eq!(error.code(), 2);
+        assert!(!error.to_string().contains("0011"), "{error}");
+        let config = config(&["--psk", "00112233445566778899aabbccddeeff"]).unwrap();
+        assert!(!config.credentials.psk_store().is_empty());
+    }
+
+    #[test]
+    fn clear_rtp_is_used_only_where_policy_says_so() {
+        let systems = |flags: &[&str]| {
+            let settings = Settings::new(&config(flags).unwrap(), "127.0.0.1:5060".parse().unwrap()).unwrap();
+            (settings.keying, settings.policy.media.clear().is_some())
+        };
+        assert_eq!(systems(&[]), (vec![System::MikeyPsk], false));
+        assert_eq!(systems(&["--keying", "auto", "--allow-clear"]), (vec![System::MikeyPsk, System::Clear], true));
+        // The phone refuses such a call itself, and says so to the other side.
+        assert_eq!(systems(&["--keying", "none"]), (vec![System::Clear], false));
+        assert_eq!(systems(&["--keying", "none", "--allow-clear"]), (vec![System::Clear], true));
+    }
+
+    #[test]
+    fn what_is_played_is_a_file_a_tone_or_silence() {
+        assert_eq!("silence".parse(), Ok(Sound::Silence));
+        assert_eq!("tone".parse(), Ok(Sound::Tone));
+        assert_eq!("a.wav".parse(), Ok(Sound::File("a.wav".into())));
+        let error = "mic".parse::<Sound>().unwrap_err();
+        assert_eq!(error, "\"mic\" is not the name of a WAV file (.wav), nor is it \"tone\" or \"silence\"");
+        assert_eq!(load(&Sound::File("nowhere.wav".into())).unwrap_err().code(), 2);
+    }
+}

@@ -1,0 +1,212 @@
+//! One phone of `call` and `answer`: opened, driven and watched.
+
+use crate::fault::{Fault, usage};
+use crate::human::{Narrator, plain};
+use crate::keylog;
+use crate::options::Common;
+use crate::output::Printer;
+use crate::pcap::Capture;
+use crate::progress::{Job, Next, Progress};
+use crate::signals::Signals;
+use keyphone_config::Config;
+use keyphone_scenarios::ladder::Ladder;
+use keyphone_ua::endpoint::{Command, Endpoint};
+use keyphone_ua::net::{Runner, Seen, Sockets, Stop};
+use keyphone_ua::settings::{Incoming, Settings};
+use keyphone_ua::sip::{Host, SipUri, Uri};
+use serde_json::json;
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How long a BYE or CANCEL of ours may go unanswered when the user wants to leave.
+const LEAVING: Duration = Duration::from_secs(2);
+
+/// A phone whose sockets are open.
+pub(crate) struct Phone {
+    runner: Runner,
+    printer: Rc<Printer>,
+    local: SocketAddr,
+}
+
+/// The printer that the common options ask for.
+pub(crate) fn printer(common: &Common, job: Job) -> Rc<Printer> {
+    if common.json {
+        return Rc::new(Printer::json());
+    }
+    let one = matches!(job, Job::Call { times: 1 } | Job::Answer { times: Some(1), .. });
+    Rc::new(Printer::human(Narrator::new(!one, common.verbose > 0)))
+}
+
+/// Where a phone listens, and who it is if nobody says so.
+pub(crate) struct Place {
+    pub(crate) listen: SocketAddr,
+    /// The other side, for the ladder.
+    pub(crate) peer: Option<(SocketAddr, String)>,
+}
+
+impl Phone {
+    /// Opens the SIP port, the capture and the key log.
+    pub(crate) async fn open(
+        common: &Common,
+        config: &Config,
+        place: Place,
+        incoming: Incoming,
+        printer: Rc<Printer>,
+    ) -> Result<Self, Fault> {
+        let listen = place.listen;
+        if listen.ip().is_unspecified() {
+            let why = "others could not tell where to reach this phone";
+            return Err(usage(format!("--listen {listen}: {why}: give the address that they know this machine by")));
+        }
+        let key_log = common.keylog.as_deref().map(keylog::open).transpose()?;
+        let capture = common.pcap.as_deref().map(Capture::create).transpose()?;
+        let sockets = Sockets::bind(listen).await.map_err(|e| {
+            usage(format!(
+                "nobody can listen on {listen}: {e}; give another --listen, where port 0 takes any that is free"
+            ))
+        })?;
+        let local = sockets.local();
+        let account = &config.account.from;
+        let mut settings =
+            Settings::new(config, local).map_err(|e| usage(format!("{account} cannot be who we are: {e}")))?;
+        if *account == Config::default().account.from {
+            settings.me = Uri::Sip(SipUri::new(false, Host::Ip(local.ip())).with_user("keyphone"));
+        }
+        settings.policy.media.reveal_keys = key_log.is_some();
+        settings.incoming = incoming;
+        let me = user_of(&settings.me);
+        let clock = printer.clock();
+        let pairs = config.network.media_ports.pairs();
+        let ports = pairs
+            .fold(None, |range: Option<(u16, u16)>, port| Some((range.map_or(port, |(first, _)| first), port + 1)));
+        let (first, last) = ports.ok_or_else(|| usage("network.media-ports has no room for one pair of ports"))?;
+        let endpoint = Endpoint::new(settings, &clock.now());
+        let mut runner = Runner::new(endpoint, sockets, first..=last, clock);
+        if let Some(write) = key_log {
+            runner = runner.with_key_log(write);
+        }
+        let ladder = common.trace.then(|| {
+            let mut ladder = Ladder::new();
+            ladder.name(local, &me);
+            if let Some((addr, name)) = &place.peer {
+                ladder.name(*addr, name);
+            }
+            ladder
+        });
+        if capture.is_some() || ladder.is_some() {
+            runner = runner.with_tap(Box::new(tap(capture, ladder, local, printer.clone())));
+        }
+        Ok(Self { runner, printer, local })
+    }
+
+    /// Where it can be called.
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Does its job, and gives the exit code. `call` makes the command that places the next call.
+    pub(crate) async fn run(self, job: Job, call: impl Fn() -> Option<Command>) -> Result<u8, Fault> {
+        let Self { runner, printer, .. } = self;
+        let mut signals = Signals::new().map_err(|e| Fault::Failed(format!("signals cannot be caught: {e}")))?;
+        let (commands, queue) = mpsc::unbounded_channel();
+        let send = |command: Option<Command>| {
+            if command.is_some_and(|command| commands.send(command).is_err()) {
+                tracing::debug!("the phone has stopped already");
+            }
+        };
+        let progress = RefCell::new(Progress::new(job));
+        send(call());
+        let ended = {
+            let mut run = pin!(runner.run(queue, |now, event| {
+                printer.event(now.mono, &event);
+                match progress.borrow_mut().take(&event) {
+                    Next::GoOn => Stop::NotYet,
+                    Next::CallAgain => {
+                        send(call());
+                        Stop::NotYet
+                    }
+                    Next::HangUpRest => {
+                        send(Some(Command::HangUpAll));
+                        Stop::NotYet
+                    }
+                    Next::Stop => Stop::Now,
+                }
+            }));
+            tokio::select! {
+                ended = &mut run => ended,
+                () = signals.next() => {
+                    let calls = progress.borrow_mut().interrupt();
+                    if calls {
+                        send(Some(Command::HangUpAll));
+                        // Who asks twice is not kept waiting.
+                        let leave = async { tokio::select! { ended = &mut run => ended, () = signals.next() => Ok(()) } };
+                        tokio::time::timeout(LEAVING, leave).await.unwrap_or(Ok(()))
+                    } else {
+                        Ok(())
+                    }
+                },
+            }
+        };
+        printer.quiet();
+        let progress = progress.into_inner();
+        summarize(&printer, job, &progress);
+        match ended {
+            Ok(()) => Ok(progress.code()),
+            Err(error) => Err(Fault::Failed(format!("the phone had to stop: {error}"))),
+        }
+    }
+}
+
+fn summarize(printer: &Printer, job: Job, progress: &Progress) {
+    let tally = progress.tally();
+    let many = match job {
+        Job::Call { times } => times > 1,
+        Job::Answer { times, .. } => times != Some(1),
+    };
+    if many {
+        let calls = if tally.calls == 1 { "call" } else { "calls" };
+        let mut text = format!("{} {calls}: {} completed", tally.calls, tally.completed);
+        for (count, what) in [(tally.failed, "failed"), (tally.keying_refused, "refused for their keying")] {
+            if count > 0 {
+                text += &format!(", {count} {what}");
+            }
+        }
+        printer.say("summary", tally, text);
+    } else {
+        printer.note("summary", tally);
+    }
+}
+
+/// `bob` of `sip:bob@host`: what the ladder calls a phone.
+pub(crate) fn user_of(uri: &Uri) -> String {
+    uri.sip().and_then(SipUri::user_text).unwrap_or_else(|| uri.to_string())
+}
+
+/// Shows what passes the sockets to whoever wants to see it.
+fn tap(
+    mut capture: Option<Capture<std::io::BufWriter<std::fs::File>>>,
+    mut ladder: Option<Ladder>,
+    local: SocketAddr,
+    printer: Rc<Printer>,
+) -> impl FnMut(Seen<'_>) {
+    move |seen| {
+        if let Some(writer) = &mut capture
+            && let Err(error) = writer.see(&seen)
+        {
+            tracing::error!(%error, "the capture ends here, for it cannot be written any more");
+            capture = None;
+        }
+        // Media has ports of its own.
+        if let Some(ladder) = &mut ladder
+            && [seen.from, seen.to].contains(&local)
+        {
+            let line = plain(&ladder.line(seen.at.mono, seen.from, seen.to, seen.transport, seen.bytes));
+            let fields = json!({ "from": seen.from, "to": seen.to, "line": line });
+            printer.say("trace", fields, &line);
+        }
+    }
+}
