@@ -104,7 +104,8 @@ thread_local! {
 
 fn without_the_key(data: &[u8], Call { offer, offered, answer }: &Call) {
     let (genuine, told) = (bytes(answer), bytes(offer));
-    for stranger in [data.to_vec(), damaged(&genuine, data)] {
+    let single = &data[..data.len().min(3)];
+    for stranger in [data.to_vec(), damaged(&genuine, data), damaged(&genuine, single)] {
         if stranger != genuine {
             let lines = lines(Level::Session, &stranger);
             let _ = (offered.hint(&lines), offered.refused(&lines));
@@ -113,7 +114,7 @@ fn without_the_key(data: &[u8], Call { offer, offered, answer }: &Call) {
         }
     }
     let mut bob = bob(&SECRET_KEY);
-    for stranger in [data.to_vec(), damaged(&told, data)] {
+    for stranger in [data.to_vec(), damaged(&told, data), damaged(&told, single)] {
         if stranger != told {
             let (refused, out) = bob.answer(&lines(Level::Media(0), &stranger));
             assert!(refused.is_err() && !gave_keys(&out), "{out:?}");

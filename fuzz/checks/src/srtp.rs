@@ -84,13 +84,12 @@ impl Phone {
     }
 
     fn refuses_damaged(&mut self, packet: &[u8], damage: &[u8]) {
-        let damaged = damaged(packet, damage);
-        if damaged != packet {
-            self.refuses(&damaged);
-        }
+        let single = &damage[..damage.len().min(3)];
         let longer = [packet, &damage[..damage.len().min(32)]].concat();
-        if longer != packet {
-            self.refuses(&longer);
+        for stranger in [damaged(packet, damage), damaged(packet, single), longer] {
+            if stranger != packet {
+                self.refuses(&stranger);
+            }
         }
     }
 
