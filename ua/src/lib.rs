@@ -8,6 +8,7 @@ mod call;
 mod dialog;
 pub mod endpoint;
 pub mod event;
+mod io;
 pub mod net;
 pub mod sdp;
 pub mod settings;

@@ -83,7 +83,7 @@ impl fmt::Display for LinkSays {
         let Self { lost, late, identical, different } = self;
         write!(
             f,
-            "its log says {lost} lost, {late} late; {identical} recorded frames are bit-identical, {different} not"
+            "the link's log says {lost} lost, {late} late; {identical} recorded frames are bit-identical, {different} not"
         )
     }
 }

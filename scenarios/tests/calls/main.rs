@@ -1,8 +1,11 @@
 //! Calls in simulated time: what a user may rely on, whatever the peer, the link and somebody on the way do.
 
+mod attack;
+mod bad_day;
 mod common;
 mod downgrade;
 mod fork;
 mod refused;
 mod replay;
+mod signalling;
 mod talk;

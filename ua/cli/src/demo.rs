@@ -94,17 +94,18 @@ fn tell(printer: &Printer, call: &str, report: &Report) -> usize {
     let ladder: Vec<_> = ladder.to_string().lines().map(plain).collect();
     printer.say("demo.ladder", json!({ "call": call, "lines": ladder }), format!("\n{}\n", ladder.join("\n")));
     for heard in heard {
-        let Heard { phone, speaker, file, correlation, counts } = heard;
+        let Heard { phone, speaker, file, correlation, counts, link } = heard;
         let fields = json!({
             "call": call, "phone": phone, "speaker": speaker, "file": file, "correlation": correlation,
-            "counts": counts,
+            "counts": counts, "link": link,
         });
         let text = format!(
-            "{phone} heard {speaker}, {correlation:.4} like what was said; sent {}, heard {}, lost {}, late {}; {}",
+            "{phone} heard {speaker}: correlation {correlation:.4}; sent {}, heard {}, lost {}, late {}{}\n  {}",
             counts.sent,
             counts.heard,
             counts.lost,
             counts.late,
+            link.map(|link| format!("; {link}")).unwrap_or_default(),
             shown(file)
         );
         printer.say("demo.heard", fields, text);

@@ -3,10 +3,10 @@
 use super::decline;
 use super::media::Media;
 use super::talking::Talking;
-use super::{Call, Cx, Phase};
+use super::{ALLOW, Call, Cx, Phase};
 use crate::dialog::Dialog;
-use crate::endpoint::{ALLOW, MediaPorts};
 use crate::event::{CallId, Direction, Event, Outcome};
+use crate::io::MediaPorts;
 use crate::sdp::{self, AnswerAsk, Negotiated, Profile, Sdp};
 use crate::settings::{Incoming, Plan, Settings, System};
 use crate::sip::{Request, Response, StatusCode, make};

@@ -2,8 +2,8 @@
 
 use super::Cx;
 use super::path::{Opened, OpenedRtcp, Path};
-use crate::endpoint::{MediaPorts, Output, Recording};
 use crate::event::{CallId, Counts, Event, KeyUse};
+use crate::io::{MediaPorts, Output, Recording};
 use crate::sdp::{CodecLine, Negotiated};
 use crate::settings::{Plan, Play, Record};
 use keyphone_keying::{self as keying, StreamKey};

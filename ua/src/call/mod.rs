@@ -7,6 +7,7 @@
 //! invited -> Ringing --------200---------+  +--BYE from the peer----+
 //! ```
 
+mod book;
 mod branch;
 pub(crate) mod decline;
 mod incoming;
@@ -17,9 +18,11 @@ mod outgoing;
 mod path;
 mod talking;
 
+pub(crate) use book::Book;
+
 use crate::dialog::Dialog;
-use crate::endpoint::{Book, Output};
 use crate::event::{CallId, Event, Outcome, Side};
+use crate::io::Output;
 use crate::sdp::Origin;
 use crate::settings::{HangUp, Plan, Settings};
 use crate::sip::{Method, Reason, Request, Response, StatusCode};
@@ -36,6 +39,9 @@ use outgoing::Calling;
 use std::net::SocketAddr;
 use std::time::Duration;
 use talking::Talking;
+
+/// What we answer to, as Allow says it (RFC 3261 section 20.5).
+pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS";
 
 /// What every step of a call needs.
 pub(crate) struct Cx<'a, 'e> {

@@ -1,14 +1,11 @@
 //! What becomes of a request (RFC 3261 section 8.2): to its call, or to an answer of our own.
 
 use super::{Endpoint, Output};
-use crate::call::{Call, decline};
+use crate::call::{ALLOW, Call, decline};
 use crate::dialog::Dialog;
 use crate::sip::{Method, Request, Response, StatusCode};
 use crate::transaction::{self, ServerKey};
 use keyphone_media::env::Env;
-
-/// What we answer to, as Allow says it (RFC 3261 section 20.5).
-pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS";
 
 impl Endpoint {
     pub(super) fn request(

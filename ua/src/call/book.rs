@@ -1,7 +1,7 @@
 //! Who is meant: which call a transaction, a dialog or a media port belongs to.
 
-use super::MediaPorts;
 use crate::event::CallId;
+use crate::io::MediaPorts;
 use crate::sip::Request;
 use crate::transaction::{ClientKey, ServerKey};
 use std::collections::BTreeMap;
