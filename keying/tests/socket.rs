@@ -4,8 +4,8 @@
 use keyphone_keying::mikey::wire::EncrAlg;
 use keyphone_keying::mikey::{Mikey, MikeyPolicy};
 use keyphone_keying::{
-    Ask, Dir, Error, Hop, How, Identity, Input, Keying, Lines, Offered, Output, Policy, Psk, PskStore, Refusal,
-    Session, Stream,
+    Ask, Dir, Error, How, Identity, Input, Keying, Lines, Offered, Output, Policy, Psk, PskStore, Refusal, Session,
+    Stream,
 };
 use keyphone_media::env::{Env, Instant, Now, NtpTime, Rng};
 use keyphone_media::rtp::{Frame, Ssrc};
@@ -103,7 +103,7 @@ impl Phone {
         let ssrc = self.ledger.mint(&mut env);
         let streams = [(Dir::Send, Some(ssrc)), (Dir::Hear, None)];
         let streams = streams.map(|(dir, ssrc)| Stream { line: 0, dir, ssrc, roc: 0 });
-        let ask = Ask { me: &self.me, named: &self.peer, streams: &streams, hop: Hop::Clear, policy: &self.policy };
+        let ask = Ask { me: &self.me, named: &self.peer, streams: &streams, policy: &self.policy };
         let mut out = vec![];
         let result = act(&mut *self.system, &ask, &mut env, &mut out);
         (result, out)
