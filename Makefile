@@ -30,10 +30,13 @@ bench:
 	@scripts/deps build
 	cargo bench --locked --workspace
 
-# libFuzzer needs -Z flags, which a stable toolchain takes only when told that it is building itself.
+# libFuzzer needs -Z flags, which a stable toolchain takes only when told that it is building itself. What a target finds
+# belongs into fuzz/regressions/<target>, where `make test` replays it.
 fuzz:
 	@scripts/deps build fuzz
 	@cd fuzz && export RUSTC_BOOTSTRAP=1 && targets=$$(cargo fuzz list) && for target in $$targets; do \
 		echo "fuzzing $$target for $(FUZZ_SECONDS) s"; \
-		cargo fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1; \
+		mkdir -p "corpus/$$target" "regressions/$$target"; \
+		cargo fuzz run "$$target" "corpus/$$target" "seeds/$$target" "regressions/$$target" -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1; \
 	done

@@ -76,13 +76,6 @@ pub struct Stream {
     pub roc: u32,
 }
 
-/// How the offer travels to the next SIP hop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hop {
-    /// UDP or TCP: anybody on the way reads it.
-    Clear,
-}
-
 /// What a call wants of a keying system.
 pub struct Ask<'a> {
     /// Who we are.
@@ -91,8 +84,6 @@ pub struct Ask<'a> {
     pub named: &'a Identity,
     /// The streams to key.
     pub streams: &'a [Stream],
-    /// How the offer travels.
-    pub hop: Hop,
     /// What the configuration allows.
     pub policy: &'a Policy,
 }

@@ -155,13 +155,6 @@ impl Engine {
         matches!(self.sending, Sending::Now { .. })
     }
 
-    /// From now on, this is what is said.
-    pub fn set_source(&mut self, source: Source) -> Result<(), AudioError> {
-        check_rate(self.codec, source.rate())?;
-        (self.source, self.source_ended) = (source, false);
-        Ok(())
-    }
-
     /// An authenticated packet came from there.
     pub fn hear(&mut self, from: SocketAddr, packet: &AudioFrame<'_>, env: &mut Env<'_>, out: &mut Vec<Output>) {
         let now = env.now.mono;
@@ -205,15 +198,6 @@ impl Engine {
     /// Of several sources (a forked call), this is the one to hear as soon as it speaks.
     pub fn prefer(&mut self, ssrc: Ssrc) {
         self.preferred = Some(ssrc);
-    }
-
-    /// This source belongs to the call no more (its branch has lost, it has sent BYE).
-    pub fn forget(&mut self, ssrc: Ssrc) {
-        self.remotes.forget(ssrc);
-        if let Some(p) = self.playout.take_if(|p| p.ssrc == ssrc) {
-            self.past = sum(self.past, p.counts());
-        }
-        self.preferred.take_if(|p| *p == ssrc);
     }
 
     /// An authenticated SR or RR came from `from`; `ours` is the SSRC under which we send.
@@ -328,7 +312,6 @@ impl Engine {
         if !self.recording {
             return;
         }
-        self.source.feed(&self.frame);
         if !self.sink_failed
             && let Err(e) = self.sink.write(&self.frame)
         {

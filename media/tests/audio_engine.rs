@@ -297,11 +297,9 @@ fn of_several_sources_one_is_heard_until_it_is_silent_or_another_is_preferred() 
     e.prefer(Ssrc(3));
     assert_eq!(say(&mut e, 2, 31), []);
     assert_eq!(say(&mut e, 3, 31), [hearing(3)]);
-    e.forget(Ssrc(3));
-    assert_eq!(say(&mut e, 2, 32), [hearing(2)]);
     at(ms(700), &mut dice, |env| e.timeout(env, &mut out));
     let Stats { heard, played, foreign, discarded, .. } = e.stats();
-    assert_eq!((heard, foreign), (44, 20));
+    assert_eq!((heard, foreign), (43, 20));
     assert!(played >= 20 && discarded == 0, "{played}");
 }
 
@@ -329,20 +327,6 @@ fn what_ends_is_said_once_and_silence_follows() {
     assert_eq!(frames.len(), 10);
     assert!(frames[9].1.payload.iter().all(|b| *b == 0xd5));
     assert!(frames[2].1.payload[..80].iter().all(|b| *b == 0xfa) && frames[2].1.payload[80] == 0xd5);
-    e.set_source(Source::samples(vec![1000; 400], 8000)).expect("same rate");
-    let out = run(&mut e, &mut dice, ms(220));
-    assert_eq!(out.len(), 1);
-    assert!(e.set_source(Source::Silence(48000)).is_err_and(|e| e.to_string().contains("48000 Hz")));
-}
-
-#[test]
-fn an_echo_comes_back() {
-    let alice = speech("alice.wav", 8000);
-    let mut a = engine(Codec::Pcmu, Source::samples(alice.clone(), 8000));
-    let mut b = engine(Codec::Pcmu, Source::echo(8000));
-    call(&mut a, &mut b, &mut |_, _| Some(Duration::from_millis(25)), ms(5000));
-    let m = compare(&alice, a.sink().heard(), 16_000);
-    assert!(m.correlation > 0.97, "{m:?}");
 }
 
 #[test]
@@ -372,7 +356,7 @@ proptest! {
         opus in any::<bool>(),
     ) {
         let codec = if opus { Codec::Opus } else { Codec::Pcmu };
-        let (mut e, mut dice, mut out) = (engine(codec, Source::echo(codec.rate())), Dice(3), Vec::new());
+        let (mut e, mut dice, mut out) = (engine(codec, Source::Silence(codec.rate())), Dice(3), Vec::new());
         at(ms(0), &mut dice, |env| {
             e.start_sending(env);
             e.timeout(env, &mut out);

@@ -156,6 +156,11 @@ impl World {
         &self.nodes[node]
     }
 
+    /// How many media ports a phone holds, those that it has ready for the next calls included.
+    pub fn open_ports(&self, node: usize) -> usize {
+        self.ports.values().filter(|owner| **owner == node).count()
+    }
+
     /// All that was sent so far, with its fate.
     pub fn log(&self) -> &[Sent] {
         &self.log

@@ -12,7 +12,6 @@ pub mod tone;
 
 pub use file::Clip;
 
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 /// Mono 16-bit samples.
@@ -23,9 +22,6 @@ pub const FRAMES_PER_SECOND: u32 = 50;
 
 /// A recording ends after this many samples: 6 h at 48 kHz, 37 h at 8 kHz. A WAV header could not count far beyond it.
 pub const RECORDING_LIMIT: usize = 1 << 30;
-
-/// What an echo holds back at most, in frames; older sound is dropped.
-const ECHO_FRAMES: usize = 10;
 
 /// Why audio cannot be played, recorded or coded: one sentence.
 #[derive(Debug, thiserror::Error)]
@@ -76,8 +72,6 @@ pub enum Source {
     Samples(Samples),
     /// A sine without end.
     Tone(tone::Tone),
-    /// What was heard, said back.
-    Echo(Echo),
     /// Silence without end, at this rate in Hz.
     Silence(u32),
 }
@@ -98,17 +92,11 @@ impl Source {
         Self::Tone(tone::Tone::new(hz, rate))
     }
 
-    /// Says back what [`Source::feed`] gives it.
-    pub fn echo(rate: u32) -> Self {
-        Self::Echo(Echo { rate, heard: VecDeque::new() })
-    }
-
     /// Samples per second.
     pub fn rate(&self) -> u32 {
         match self {
             Self::Samples(s) => s.rate,
             Self::Tone(t) => t.rate(),
-            Self::Echo(e) => e.rate,
             Self::Silence(rate) => *rate,
         }
     }
@@ -128,30 +116,9 @@ impl Source {
                 t.fill(frame);
                 frame.len()
             }
-            Self::Echo(e) => {
-                for (sample, heard) in frame.iter_mut().zip(e.heard.drain(..frame_len(e.heard.len(), e.rate))) {
-                    *sample = heard;
-                }
-                frame.len()
-            }
             Self::Silence(_) => frame.len(),
         }
     }
-
-    /// What was just heard; only an echo cares.
-    pub fn feed(&mut self, heard: &[i16]) {
-        if let Self::Echo(e) = self {
-            e.heard.extend(heard);
-            let limit = ECHO_FRAMES * (e.rate / FRAMES_PER_SECOND) as usize;
-            let excess = e.heard.len().saturating_sub(limit);
-            e.heard.drain(..excess);
-        }
-    }
-}
-
-/// At most one frame of what is there.
-fn frame_len(there: usize, rate: u32) -> usize {
-    there.min((rate / FRAMES_PER_SECOND) as usize)
 }
 
 /// Samples in memory and how far they have been read.
@@ -160,13 +127,6 @@ pub struct Samples {
     rate: u32,
     pcm: Pcm,
     next: usize,
-}
-
-/// What an echo has heard and not yet said.
-#[derive(Debug)]
-pub struct Echo {
-    rate: u32,
-    heard: VecDeque<i16>,
 }
 
 /// Where frames go. Pushed once per 20 ms.
@@ -240,17 +200,5 @@ mod tests {
         assert_eq!((source.read(&mut frame), frame), (4, [7; 4]));
         assert_eq!((source.read(&mut frame), frame), (1, [7, 0, 0, 0]));
         assert_eq!((source.read(&mut frame), frame), (0, [0; 4]));
-    }
-
-    #[test]
-    fn an_echo_says_back_what_it_heard_and_forgets_what_it_could_not_say() {
-        let mut echo = Source::echo(8000);
-        let mut frame = [0; 160];
-        assert_eq!((echo.read(&mut frame), frame[0]), (160, 0));
-        for n in 1..=12 {
-            echo.feed(&[n; 160]);
-        }
-        echo.read(&mut frame);
-        assert_eq!(frame, [3; 160]);
     }
 }

@@ -67,10 +67,6 @@ impl Remotes {
         self.0.iter_mut().find(|r| r.ssrc == ssrc)
     }
 
-    pub(super) fn forget(&mut self, ssrc: Ssrc) {
-        self.0.retain(|r| r.ssrc != ssrc);
-    }
-
     /// A block for each source heard since the last report (RFC 3550 section 6.4).
     pub(super) fn report(&mut self, now: Instant) -> Vec<ReportBlock> {
         self.0.iter_mut().filter(|r| r.is_active()).map(|r| r.report(now)).collect()

@@ -1,8 +1,11 @@
 //! Somebody who can send us anything, and see what we send.
 
 use crate::common::*;
+use keyphone_config::Config;
+use keyphone_scenarios::link::Link;
 use keyphone_scenarios::world::{Sent, World};
-use keyphone_ua::settings::HangUp;
+use keyphone_ua::endpoint::{Command, Endpoint};
+use keyphone_ua::settings::{HangUp, Incoming};
 use keyphone_ua::sip::Method;
 
 const MALLORY: &str = "10.0.0.66";
@@ -96,7 +99,7 @@ fn a_flood_of_calls_without_a_key_makes_no_call_and_goes_away() {
     }
     pair.run(1000);
     assert_eq!(pair.world.node(pair.bob).endpoint.calls(), 1, "alice still gets through");
-    pair.world.command(pair.alice, keyphone_ua::endpoint::Command::HangUpAll);
+    pair.world.command(pair.alice, Command::HangUpAll);
     pair.run(100_000);
     assert_eq!(media_from(&pair.world, Pair::BOB).filter(|sent| sent.to.ip() == sip_at(MALLORY).ip()).count(), 0);
     pair.assert_nothing_left();
@@ -130,4 +133,49 @@ fn a_peer_that_answers_a_thousand_times_over_is_hung_up_a_bounded_number_of_time
     pair.run(100_000);
     assert_eq!(pair.outcomes(), (WE_HUNG_UP, PEER_HUNG_UP));
     pair.assert_nothing_left();
+}
+
+#[test]
+fn calls_beyond_the_limit_are_turned_away_and_when_they_are_gone_the_phone_is_as_before() {
+    let clear = |config: &mut Config| {
+        config.policy.keying.clear();
+        config.policy.allow_clear = true;
+    };
+    let mut bob = phone("bob", Pair::BOB, clear);
+    bob.incoming = Incoming::Answer { after: ms(1_000_000), plan: plan(BOB_HZ, HangUp::Never) };
+    let mut pair = Pair::on(1, Link::PERFECT, phone("alice", Pair::ALICE, clear), bob);
+    let body =
+        format!("v=0\r\no=- 1 1 IN IP4 {MALLORY}\r\ns=-\r\nc=IN IP4 {MALLORY}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n");
+    for n in 0..Endpoint::MAX_CALLS + 10 {
+        pair.world.inject(sip_at(MALLORY), sip_at(Pair::BOB), &invite(n, &body));
+    }
+    assert_eq!(pair.world.node(pair.bob).endpoint.calls(), Endpoint::MAX_CALLS);
+    assert_eq!(responses(&pair.world, Pair::BOB, 503).len(), 10);
+    pair.world.command(pair.bob, Command::HangUpAll);
+    pair.run(100_000);
+    pair.assert_nothing_left();
+    pair.dial(HangUp::Never);
+    pair.run(101_000);
+    assert_eq!(pair.world.node(pair.bob).endpoint.calls(), 1);
+}
+
+#[test]
+fn in_the_clear_what_comes_back_is_known_by_its_ssrc_and_strangers_are_not_heard() {
+    let clear = |config: &mut Config| {
+        config.policy.keying.clear();
+        config.policy.allow_clear = true;
+    };
+    let mut pair = Pair::of(clear, clear);
+    pair.dial(HangUp::After(ms(1000)));
+    pair.run(800);
+    let (to_bob, from_bob) = (rtp_from(&pair.world, Pair::ALICE), rtp_from(&pair.world, Pair::BOB));
+    for packet in &from_bob[..7] {
+        pair.world.inject(from_bob[0].to, to_bob[0].to, &packet.bytes);
+    }
+    for packet in &to_bob[..5] {
+        pair.world.inject(sip_at(MALLORY), to_bob[0].to, &packet.bytes);
+    }
+    pair.run(100_000);
+    let counted = counts(&pair.world, pair.bob);
+    assert_eq!((counted.reflected, counted.refused, counted.lost), (7, 5, 0));
 }

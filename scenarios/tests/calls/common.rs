@@ -167,6 +167,7 @@ pub(crate) fn when(world: &World, node: usize, is: impl Fn(&Event) -> bool) -> I
 }
 
 pub(crate) fn assert_nothing_left(world: &World, node: usize) {
+    assert_eq!(world.open_ports(node), 8, "four pairs of ports are kept ready");
     let node = world.node(node);
     assert_eq!((node.endpoint.calls(), node.endpoint.transactions()), (0, 0), "{}", node.name);
     assert_eq!(node.endpoint.next_timeout(), None, "{}", node.name);

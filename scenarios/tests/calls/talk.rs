@@ -148,3 +148,17 @@ fn one_phone_serves_many_calls_at_once_and_one_after_the_other() {
     assert_eq!(stats.count(), 20);
     assert_nothing_left(&world, bob);
 }
+
+#[test]
+fn a_peer_may_want_frames_under_another_number_than_it_sends_them() {
+    let mut pair = Pair::of(with_codec(Codec::Opus), with_codec(Codec::Opus));
+    // RFC 3264 section 6.1 lets an answer number a codec its own way.
+    rewrite_answers(&mut pair.world, |body| body.replace("RTP/SAVP 96", "RTP/SAVP 111").replace(":96 ", ":111 "));
+    let pair = pair.whole_call();
+    let numbers = |ip| {
+        let rtp = media_from(&pair.world, ip).filter(|sent| sent.to.port() % 2 == 0);
+        rtp.map(|sent| sent.bytes[1] & 0x7f).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!((numbers(Pair::ALICE), numbers(Pair::BOB)), ([111].into(), [96].into()));
+    assert!(counts(&pair.world, pair.alice).played > 40);
+}

@@ -11,7 +11,7 @@ use crate::sdp::{self, AnswerAsk, Negotiated, Profile, Sdp};
 use crate::settings::{Incoming, Plan, Settings, System};
 use crate::sip::{Request, Response, StatusCode, make};
 use crate::transaction::{ServerKey, Transport};
-use keyphone_keying::{Ask, Dir, Hop as KeyingHop, Identity, Keying, Lines, Session, Stream};
+use keyphone_keying::{Ask, Dir, Identity, Keying, Lines, Session, Stream};
 use keyphone_media::env::Instant;
 
 /// Their INVITE is not answered yet; the answer is ready, and so are its keys.
@@ -243,7 +243,7 @@ fn key_it(
     let me = cx.settings.identity_for(request);
     let from = request.headers.from().map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
     let named = Identity::new(&from.uri.to_string());
-    let ask = Ask { me: &me, named: &named, streams: &streams, hop: KeyingHop::Clear, policy: &cx.settings.policy };
+    let ask = Ask { me: &me, named: &named, streams: &streams, policy: &cx.settings.policy };
     let mut said = vec![];
     let answered = cx.mikey.answer(&ask, &lines, cx.env, &mut said);
     let obeyed = media.obey(said, cx);

@@ -12,7 +12,7 @@ use crate::sdp::{self, Negotiated, OfferAsk, Profile, Sdp};
 use crate::settings::{Plan, System};
 use crate::sip::{Method, NameAddr, Request, Response, StatusCode, Uri, make};
 use crate::transaction::{ClientKey, Destination};
-use keyphone_keying::{Ask, Dir, Hop as KeyingHop, Identity, Input, Keying, Lines, Offered, Session, Stream};
+use keyphone_keying::{Ask, Dir, Identity, Input, Keying, Lines, Offered, Session, Stream};
 use std::collections::BTreeMap;
 
 /// Our INVITE is under way. Every To-tag that answers it is a branch of its own.
@@ -114,13 +114,7 @@ impl Call {
                     Stream { line: 0, dir: Dir::Hear, ssrc: None, roc: 0 },
                 ];
                 let me = cx.settings.identity();
-                let ask = Ask {
-                    me: &me,
-                    named: &named,
-                    streams: &streams,
-                    hop: KeyingHop::Clear,
-                    policy: &cx.settings.policy,
-                };
+                let ask = Ask { me: &me, named: &named, streams: &streams, policy: &cx.settings.policy };
                 let mut known = vec![];
                 let (lines, offered) = cx.mikey.offer(&ask, cx.env, &mut known).map_err(|e| e.to_string())?;
                 if let Err(error) = media.obey(known, cx) {

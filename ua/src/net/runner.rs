@@ -4,8 +4,8 @@ use super::media::{MediaSockets, PAUSE};
 use super::sip::{SipSide, Sockets};
 use super::tap::{Seen, Tap};
 use super::{Clock, OsRng};
-use crate::endpoint::{Command, Endpoint, Input, Output, Recording};
-use crate::event::{CallId, Event};
+use crate::endpoint::{Command, Endpoint, Input, Output};
+use crate::event::Event;
 use crate::transaction::Transport;
 use keyphone_media::env::{Env, Now};
 use std::io;
@@ -46,7 +46,6 @@ pub struct Runner {
     arrived: mpsc::Receiver<Arrived>,
     tap: Option<Tap>,
     key_log: Option<Box<dyn FnMut(Zeroizing<String>)>>,
-    recordings: Option<Box<dyn FnMut(CallId, Recording)>>,
 }
 
 /// A look at all media ports costs milliseconds.
@@ -59,8 +58,8 @@ impl Runner {
         let local = sockets.local();
         let media = MediaSockets::new(local.ip(), media_ports, to.clone());
         let sip = SipSide::start(sockets, to);
-        let (had_ports, look_again, tap, key_log, recordings) = (false, None, None, None, None);
-        Self { endpoint, clock, local, sip, media, had_ports, look_again, arrived, tap, key_log, recordings }
+        let (had_ports, look_again, tap, key_log) = (false, None, None, None);
+        Self { endpoint, clock, local, sip, media, had_ports, look_again, arrived, tap, key_log }
     }
 
     /// Shows `tap` all that is sent and received from now on.
@@ -74,13 +73,6 @@ impl Runner {
     #[must_use]
     pub fn with_key_log(mut self, write: Box<dyn FnMut(Zeroizing<String>)>) -> Self {
         self.key_log = Some(write);
-        self
-    }
-
-    /// Gives `take` what calls recorded in memory.
-    #[must_use]
-    pub fn with_recordings(mut self, take: Box<dyn FnMut(CallId, Recording)>) -> Self {
-        self.recordings = Some(take);
         self
     }
 

@@ -15,5 +15,5 @@ pub mod read_answer;
 pub use answer::{Answer, AnswerAsk, Rejection, Unfit, answer, refusal};
 pub use block::{Block, MLine, RawLine, Sdp, SdpError};
 pub use media::{Audio, CodecLine, Direction, Profile};
-pub use offer::{OfferAsk, Origin, make_offer, make_reoffer};
+pub use offer::{OfferAsk, Origin, make_offer};
 pub use read_answer::{AnswerError, Negotiated, read_answer};

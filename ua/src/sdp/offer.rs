@@ -1,4 +1,4 @@
-//! Our offer (RFC 3264 section 5): one audio stream, or the same one again inside a dialog (section 8).
+//! Our offer (RFC 3264 section 5): one audio stream.
 
 use super::block::{Block, MLine, RawLine, Sdp};
 use super::key_mgmt;
@@ -40,14 +40,6 @@ pub struct OfferAsk<'a> {
 pub fn make_offer(ask: &OfferAsk<'_>) -> Sdp {
     let block = audio_block(ask, 0);
     Sdp::from_parts(session_lines(ask), vec![block])
-}
-
-/// An offer that changes a session: as many m-lines as in `last`, the SDP that we sent last in this dialog, our audio
-/// at `line` and all others off (RFC 3264 section 8).
-pub fn make_reoffer(ask: &OfferAsk<'_>, last: &Sdp, line: u8) -> Sdp {
-    let media = (0u8..).zip(last.media());
-    let media = media.map(|(index, block)| if index == line { audio_block(ask, line) } else { block.refused() });
-    Sdp::from_parts(session_lines(ask), media.collect())
 }
 
 fn session_lines(ask: &OfferAsk<'_>) -> Vec<RawLine> {
@@ -133,27 +125,5 @@ mod tests {
             a=fmtp:96 useinbandfec=1\r\na=rtpmap:0 PCMU/8000\r\na=ptime:20\r\na=sendrecv\r\na=key-mgmt:mikey AQ==\r\n";
         assert_eq!(sdp.to_string(), expected);
         assert_eq!(Sdp::parse(&sdp.bytes()).unwrap().bytes(), sdp.bytes());
-    }
-
-    #[test]
-    fn a_reoffer_keeps_every_m_line_in_its_place() {
-        let last = "v=0\r\no=- 7 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\nm=video 0 RTP/AVP 31\r\n\
-            m=audio 5004 RTP/SAVP 0\r\nc=IN IP4 192.0.2.1\r\nm=image 0 udptl t38\r\n";
-        let sdp = make_reoffer(
-            &OfferAsk {
-                origin: &Origin { user: String::new(), session_id: 7, version: 2 },
-                address: "192.0.2.1".parse().unwrap(),
-                port: 5004,
-                profile: Profile::Savp,
-                codecs: &[CodecLine::new(0, "PCMU", 8000, 1)],
-                direction: Direction::SendOnly,
-                lines: &Lines(vec![key(Level::Media(1))]),
-            },
-            &Sdp::parse(last.as_bytes()).unwrap(),
-            1,
-        );
-        let m: Vec<String> = sdp.media().iter().map(|block| block.m().to_string()).collect();
-        assert_eq!(m, ["video 0 RTP/AVP 31", "audio 5004 RTP/SAVP 0", "image 0 udptl t38"]);
-        assert!(sdp.to_string().contains("a=sendonly\r\na=key-mgmt:mikey AQ==\r\nm=image"));
     }
 }

@@ -1,0 +1,19 @@
+//! One function per fuzz target: bytes of a stranger in, a panic out if a promise is broken.
+//!
+//! cargo-fuzz drives them from `fuzz/fuzz_targets`, and `tests/replay.rs` with every seed and with all that fuzzing ever
+//! found (`fuzz/regressions`). Each is a pure function of its bytes.
+
+mod dice;
+mod endpoint;
+mod mikey;
+mod rtcp;
+mod sdp;
+mod sip;
+mod srtp;
+
+pub use endpoint::endpoint;
+pub use mikey::mikey;
+pub use rtcp::rtcp;
+pub use sdp::sdp;
+pub use sip::{sip_framer, sip_message};
+pub use srtp::srtp;
