@@ -154,9 +154,11 @@ pub(crate) fn assert_understood(file: &Path, ports: &Ports) {
     assert_unmarked(file, ports);
 }
 
-/// tshark marks nothing as malformed, in the whole capture, and finds no fault with SIP, SDP or MIKEY.
+/// tshark marks nothing as malformed, and finds no fault with SIP, SDP or MIKEY. SRTCP is not asked about: tshark 4.0
+/// learns the length of its tag from `a=crypto` only, and where MIKEY agreed on it takes the first of the last 32 bits,
+/// which belong to the tag, for the E flag (RFC 3711 section 3.4). Where that is 0 it reads ciphertext as reports.
 pub(crate) fn assert_unmarked(file: &Path, ports: &Ports) {
-    let marked = read(file, ports, &["-Y", "_ws.malformed || _ws.short"]);
+    let marked = read(file, ports, &["-Y", "(_ws.malformed || _ws.short) && !srtcp"]);
     assert_eq!(marked, "", "{}", file.display());
     // Its remarks are chats, notes, warnings and errors; that a request is one is a chat.
     let faults = read(file, ports, &["-Y", "sip && _ws.expert.severity >= note", "-V", "-O", "sip,sdp,mikey"]);
