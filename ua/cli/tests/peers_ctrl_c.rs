@@ -4,13 +4,13 @@ mod peers;
 
 use peers::{KEY, Ports, Process, answer, keyphone};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 /// `answer` and `call` with one key, each with its ports.
 fn commands(ports: &Ports) -> (Command, Command) {
     let (bob, alice) = (format!("127.0.0.1:{}", ports.bob()), format!("127.0.0.1:{}", ports.alice()));
     let answer = keyphone("answer", &["--trace", "--psk", KEY, "--play", "silence", "--listen", &bob]);
     let mut call = keyphone("call", &["--trace", "--psk", KEY, "--play", "silence", "--listen", &alice]);
+    // Longer than anybody here waits for an end.
     call.args([&format!("sip:bob@{bob}"), "--for", "60s"]);
     (answer, call)
 }
@@ -28,10 +28,8 @@ fn ctrl_c_at_the_caller_hangs_up_and_both_ends_have_completed_their_call() {
     let mut alice = Process::start(alice);
     alice.event("media.heard");
     bob.event("media.heard");
-    let asked = Instant::now();
     alice.interrupt();
     let (alice, bob) = (alice.finish(), bob.finish());
-    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
     assert_eq!((alice.code, bob.code), (Some(0), Some(0)), "{alice}{bob}");
     for (ran, by) in [(&alice, "us"), (&bob, "peer")] {
         let ended = ran.only("call.ended");

@@ -2,8 +2,7 @@
 
 mod peers;
 
-use peers::{KEY, Ports, Process, answer, keyphone, text};
-use std::time::Duration;
+use peers::{KEY, Ports, Process, answer, keyphone, pause, text};
 
 /// One call for each of the four pairs, and one more. It is refused, and those that are up go on; once they are over
 /// there is room again.
@@ -30,7 +29,7 @@ fn a_phone_without_free_media_ports_refuses_one_call_and_keeps_the_others() {
         assert_eq!(call.only("call.ended")["outcome"], "completed", "{call}");
     }
     // Ports are free again a moment after the calls have ended.
-    std::thread::sleep(Duration::from_millis(100));
+    pause(100);
     let again = call("100ms").finish();
     assert_eq!(again.code, Some(0), "{again}");
     bob.interrupt();

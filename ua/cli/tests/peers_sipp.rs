@@ -4,11 +4,9 @@
 mod peers;
 
 use peers::capture::{Packet, packets};
-use peers::{KEY, Ports, Process, Ran, answer, full, installed, keyphone, text};
-use std::net::UdpSocket;
+use peers::{KEY, Ports, Process, Ran, answer, full, installed, is_free, keyphone, pause, text};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 use tempfile::TempDir;
 
 const HOST: &str = "127.0.0.1";
@@ -66,7 +64,7 @@ fn we_call_sipp_in_the_clear_time_after_time_and_none_fails() {
     assert_eq!(alice.only("summary")["completed"], calls);
     assert!(alice.events("call.answered").iter().all(|answered| answered["keying"] == "none"), "{alice}");
     assert!(rig.media(&capture).len() as u64 >= calls, "this is what the next test must not see");
-    // It ends by itself when it has had no call for a while after this signal.
+    // It ends when its calls have.
     sipp.signal("USR1");
     let sipp = sipp.finish();
     assert_eq!(cumulative(&sipp, "Successful call"), calls, "{sipp}");
@@ -132,9 +130,9 @@ impl Rig {
     /// SIPp as callee, once it listens.
     fn uas(&self, args: &[&str]) -> Process {
         let mut sipp = Process::start(self.sipp(&[&["-sn", "uas"], args].concat()));
-        while UdpSocket::bind((HOST, self.ports.sipp())).is_ok() {
+        while is_free(self.ports.sipp()) {
             assert!(sipp.is_running(), "{}", sipp.finish());
-            std::thread::sleep(Duration::from_millis(20));
+            pause(20);
         }
         sipp
     }

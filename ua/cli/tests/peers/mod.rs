@@ -124,7 +124,8 @@ impl Ports {
     }
 }
 
-fn is_free(port: u16) -> bool {
+/// Does nobody use this port, for UDP or TCP?
+pub(crate) fn is_free(port: u16) -> bool {
     let mut families = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))];
     if has_ipv6() {
         families.push(SocketAddr::from((Ipv6Addr::LOCALHOST, port)));
@@ -243,7 +244,7 @@ impl Process {
         // Its stdout is closed: it is about to end.
         while self.is_running() {
             assert!(Instant::now() < end, "{} does not end", self.name);
-            thread::sleep(Duration::from_millis(5));
+            pause(5);
         }
         let code = self.child.wait().unwrap().code();
         Ran { code, stdout: std::mem::take(&mut self.said), stderr: self.stop() }
@@ -290,6 +291,11 @@ impl std::fmt::Display for Ran {
 
 fn object(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|e| panic!("{line} is not JSON: {e}"))
+}
+
+/// Where nothing says when to go on.
+pub(crate) fn pause(milliseconds: u64) {
+    thread::sleep(Duration::from_millis(milliseconds));
 }
 
 /// A path as an argument.
