@@ -104,7 +104,7 @@ fn ended(outcome: &Outcome, hint: Option<&str>, counts: Option<&Counts>) -> Stri
         Outcome::Completed { by: Side::Peer } => format!("ended: the peer hung up{counts}"),
         Outcome::Failed { why, .. } => format!("failed: {why}{counts}"),
         Outcome::KeyingRefused { why } => {
-            let hint = hint.map_or(String::new(), |hint| format!(" (its error message, unauthenticated: {hint})"));
+            let hint = hint.map_or(String::new(), |hint| format!(" ({hint})"));
             format!("keying refused: {why}{hint}{counts}")
         }
     }
@@ -202,14 +202,15 @@ mod tests {
             Direction::Outgoing,
             "mikey-psk",
             vec![
-                Event::Refused { call: CALL, why: why.clone(), hint: Some("authentication failure".into()) },
+                Event::Refused {
+                    call: CALL,
+                    why: why.clone(),
+                    hint: Some("the peer says, unauthenticated: no key".into()),
+                },
                 Event::Ended { call: CALL, outcome: Outcome::KeyingRefused { why } },
             ],
         );
-        assert_eq!(
-            lines[1..],
-            ["keying refused: 488 Not Acceptable Here (its error message, unauthenticated: authentication failure)"]
-        );
+        assert_eq!(lines[1..], ["keying refused: 488 Not Acceptable Here (the peer says, unauthenticated: no key)"]);
     }
 
     #[test]

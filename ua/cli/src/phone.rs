@@ -28,6 +28,7 @@ const LEAVING: Duration = Duration::from_secs(2);
 /// A phone whose sockets are open.
 pub(crate) struct Phone {
     runner: Runner,
+    signals: Signals,
     printer: Rc<Printer>,
     local: SocketAddr,
 }
@@ -57,6 +58,8 @@ impl Phone {
         incoming: Incoming,
         printer: Rc<Printer>,
     ) -> Result<Self, Fault> {
+        // From here on Ctrl-C is ours: whoever reads that we listen may send it at once.
+        let signals = Signals::new().map_err(|e| Fault::Failed(format!("signals cannot be caught: {e}")))?;
         let listen = place.listen;
         if listen.ip().is_unspecified() {
             let why = "others could not tell where to reach this phone";
@@ -100,7 +103,7 @@ impl Phone {
         if capture.is_some() || ladder.is_some() {
             runner = runner.with_tap(Box::new(tap(capture, ladder, local, printer.clone())));
         }
-        Ok(Self { runner, printer, local })
+        Ok(Self { runner, signals, printer, local })
     }
 
     /// Where it can be called.
@@ -110,8 +113,7 @@ impl Phone {
 
     /// Does its job, and gives the exit code. `call` makes the command that places the next call.
     pub(crate) async fn run(self, job: Job, call: impl Fn() -> Option<Command>) -> Result<u8, Fault> {
-        let Self { runner, printer, .. } = self;
-        let mut signals = Signals::new().map_err(|e| Fault::Failed(format!("signals cannot be caught: {e}")))?;
+        let Self { runner, mut signals, printer, .. } = self;
         let (commands, queue) = mpsc::unbounded_channel();
         let send = |command: Option<Command>| {
             if command.is_some_and(|command| commands.send(command).is_err()) {

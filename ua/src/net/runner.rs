@@ -1,6 +1,6 @@
 //! Steps an [`Endpoint`] in real time over real sockets.
 
-use super::media::MediaSockets;
+use super::media::{MediaSockets, PAUSE};
 use super::sip::{SipSide, Sockets};
 use super::tap::{Seen, Tap};
 use super::{Clock, OsRng};
@@ -11,6 +11,7 @@ use keyphone_media::env::{Env, Now};
 use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
@@ -39,10 +40,16 @@ pub struct Runner {
     local: SocketAddr,
     sip: SipSide,
     media: MediaSockets,
+    had_ports: bool,
+    /// When to look for media ports again, after there were none.
+    look_again: Option<tokio::time::Instant>,
     arrived: mpsc::Receiver<Arrived>,
     tap: Option<Tap>,
     key_log: Option<Box<dyn FnMut(Zeroizing<String>)>>,
 }
+
+/// A look at all media ports costs milliseconds.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 impl Runner {
     /// Media ports come from `media_ports`, on the address of the SIP port.
@@ -51,7 +58,8 @@ impl Runner {
         let local = sockets.local();
         let media = MediaSockets::new(local.ip(), media_ports, to.clone());
         let sip = SipSide::start(sockets, to);
-        Self { endpoint, clock, local, sip, media, arrived, tap: None, key_log: None }
+        let (had_ports, look_again, tap, key_log) = (false, None, None, None);
+        Self { endpoint, clock, local, sip, media, had_ports, look_again, arrived, tap, key_log }
     }
 
     /// Shows `tap` all that is sent and received from now on.
@@ -76,28 +84,48 @@ impl Runner {
     ) -> io::Result<()> {
         let mut out = vec![];
         loop {
-            while self.endpoint.ports_wanted() > 0 {
-                let ports = self.media.open_pair().await?;
-                self.step(Input::Ports(ports), &mut out);
-            }
+            self.open_ports(&mut out).await?;
             if self.flush(&mut out, &mut on_event).await == Stop::Now {
                 break;
             }
+            let look_again = self.look_again.filter(|_| self.endpoint.ports_wanted() > 0);
             let timeout = self.endpoint.next_timeout().map(|at| self.clock.at(at));
             tokio::select! {
                 biased;
-                () = async { match timeout {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
-                } } => self.step(Input::Timeout, &mut out),
+                () = sleep_until(timeout) => self.step(Input::Timeout, &mut out),
                 command = commands.recv() => match command {
                     Some(command) => self.step(Input::Command(command), &mut out),
                     None => break,
                 },
                 Some(arrived) = self.arrived.recv() => self.arrive(arrived, &mut out),
+                () = sleep_until(look_again) => {}
             }
         }
         self.sip.stop().await;
+        Ok(())
+    }
+
+    /// Keeps ports ready for the next calls. Where none are free, those who call are refused until some are: the calls
+    /// that we have must go on.
+    async fn open_ports(&mut self, out: &mut Vec<Output>) -> io::Result<()> {
+        while self.endpoint.ports_wanted() > 0 {
+            let now = tokio::time::Instant::now();
+            if self.look_again.is_some_and(|at| at > now) {
+                break;
+            }
+            match self.media.open_pair().await {
+                Ok(ports) => {
+                    (self.had_ports, self.look_again) = (true, None);
+                    self.step(Input::Ports(ports), out);
+                }
+                // A phone that never had any would be of no use.
+                Err(error) if !self.had_ports => return Err(error),
+                Err(error) => {
+                    tracing::debug!(%error, "no more calls for now");
+                    self.look_again = Some(now + LOOK_AGAIN);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -143,7 +171,11 @@ impl Runner {
                     self.show(true, from, to, Transport::Udp, packet.bytes());
                     self.media.send(from, to, packet.bytes());
                 }
-                Output::Release(ports) => self.media.close(ports),
+                Output::Release(ports) => {
+                    self.media.close(ports);
+                    // Its readers let go of the sockets as soon as they come to run.
+                    self.look_again = self.look_again.map(|_| tokio::time::Instant::now() + PAUSE);
+                }
                 // Over real sockets, recordings are files.
                 Output::Recorded(..) => {}
                 Output::KeyLog(line) => {
@@ -159,5 +191,13 @@ impl Runner {
             }
         }
         stop
+    }
+}
+
+/// For ever, if there is no such time.
+async fn sleep_until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
