@@ -333,3 +333,12 @@ fn a_closed_key_shrinks_to_a_fingerprint() {
     alice.ledger.close(key(1).id());
     assert!(format!("{:?}", alice.ledger).contains("closed: 1"), "{:?}", alice.ledger);
 }
+
+#[test]
+fn what_is_minted_and_never_bound_does_not_fill_the_book() {
+    let (mut ledger, mut dice) = (Ledger::default(), Dice(9));
+    for _ in 0..10_000 {
+        ledger.mint(&mut env(&mut dice));
+    }
+    assert_eq!(format!("{ledger:?}"), "Ledger { ssrcs: 0, open: 0, closed: 0 }");
+}

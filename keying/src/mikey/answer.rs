@@ -102,7 +102,8 @@ impl Session for Callee {
     fn handle(&mut self, input: Input<'_>, _: &mut Env<'_>, _: &mut Vec<Output>) -> Result<(), Error> {
         match input {
             Input::Answer(_) => Err(Error::Misuse("we answered in this session and offered nothing")),
-            Input::Rejected | Input::Packet { .. } | Input::Timeout => Ok(()),
+            Input::Packet { .. } => Err(super::not_in_the_path()),
+            Input::Rejected | Input::Timeout => Ok(()),
         }
     }
 

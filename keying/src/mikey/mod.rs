@@ -108,6 +108,11 @@ impl Keying for Mikey {
     }
 }
 
+/// MIKEY travels in the signalling, so a packet in the media path is none of its own.
+fn not_in_the_path() -> Error {
+    Error::misbehaved("it speaks a keying protocol in the media path, where MIKEY has none", "RFC 4567 section 4")
+}
+
 /// Other keys inside a dialog.
 fn no_rekeying() -> Refusal {
     Error::incompatible("this call keeps its keys: rekeying by MIKEY is not built (RFC 3830 section 4.5)").into()

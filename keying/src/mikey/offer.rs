@@ -103,7 +103,8 @@ impl Session for Caller {
                 self.state = State::Over;
                 Ok(())
             }
-            (_, Input::Packet { .. } | Input::Timeout) => Ok(()),
+            (_, Input::Packet { .. }) => Err(super::not_in_the_path()),
+            (_, Input::Timeout) => Ok(()),
         }
     }
 

@@ -7,7 +7,7 @@ use super::window::{Seen, Window};
 use super::{KeyId, MasterKey};
 use crate::env::Env;
 use crate::rtp::Ssrc;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 /// One per endpoint. It never forgets a pair of key and SSRC: when a key is closed its page shrinks to a fingerprint
@@ -15,6 +15,8 @@ use std::fmt;
 #[derive(Default)]
 pub struct Ledger {
     known: BTreeSet<Ssrc>,
+    /// The newest last.
+    minted: VecDeque<Ssrc>,
     pages: BTreeMap<KeyId, Page>,
     closed: BTreeSet<KeyId>,
 }
@@ -99,15 +101,22 @@ pub(super) struct Line<'a> {
 impl Ledger {
     /// How many SSRCs that no answer has named may be heard under one key.
     pub const MAX_STRANGERS: usize = 64;
+    /// How many minted SSRCs are remembered until they are bound.
+    const MINTED: usize = 1024;
 
-    /// An SSRC that this endpoint has never seen under any key. Never zero, with which MIKEY says that an SSRC is not
-    /// chosen yet (RFC 3830 section 6.1.1).
+    /// An SSRC that this endpoint has never seen under any key, nor minted lately. Never zero, with which MIKEY says
+    /// that an SSRC is not chosen yet (RFC 3830 section 6.1.1). What is minted and never bound is forgotten: offers of
+    /// strangers, which cost an SSRC before they are authenticated, do not fill the book.
     pub fn mint(&mut self, env: &mut Env<'_>) -> Ssrc {
         let mut ssrc = Ssrc(env.random() as u32);
-        while ssrc.0 == 0 || !self.known.insert(ssrc) {
+        while ssrc.0 == 0 || self.known.contains(&ssrc) || self.minted.contains(&ssrc) {
             // An odd step visits every number, so even dice that always fall the same way come to an end.
             ssrc = Ssrc(ssrc.0.wrapping_add(env.random() as u32 | 1));
         }
+        if self.minted.len() == Self::MINTED {
+            self.minted.pop_front();
+        }
+        self.minted.push_back(ssrc);
         ssrc
     }
 
@@ -203,7 +212,7 @@ impl Ledger {
 
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { known, pages, closed } = self;
+        let Self { known, pages, closed, .. } = self;
         let (ssrcs, open, closed) = (known.len(), pages.len(), closed.len());
         f.debug_struct("Ledger").field("ssrcs", &ssrcs).field("open", &open).field("closed", &closed).finish()
     }

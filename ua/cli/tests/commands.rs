@@ -155,15 +155,23 @@ fn a_message_is_decoded_from_whatever_one_has_at_hand() {
     std::fs::write(&file, sdp).unwrap();
     let line = format!("a=key-mgmt:mikey {CAMERA}");
     for ran in [
-        keyphone(&["mikey", "decode", CAMERA]),
-        keyphone(&["mikey", "decode", &line]),
-        keyphone(&["mikey", "decode", "--file", file.to_str().unwrap()]),
-        keyphone_reading(&file, &["mikey", "decode", "-"]),
+        keyphone(&["mikey", "decode", "--interop", CAMERA]),
+        keyphone(&["mikey", "decode", "--interop", &line]),
+        keyphone(&["mikey", "decode", "--interop", "--file", file.to_str().unwrap()]),
+        keyphone_reading(&file, &["mikey", "decode", "--interop", "-"]),
     ] {
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
         assert!(ran.stdout.starts_with("MIKEY message of "), "{}", ran.stdout);
         assert!(ran.stdout.contains("KEMAC") && ran.stdout.contains("RFC 3830"), "{}", ran.stdout);
     }
+}
+
+#[test]
+fn a_message_that_breaks_a_rule_is_shown_and_its_rule_named() {
+    let strict = keyphone(&["mikey", "decode", CAMERA]);
+    assert_eq!(strict.code, Some(1));
+    assert!(strict.stderr.contains("breaks a rule: T is a Windows FILETIME"), "{}", strict.stderr);
+    assert_eq!(strict.stdout, keyphone(&["mikey", "decode", "--interop", CAMERA]).stdout);
 }
 
 #[test]
