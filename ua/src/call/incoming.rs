@@ -25,6 +25,15 @@ pub(super) struct Ringing {
     pub(super) answer_at: Instant,
 }
 
+/// An INVITE, and what it goes by with us.
+struct Invitation<'a> {
+    id: CallId,
+    key: ServerKey,
+    request: &'a Request,
+    /// The To-tag that we give it.
+    tag: String,
+}
+
 /// A refusal: its status, what the Warning says, and perhaps an SDP (RFC 4567 section 4.1.2).
 struct Refused {
     status: StatusCode,
@@ -64,35 +73,32 @@ impl Call {
             call_id,
             keying: keying.name().into(),
         });
-        let tag = cx.env.token::<4>();
+        let invitation = Invitation { id, key, request, tag: cx.env.token::<4>() };
         let refused = match cx.settings.incoming.clone() {
             Incoming::Refuse(status) => Refused::new(status, "this phone was told to refuse calls"),
             Incoming::Answer { after, plan } => {
                 let answer_at = cx.env.now.mono + after;
-                match Self::try_ring(id, key, request, &tag, ports, plan, answer_at, cx) {
+                match Self::try_ring(&invitation, ports, plan, answer_at, cx) {
                     Ok(mut call) => {
-                        call.ring(&tag, cx);
+                        call.ring(&invitation.tag, cx);
                         return Some(call);
                     }
                     Err(refused) => refused,
                 }
             }
         };
-        Self::turn_away(id, key, request, &tag, refused, cx);
+        turn_away(&invitation, refused, cx);
         None
     }
 
-    #[allow(clippy::too_many_arguments, reason = "an INVITE and what we make of it; it has one caller")]
     fn try_ring(
-        id: CallId,
-        key: ServerKey,
-        request: &Request,
-        tag: &str,
+        invitation: &Invitation<'_>,
         ports: MediaPorts,
         plan: Plan,
         answer_at: Instant,
         cx: &mut Cx<'_, '_>,
     ) -> Result<Self, Refused> {
+        let Invitation { id, key, request, tag } = invitation;
         let dialog = Dialog::invited(request, tag).map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
         if request.body.is_empty() {
             return Err(Refused::new(StatusCode::NOT_ACCEPTABLE_HERE, "this phone wants the offer in the INVITE"));
@@ -102,7 +108,7 @@ impl Call {
         }
         let offer = Sdp::parse(&request.body).map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
         let profiles = profiles(cx.settings);
-        let mut media = Media::new(id, ports, plan.clone(), cx);
+        let mut media = Media::new(*id, ports, plan.clone(), cx);
         let ask = AnswerAsk {
             origin: &cx.origin(),
             address: ports.rtp.ip(),
@@ -129,12 +135,12 @@ impl Call {
             }
         };
         let answer = ready.with_lines(&lines).bytes();
-        cx.book.add_server(key, id);
-        cx.book.add_media(ports, id);
-        cx.book.add_dialog(dialog.call_id(), dialog.local_tag(), id);
-        let invite = request.clone();
-        let ringing = Ringing { key, invite, dialog, negotiated, session, answer, answer_at };
-        Ok(Self { id, plan, media, phase: Phase::Ringing(Box::new(ringing)) })
+        cx.book.add_server(*key, *id);
+        cx.book.add_media(ports, *id);
+        cx.book.add_dialog(dialog.call_id(), dialog.local_tag(), *id);
+        let invite = Request::clone(request);
+        let ringing = Ringing { key: *key, invite, dialog, negotiated, session, answer, answer_at };
+        Ok(Self { id: *id, plan, media, phase: Phase::Ringing(Box::new(ringing)) })
     }
 
     fn ring(&mut self, tag: &str, cx: &mut Cx<'_, '_>) {
@@ -181,28 +187,6 @@ impl Call {
         };
         self.end(Outcome::Failed { status: Some(status.code()), why }, cx);
     }
-
-    fn turn_away(id: CallId, key: ServerKey, request: &Request, tag: &str, refused: Refused, cx: &mut Cx<'_, '_>) {
-        let Refused { status, why, keying, body } = refused;
-        let mut response = make::response(request, status, Some(tag));
-        response.headers.push("Warning", decline::warning(cx.settings, &why));
-        if let Some(body) = body {
-            response.headers.push("Content-Type", "application/sdp");
-            response.body = body;
-        }
-        if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
-            response.headers.push("Accept", "application/sdp");
-        }
-        cx.respond(key, &response);
-        let outcome = match keying {
-            true => {
-                cx.event(Event::Refused { call: id, why: why.clone(), hint: None });
-                Outcome::KeyingRefused { why }
-            }
-            false => Outcome::Failed { status: Some(status.code()), why },
-        };
-        cx.event(Event::Ended { call: id, outcome });
-    }
 }
 
 impl Ringing {
@@ -214,6 +198,30 @@ impl Ringing {
         response.headers.push("Contact", settings.contact(transport));
         response
     }
+}
+
+/// Refuses an INVITE, and says so.
+fn turn_away(invitation: &Invitation<'_>, refused: Refused, cx: &mut Cx<'_, '_>) {
+    let Invitation { id, key, request, tag } = invitation;
+    let Refused { status, why, keying, body } = refused;
+    let mut response = make::response(request, status, Some(tag));
+    response.headers.push("Warning", decline::warning(cx.settings, &why));
+    if let Some(body) = body {
+        response.headers.push("Content-Type", "application/sdp");
+        response.body = body;
+    }
+    if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+        response.headers.push("Accept", "application/sdp");
+    }
+    cx.respond(*key, &response);
+    let outcome = match keying {
+        true => {
+            cx.event(Event::Refused { call: *id, why: why.clone(), hint: None });
+            Outcome::KeyingRefused { why }
+        }
+        false => Outcome::Failed { status: Some(status.code()), why },
+    };
+    cx.event(Event::Ended { call: *id, outcome });
 }
 
 /// Which profiles we take: clear RTP only where it is configured and policy allows it.
