@@ -3,6 +3,11 @@
 //! [`endpoint::Endpoint`] is the phone, sans-IO; [`net`] runs it over real sockets, `keyphone-scenarios` in simulated
 //! time. [`sip`] and [`sdp`] read and write, [`transaction`] repeats and gives up, the private `call` and `dialog`
 //! decide what happens next. Keys come from `keyphone-keying`, and what they protect is `keyphone-media`'s.
+//!
+//! Media comes in by the port of ours that it arrived at: an endpoint has many calls, and a port is the only name that a
+//! datagram has. The ports themselves are handed in ready for use ([`endpoint::Input::Ports`]), because an SDP must name
+//! them before anything can go wrong. Which keying systems a call may use is a list in [`settings::Settings`], preferred
+//! first; a call offers the first and answers any.
 
 mod call;
 mod dialog;
