@@ -126,10 +126,12 @@ impl Ladder {
     }
 
     /// One line about a SIP message, for `--trace`: `0.123 alice -> bob  INVITE sip:bob@host  [RTP/SAVP, MIKEY ..]`.
-    /// The message itself is not kept, so a trace may go on for ever.
+    /// The ladder keeps it like any other.
     pub fn line(&mut self, at: Instant, from: SocketAddr, to: SocketAddr, tp: Transport, bytes: &[u8]) -> String {
         let entry = self.message(at, from, to, tp, bytes);
-        self.one_line(&entry)
+        let line = self.one_line(&entry);
+        self.keep(entry);
+        line
     }
 
     /// One line about an entry of this ladder.

@@ -46,7 +46,7 @@ pub(crate) struct Common {
     /// Say what happens as one JSON object per line
     #[arg(long, help_heading = COMMON)]
     pub(crate) json: bool,
-    /// Show the SIP messages as they come and go, with their keying
+    /// Show the SIP messages as they come and go, with their keying, and at the end as a ladder
     #[arg(long, help_heading = COMMON)]
     pub(crate) trace: bool,
     /// Write what is sent and received to a capture file for Wireshark

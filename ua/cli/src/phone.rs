@@ -31,6 +31,8 @@ pub(crate) struct Phone {
     signals: Signals,
     printer: Rc<Printer>,
     local: SocketAddr,
+    /// What `--trace` saw: shown as a whole at the end.
+    ladder: Option<Rc<RefCell<Ladder>>>,
 }
 
 /// The printer that the common options ask for.
@@ -98,12 +100,12 @@ impl Phone {
             if let Some((addr, name)) = &place.peer {
                 ladder.name(*addr, name);
             }
-            ladder
+            Rc::new(RefCell::new(ladder))
         });
         if capture.is_some() || ladder.is_some() {
-            runner = runner.with_tap(Box::new(tap(capture, ladder, local, printer.clone())));
+            runner = runner.with_tap(Box::new(tap(capture, ladder.clone(), local, printer.clone())));
         }
-        Ok(Self { runner, signals, printer, local })
+        Ok(Self { runner, signals, printer, local, ladder })
     }
 
     /// Where it can be called.
@@ -113,7 +115,7 @@ impl Phone {
 
     /// Does its job, and gives the exit code. `call` makes the command that places the next call.
     pub(crate) async fn run(self, job: Job, call: impl Fn() -> Option<Command>) -> Result<u8, Fault> {
-        let Self { runner, mut signals, printer, .. } = self;
+        let Self { runner, mut signals, printer, ladder, .. } = self;
         let (commands, queue) = mpsc::unbounded_channel();
         let send = |command: Option<Command>| {
             if command.is_some_and(|command| commands.send(command).is_err()) {
@@ -156,6 +158,10 @@ impl Phone {
         printer.quiet();
         let progress = progress.into_inner();
         summarize(&printer, job, &progress);
+        if let Some(ladder) = ladder.filter(|ladder| !ladder.borrow().entries().is_empty()) {
+            let lines: Vec<_> = ladder.borrow().to_string().lines().map(plain).collect();
+            printer.say("ladder", json!({ "lines": lines }), format_args!("\n{}", lines.join("\n")));
+        }
         match ended {
             Ok(()) => Ok(progress.code()),
             Err(error) => Err(Fault::Failed(format!("the phone had to stop: {error}"))),
@@ -191,7 +197,7 @@ pub(crate) fn user_of(uri: &Uri) -> String {
 /// Shows what passes the sockets to whoever wants to see it.
 fn tap(
     mut capture: Option<Capture<std::io::BufWriter<std::fs::File>>>,
-    mut ladder: Option<Ladder>,
+    ladder: Option<Rc<RefCell<Ladder>>>,
     local: SocketAddr,
     printer: Rc<Printer>,
 ) -> impl FnMut(Seen<'_>) {
@@ -203,10 +209,10 @@ fn tap(
             capture = None;
         }
         // Media has ports of its own.
-        if let Some(ladder) = &mut ladder
+        if let Some(ladder) = &ladder
             && [seen.from, seen.to].contains(&local)
         {
-            let line = plain(&ladder.line(seen.at.mono, seen.from, seen.to, seen.transport, seen.bytes));
+            let line = plain(&ladder.borrow_mut().line(seen.at.mono, seen.from, seen.to, seen.transport, seen.bytes));
             let fields = json!({ "from": seen.from, "to": seen.to, "line": line });
             printer.say("trace", fields, &line);
         }

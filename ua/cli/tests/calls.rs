@@ -285,3 +285,14 @@ fn a_trace_shows_the_messages_and_a_capture_holds_them_with_the_media() {
     let media = media(&capture);
     assert!(media.len() as u64 > sent, "{} packets, of which {sent} were sent", media.len());
 }
+
+#[test]
+fn a_trace_ends_with_the_whole_ladder() {
+    let (bob, address) = Running::answer("127.0.0.1", &["--psk", KEY, "--once"]);
+    let alice = keyphone(&["call", &format!("sip:bob@{address}"), "--psk", KEY, "--for", "300ms", "--trace"]);
+    assert_eq!((alice.code, bob.finish().code), (Some(0), Some(0)), "{}{}", alice.stdout, alice.stderr);
+    let (_, ladder) = alice.stdout.split_once("ended:").unwrap();
+    for seen in ["keyphone", "bob", "INVITE sip:bob@", "key-mgmt: MIKEY PSK R_MESSAGE", "200 OK (BYE)"] {
+        assert!(ladder.contains(seen), "{seen} is not in {ladder}");
+    }
+}
