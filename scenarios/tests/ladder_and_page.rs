@@ -100,7 +100,7 @@ fn a_trace_has_one_line_for_each_message() {
     );
     assert_eq!(line(bob(), alice(), &message("SIP/2.0 200 OK", "BYE", "")), "0.123 bob -> alice  200 OK (BYE)");
     assert_eq!(line(bob(), alice(), &message("SIP/2.0 200 OK", "BYE", "")), "0.123 bob -> alice  200 OK (BYE) (again)");
-    assert!(ladder.entries().is_empty(), "a trace keeps nothing");
+    assert_eq!(ladder.entries().len(), 4, "and the whole ladder is there at the end");
 }
 
 #[test]
