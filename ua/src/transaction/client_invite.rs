@@ -40,18 +40,16 @@
 //! ```
 //! Proceeding has no timer of its own; once the TU has sent a CANCEL, it lasts 64*T1 at most (RFC 3261 section 9.1).
 
+use super::sent::Sent;
 use super::timers::{Resend, Timers};
-use super::{ClientKey, Destination, Fate, Key, Output, Step};
+use super::{ClientKey, Destination, Fate, Step};
 use crate::sip::{Request, Response, make};
 use keyphone_media::env::Instant;
 
 /// One INVITE that we sent.
 #[derive(Debug)]
 pub(crate) struct ClientInvite {
-    key: ClientKey,
-    request: Request,
-    bytes: Vec<u8>,
-    hop: Destination,
+    sent: Sent,
     state: State,
 }
 
@@ -81,21 +79,14 @@ enum State {
 impl ClientInvite {
     /// Sends it, and waits.
     pub(crate) fn start(key: ClientKey, request: Request, hop: Destination, step: &mut Step<'_>) -> Self {
-        let bytes = request.to_bytes();
-        hop.send(bytes.clone(), step);
-        let resend = hop.is_unreliable().then(|| Resend::after(step.timers.t1, step.now));
+        let (sent, resend) = Sent::start(key, request, hop, step);
         let state = State::Calling { resend, give_up: step.now + step.timers.give_up() };
-        Self { key, request, bytes, hop, state }
+        Self { sent, state }
     }
 
-    /// The INVITE.
-    pub(crate) fn request(&self) -> &Request {
-        &self.request
-    }
-
-    /// Where it goes.
-    pub(crate) fn hop(&self) -> Destination {
-        self.hop
+    /// What is on its way, and where to.
+    pub(super) fn sent(&self) -> &Sent {
+        &self.sent
     }
 
     /// No response has come yet.
@@ -109,38 +100,38 @@ impl ClientInvite {
         match &mut self.state {
             State::Calling { .. } | State::Proceeding { .. } if status.is_success() => {
                 self.state = State::Accepted { end: step.now + step.timers.give_up() };
-                step.out.push(Output::Response { key: self.key, response });
+                self.sent.answered(response, step);
                 Fate::Stays
             }
             State::Calling { .. } | State::Proceeding { .. } if status.is_final() => {
-                let ack = make::ack(&self.request, &response).map(|ack| ack.to_bytes());
+                let ack = make::ack(self.sent.request(), &response).map(|ack| ack.to_bytes());
                 if let Ok(ack) = &ack {
-                    self.hop.send(ack.clone(), step);
+                    self.sent.hop().send(ack.clone(), step);
                 }
-                step.out.push(Output::Response { key: self.key, response });
+                self.sent.answered(response, step);
                 // Without an ACK, which only a broken INVITE of ours could cause, there is nothing to repeat.
                 let Ok(ack) = ack else { return Fate::Ends };
                 self.state = State::Completed { ack, end: step.now + Timers::D };
-                self.hop.stays_if_unreliable()
+                self.sent.hop().stays_if_unreliable()
             }
             State::Calling { .. } => {
                 self.state = State::Proceeding { give_up: None };
-                step.out.push(Output::Response { key: self.key, response });
+                self.sent.answered(response, step);
                 Fate::Stays
             }
             State::Proceeding { .. } => {
-                step.out.push(Output::Response { key: self.key, response });
+                self.sent.answered(response, step);
                 Fate::Stays
             }
             State::Completed { ack, .. } => {
                 if status.is_final() && !status.is_success() {
-                    self.hop.send(ack.clone(), step);
+                    self.sent.hop().send(ack.clone(), step);
                 }
                 Fate::Stays
             }
             State::Accepted { .. } => {
                 if status.is_success() {
-                    step.out.push(Output::Response { key: self.key, response });
+                    self.sent.answered(response, step);
                 }
                 Fate::Stays
             }
@@ -158,12 +149,11 @@ impl ClientInvite {
     pub(crate) fn timeout(&mut self, step: &mut Step<'_>) -> Fate {
         match &mut self.state {
             State::Calling { give_up, .. } | State::Proceeding { give_up: Some(give_up) } if *give_up <= step.now => {
-                step.out.push(Output::TimedOut { key: Key::Client(self.key) });
-                Fate::Ends
+                self.sent.timed_out(step)
             }
             State::Calling { resend: Some(resend), .. } if resend.at <= step.now => {
                 *resend = resend.doubled(step.timers.give_up(), step.now);
-                self.hop.send(self.bytes.clone(), step);
+                self.sent.again(step);
                 Fate::Stays
             }
             State::Completed { end, .. } | State::Accepted { end } if *end <= step.now => Fate::Ends,
@@ -174,10 +164,7 @@ impl ClientInvite {
     /// The transport could not deliver. What is already answered does not care.
     pub(crate) fn transport_failed(&mut self, step: &mut Step<'_>) -> Fate {
         match self.state {
-            State::Calling { .. } | State::Completed { .. } => {
-                step.out.push(Output::TransportFailed { key: Key::Client(self.key) });
-                Fate::Ends
-            }
+            State::Calling { .. } | State::Completed { .. } => self.sent.undeliverable(step),
             State::Proceeding { .. } | State::Accepted { .. } => Fate::Stays,
         }
     }

@@ -35,18 +35,16 @@
 //!                             +-----------+
 //! ```
 
+use super::sent::Sent;
 use super::timers::Resend;
-use super::{ClientKey, Destination, Fate, Key, Output, Step};
+use super::{ClientKey, Destination, Fate, Step};
 use crate::sip::{Request, Response};
 use keyphone_media::env::Instant;
 
 /// One request that we sent, neither INVITE nor ACK.
 #[derive(Debug)]
 pub(crate) struct ClientOther {
-    key: ClientKey,
-    request: Request,
-    bytes: Vec<u8>,
-    hop: Destination,
+    sent: Sent,
     state: State,
 }
 
@@ -73,21 +71,14 @@ enum State {
 impl ClientOther {
     /// Sends it, and waits.
     pub(crate) fn start(key: ClientKey, request: Request, hop: Destination, step: &mut Step<'_>) -> Self {
-        let bytes = request.to_bytes();
-        hop.send(bytes.clone(), step);
-        let resend = hop.is_unreliable().then(|| Resend::after(step.timers.t1, step.now));
+        let (sent, resend) = Sent::start(key, request, hop, step);
         let state = State::Trying { resend, give_up: step.now + step.timers.give_up() };
-        Self { key, request, bytes, hop, state }
+        Self { sent, state }
     }
 
-    /// The request.
-    pub(crate) fn request(&self) -> &Request {
-        &self.request
-    }
-
-    /// Where it goes.
-    pub(crate) fn hop(&self) -> Destination {
-        self.hop
+    /// What is on its way, and where to.
+    pub(super) fn sent(&self) -> &Sent {
+        &self.sent
     }
 
     /// No response has come yet.
@@ -100,12 +91,12 @@ impl ClientOther {
         let is_final = response.status.is_final();
         match self.state {
             State::Trying { .. } | State::Proceeding { .. } if is_final => {
-                step.out.push(Output::Response { key: self.key, response });
+                self.sent.answered(response, step);
                 self.state = State::Completed { end: step.now + step.timers.t4 };
-                self.hop.stays_if_unreliable()
+                self.sent.hop().stays_if_unreliable()
             }
             State::Trying { resend, give_up } | State::Proceeding { resend, give_up } => {
-                step.out.push(Output::Response { key: self.key, response });
+                self.sent.answered(response, step);
                 self.state = State::Proceeding { resend, give_up };
                 Fate::Stays
             }
@@ -118,17 +109,16 @@ impl ClientOther {
         let (now, t2) = (step.now, step.timers.t2);
         match &mut self.state {
             State::Trying { give_up, .. } | State::Proceeding { give_up, .. } if *give_up <= now => {
-                step.out.push(Output::TimedOut { key: Key::Client(self.key) });
-                Fate::Ends
+                self.sent.timed_out(step)
             }
             State::Trying { resend: Some(resend), .. } if resend.at <= now => {
                 *resend = resend.doubled(t2, now);
-                self.hop.send(self.bytes.clone(), step);
+                self.sent.again(step);
                 Fate::Stays
             }
             State::Proceeding { resend: Some(resend), .. } if resend.at <= now => {
                 *resend = Resend::after(t2, now);
-                self.hop.send(self.bytes.clone(), step);
+                self.sent.again(step);
                 Fate::Stays
             }
             State::Completed { end } if *end <= now => Fate::Ends,
@@ -139,10 +129,7 @@ impl ClientOther {
     /// The transport could not deliver.
     pub(crate) fn transport_failed(&mut self, step: &mut Step<'_>) -> Fate {
         match self.state {
-            State::Trying { .. } | State::Proceeding { .. } => {
-                step.out.push(Output::TransportFailed { key: Key::Client(self.key) });
-                Fate::Ends
-            }
+            State::Trying { .. } | State::Proceeding { .. } => self.sent.undeliverable(step),
             State::Completed { .. } => Fate::Stays,
         }
     }

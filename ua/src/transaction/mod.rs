@@ -8,6 +8,7 @@
 mod client_invite;
 mod client_other;
 mod matching;
+mod sent;
 mod server_invite;
 mod server_other;
 mod table;

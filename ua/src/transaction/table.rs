@@ -246,15 +246,15 @@ impl Table {
     fn fall_back(&mut self, key: Key, env: &mut Env<'_>, out: &mut Vec<Output>) -> bool {
         let Key::Client(client) = key else { return false };
         let Some(entry) = self.entries.get_mut(&key) else { return false };
-        let (request, hop) = match &entry.machine {
-            Machine::ClientInvite(machine) if machine.is_unanswered() => (machine.request(), machine.hop()),
-            Machine::ClientOther(machine) if machine.is_unanswered() => (machine.request(), machine.hop()),
+        let sent = match &entry.machine {
+            Machine::ClientInvite(machine) if machine.is_unanswered() => machine.sent(),
+            Machine::ClientOther(machine) if machine.is_unanswered() => machine.sent(),
             _ => return false,
         };
         if !std::mem::take(&mut entry.upgraded) {
             return false;
         }
-        let mut request = request.clone();
+        let (mut request, hop) = (sent.request().clone(), sent.hop());
         transport::set_via(&mut request, Transport::Udp);
         let hop = Destination { transport: Transport::Udp, ..hop };
         let mut step = Step { now: env.now.mono, timers: &self.timers, out };
@@ -325,8 +325,8 @@ impl Machine {
 
     fn hop(&self) -> Destination {
         match self {
-            Self::ClientInvite(machine) => machine.hop(),
-            Self::ClientOther(machine) => machine.hop(),
+            Self::ClientInvite(machine) => machine.sent().hop(),
+            Self::ClientOther(machine) => machine.sent().hop(),
             Self::ServerInvite(machine) => machine.hop(),
             Self::ServerOther(machine) => machine.hop(),
         }

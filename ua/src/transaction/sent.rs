@@ -1,0 +1,60 @@
+//! A request of ours on its way: what both client machines hold.
+
+use super::timers::Resend;
+use super::{ClientKey, Destination, Fate, Key, Output, Step};
+use crate::sip::{Request, Response};
+
+/// One request that we sent, and may send again.
+#[derive(Debug)]
+pub(super) struct Sent {
+    key: ClientKey,
+    request: Request,
+    bytes: Vec<u8>,
+    hop: Destination,
+}
+
+impl Sent {
+    /// Sends it, and gives timer A or E, which reliable transports do without.
+    pub(super) fn start(
+        key: ClientKey,
+        request: Request,
+        hop: Destination,
+        step: &mut Step<'_>,
+    ) -> (Self, Option<Resend>) {
+        let sent = Self { key, bytes: request.to_bytes(), request, hop };
+        sent.again(step);
+        (sent, hop.is_unreliable().then(|| Resend::after(step.timers.t1, step.now)))
+    }
+
+    /// The request.
+    pub(super) fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Where it goes.
+    pub(super) fn hop(&self) -> Destination {
+        self.hop
+    }
+
+    /// Sends it again.
+    pub(super) fn again(&self, step: &mut Step<'_>) {
+        self.hop.send(self.bytes.clone(), step);
+    }
+
+    /// Tells the TU of a response.
+    pub(super) fn answered(&self, response: Response, step: &mut Step<'_>) {
+        step.out.push(Output::Response { key: self.key, response });
+    }
+
+    /// Tells the TU that none came.
+    pub(super) fn timed_out(&self, step: &mut Step<'_>) -> Fate {
+        step.out.push(Output::TimedOut { key: Key::Client(self.key) });
+        Fate::Ends
+    }
+
+    /// Tells the TU that it could not be delivered.
+    pub(super) fn undeliverable(&self, step: &mut Step<'_>) -> Fate {
+        step.out.push(Output::TransportFailed { key: Key::Client(self.key) });
+        Fate::Ends
+    }
+}
