@@ -39,6 +39,174 @@ pub enum Event {
         /// The branch: the To-tag.
         branch: String,
     },
+    /// A provisional response other than 100, sent or received.
+    #[serde(rename = "call.progress")]
+    Progress {
+        /// Which call.
+        call: CallId,
+        /// The branch: the To-tag.
+        branch: String,
+        /// The status.
+        status: u16,
+        /// It is acknowledged by PRACK (RFC 3262).
+        reliable: bool,
+        /// It brings or announces media before the answer.
+        early_media: bool,
+    },
+    /// We were sent elsewhere, or sent the caller elsewhere (3xx).
+    #[serde(rename = "call.redirected")]
+    Redirected {
+        /// Which call.
+        call: CallId,
+        /// Where to, in the order that they are tried.
+        to: Vec<String>,
+    },
+    /// The peer says who it is, now that we talk (RFC 4916). No proof: keying has that.
+    #[serde(rename = "call.connected-to")]
+    ConnectedTo {
+        /// Which call.
+        call: CallId,
+        /// The URI that the peer's From says now.
+        peer: String,
+    },
+    /// Somebody put the other side on hold.
+    #[serde(rename = "call.held")]
+    Held {
+        /// Which call.
+        call: CallId,
+        /// Who did.
+        by: Side,
+    },
+    /// Somebody took it back.
+    #[serde(rename = "call.resumed")]
+    Resumed {
+        /// Which call.
+        call: CallId,
+        /// Who did.
+        by: Side,
+    },
+    /// The session was refreshed (RFC 4028).
+    #[serde(rename = "call.refreshed")]
+    Refreshed {
+        /// Which call.
+        call: CallId,
+        /// Who did.
+        by: Side,
+    },
+    /// A transfer, as far as it has come (RFC 3515): the last one says a final status.
+    #[serde(rename = "call.transfer")]
+    Transfer {
+        /// The call whose peer was asked, or in which we were.
+        call: CallId,
+        /// Who asked.
+        by: Side,
+        /// Whom to call.
+        to: String,
+        /// What the new call has come to: 100 while nothing is known, 200 once it is answered.
+        status: u16,
+    },
+    /// This call has taken the place of another (RFC 3891).
+    #[serde(rename = "call.replaces")]
+    Replaces {
+        /// The new call.
+        call: CallId,
+        /// The one that it replaces.
+        other: CallId,
+    },
+    /// Something was asked of a running call and did not come about; the call goes on as it was.
+    #[serde(rename = "call.trouble")]
+    CallTrouble {
+        /// Which call.
+        call: CallId,
+        /// One sentence.
+        what: String,
+    },
+    /// The peer pressed a key (RFC 4733), heard in authenticated media.
+    #[serde(rename = "media.dtmf")]
+    Dtmf {
+        /// Which call.
+        call: CallId,
+        /// 0 to 9, *, #, A to D.
+        key: char,
+    },
+    /// An INFO came in a call.
+    #[serde(rename = "call.info")]
+    Info {
+        /// Which call.
+        call: CallId,
+        /// Type and subtype.
+        content_type: String,
+        /// The body, as far as it is text.
+        body: String,
+    },
+    /// A MESSAGE came (RFC 3428).
+    #[serde(rename = "message.received")]
+    MessageReceived {
+        /// The URI that From says.
+        from: String,
+        /// The text.
+        text: String,
+    },
+    /// What became of a MESSAGE of ours.
+    #[serde(rename = "message.sent")]
+    MessageSent {
+        /// To whom.
+        to: String,
+        /// The final status.
+        status: u16,
+    },
+    /// What somebody can do.
+    #[serde(rename = "options.answered")]
+    OptionsAnswered {
+        /// Who was asked.
+        to: String,
+        /// The final status.
+        status: u16,
+        /// What Allow says.
+        allow: Vec<String>,
+        /// What Supported says.
+        supported: Vec<String>,
+        /// What Accept says.
+        accept: Vec<String>,
+    },
+    /// An account is registered, or its registration was refreshed.
+    #[serde(rename = "registration.active")]
+    Registered {
+        /// The address of record.
+        aor: String,
+        /// The registrar that said so.
+        registrar: String,
+        /// All contacts that are bound to it now.
+        contacts: Vec<String>,
+        /// For how many seconds.
+        expires: u32,
+    },
+    /// A registration was taken back.
+    #[serde(rename = "registration.removed")]
+    Unregistered {
+        /// The address of record.
+        aor: String,
+    },
+    /// A registration failed.
+    #[serde(rename = "registration.failed")]
+    RegistrationFailed {
+        /// The address of record.
+        aor: String,
+        /// The status, if there was one.
+        status: Option<u16>,
+        /// One sentence.
+        why: String,
+        /// In how many seconds it is tried again; `None` if it is not.
+        retry: Option<u32>,
+    },
+    /// A connection could not be made or was given up: which check failed (RFC 5922), for instance.
+    #[serde(rename = "network.trouble")]
+    NetworkTrouble {
+        /// Who is at the other end.
+        peer: String,
+        /// One sentence.
+        what: String,
+    },
     /// The peer was named, and how we know: always before its keys are used.
     #[serde(rename = "keying.peer")]
     Peer {
@@ -153,6 +321,46 @@ pub enum Event {
         #[serde(flatten)]
         outcome: Outcome,
     },
+}
+
+impl Event {
+    /// Which call it is about; `None` if it is about none.
+    pub fn call(&self) -> Option<CallId> {
+        match self {
+            Self::Started { call, .. }
+            | Self::Ringing { call, .. }
+            | Self::Progress { call, .. }
+            | Self::Redirected { call, .. }
+            | Self::ConnectedTo { call, .. }
+            | Self::Held { call, .. }
+            | Self::Resumed { call, .. }
+            | Self::Refreshed { call, .. }
+            | Self::Transfer { call, .. }
+            | Self::Replaces { call, .. }
+            | Self::CallTrouble { call, .. }
+            | Self::Dtmf { call, .. }
+            | Self::Info { call, .. }
+            | Self::Peer { call, .. }
+            | Self::Key { call, .. }
+            | Self::Tolerated { call, .. }
+            | Self::Refused { call, .. }
+            | Self::Answered { call, .. }
+            | Self::BranchLost { call, .. }
+            | Self::Heard { call, .. }
+            | Self::TwoTimePad { call, .. }
+            | Self::PlayedOut { call, .. }
+            | Self::Trouble { call, .. }
+            | Self::Stats { call, .. }
+            | Self::Ended { call, .. } => Some(*call),
+            Self::MessageReceived { .. }
+            | Self::MessageSent { .. }
+            | Self::OptionsAnswered { .. }
+            | Self::Registered { .. }
+            | Self::Unregistered { .. }
+            | Self::RegistrationFailed { .. }
+            | Self::NetworkTrouble { .. } => None,
+        }
+    }
 }
 
 /// Who began a call.

@@ -2,7 +2,7 @@
 
 use crate::event::{CallId, Event};
 use crate::settings::Plan;
-use crate::sip::Uri;
+use crate::sip::{StatusCode, Uri};
 use crate::transaction::{Destination, Transport};
 use keyphone_keying::KeyingPacket;
 use keyphone_media::srtp::Sealed;
@@ -57,10 +57,69 @@ pub enum Command {
         /// What to say, to record, and when to hang up.
         plan: Plan,
     },
+    /// Answer a call that rings, when [`Incoming::Ring`](crate::settings::Incoming::Ring) left that to the user.
+    Answer(CallId),
+    /// Refuse a call that rings, with this status.
+    Refuse(CallId, StatusCode),
+    /// Send the caller of a call that rings elsewhere: 302 (RFC 3261 section 21.3.3).
+    Redirect(CallId, Vec<Uri>),
     /// Hang up one call.
     HangUp(CallId),
     /// Hang up all calls.
     HangUpAll,
+    /// Put the peer on hold (RFC 6337 section 5.3): we send, it does not.
+    Hold(CallId),
+    /// Take it back.
+    Resume(CallId),
+    /// New keys for the media, by re-INVITE or UPDATE.
+    Rekey(CallId),
+    /// Blind transfer: ask the peer to call somebody else (RFC 5589 section 6).
+    Transfer {
+        /// The call whose peer is asked.
+        call: CallId,
+        /// Whom it should call.
+        to: Box<Uri>,
+    },
+    /// Attended transfer: ask the peer of one call to take our place in another (RFC 5589 section 7).
+    TransferInto {
+        /// The call whose peer is asked.
+        call: CallId,
+        /// The call in which it takes our place.
+        other: CallId,
+    },
+    /// Press keys: sent as telephone events (RFC 4733).
+    Dtmf {
+        /// In which call.
+        call: CallId,
+        /// 0 to 9, *, #, A to D.
+        keys: String,
+    },
+    /// A MESSAGE outside any call (RFC 3428).
+    Message {
+        /// To whom.
+        to: Box<Uri>,
+        /// Plain text.
+        text: String,
+    },
+    /// An INFO in a call (RFC 6086 legacy usage, RFC 2976).
+    Info {
+        /// In which call.
+        call: CallId,
+        /// Type and subtype of the body.
+        content_type: String,
+        /// The body.
+        body: Vec<u8>,
+    },
+    /// Ask what somebody can do: OPTIONS (RFC 3261 section 11).
+    Options {
+        /// Whom.
+        to: Box<Uri>,
+    },
+    /// Register an account, and keep it registered; accounts are numbered from 0 as in
+    /// [`Settings`](crate::settings::Settings).
+    Register(usize),
+    /// Take the registration of an account back.
+    Unregister(usize),
 }
 
 /// What an endpoint says.

@@ -34,6 +34,46 @@ pub struct Settings {
     pub jitter: Duration,
     /// What happens to a call that comes in.
     pub incoming: Incoming,
+    /// How calls are made and kept.
+    pub rules: Rules,
+}
+
+/// How calls are made and kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Provisional responses that are sure to arrive (RFC 3262).
+    pub reliable: Reliable,
+    /// How long a session may go without a refresh that we ask for; `None` asks for none (RFC 4028).
+    pub session_expires: Option<Duration>,
+    /// The shortest that we let the peer ask for (RFC 4028 section 5). At least 90 seconds outside of tests.
+    pub min_se: Duration,
+    /// How many contacts of 3xx responses one call may try, in all.
+    pub redirects: usize,
+    /// May the peer of a call have us call somebody else (RFC 3515)?
+    pub transfers: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            reliable: Reliable::Supported,
+            session_expires: Some(Duration::from_secs(1800)),
+            min_se: Duration::from_secs(90),
+            redirects: 5,
+            transfers: true,
+        }
+    }
+}
+
+/// What we say of 100rel (RFC 3262).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reliable {
+    /// Nothing: provisional responses may be lost.
+    Never,
+    /// We can, and do so if the peer asks for it or if an offer or answer depends on it.
+    Supported,
+    /// The peer must.
+    Required,
 }
 
 impl Settings {
@@ -58,6 +98,7 @@ impl Settings {
             codecs: config.audio.codecs.clone(),
             jitter: config.audio.jitter,
             incoming: Incoming::Refuse(StatusCode::TEMPORARILY_UNAVAILABLE),
+            rules: Rules::default(),
         })
     }
 
@@ -112,9 +153,18 @@ pub enum Incoming {
     Answer {
         /// How long it rings.
         after: Duration,
+        /// What the caller hears meanwhile, in a 183 (early media); `None` is a plain 180.
+        early: Option<Play>,
         /// What is said and recorded.
         plan: Plan,
     },
+    /// It rings until a command answers, refuses or redirects it.
+    Ring {
+        /// What is said and recorded once it is answered.
+        plan: Plan,
+    },
+    /// The caller is sent elsewhere: 302 (RFC 3261 section 21.3.3).
+    Redirect(Vec<Uri>),
     /// It is refused with this status.
     Refuse(StatusCode),
 }

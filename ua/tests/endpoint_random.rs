@@ -111,7 +111,7 @@ impl Phones {
             config.policy.allow_clear = phone == 1;
             let mut settings = Settings::new(&config, address(phone)).unwrap();
             let after = Duration::from_millis(100 * phone as u64);
-            settings.incoming = Incoming::Answer { after, plan: plan(HangUp::Never) };
+            settings.incoming = Incoming::Answer { after, early: None, plan: plan(HangUp::Never) };
             Endpoint::new(settings, &now(Instant::ZERO))
         };
         let mut phones = Self {

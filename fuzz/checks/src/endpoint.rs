@@ -92,7 +92,7 @@ impl Phone {
             settings.keying.rotate_right(1);
             assert_eq!(settings.keying, [System::Clear, System::MikeyPsk]);
         }
-        settings.incoming = Incoming::Answer { after: Duration::from_millis(100), plan: plan() };
+        settings.incoming = Incoming::Answer { after: Duration::from_millis(100), early: None, plan: plan() };
         let endpoint = Endpoint::new(settings, &at(Duration::ZERO));
         let (said, calls) = (Said::default(), BTreeMap::new());
         let now = Duration::from_secs(1);

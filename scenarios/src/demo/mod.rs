@@ -206,7 +206,7 @@ fn calls(speech: &Speech, record: Record) -> Plan {
 
 fn answers(speech: &Speech, record: Record) -> Incoming {
     let plan = Plan { play: Play::Clip(speech.bob.clone()), record, hang_up: HangUp::Never };
-    Incoming::Answer { after: RINGS, plan }
+    Incoming::Answer { after: RINGS, early: None, plan }
 }
 
 fn make_dir(out: &Path) -> Result<(), DemoError> {

@@ -142,7 +142,7 @@ fn calls_beyond_the_limit_are_turned_away_and_when_they_are_gone_the_phone_is_as
         config.policy.allow_clear = true;
     };
     let mut bob = phone("bob", Pair::BOB, clear);
-    bob.incoming = Incoming::Answer { after: ms(1_000_000), plan: plan(BOB_HZ, HangUp::Never) };
+    bob.incoming = Incoming::Answer { after: ms(1_000_000), early: None, plan: plan(BOB_HZ, HangUp::Never) };
     let mut pair = Pair::on(1, Link::PERFECT, phone("alice", Pair::ALICE, clear), bob);
     let body =
         format!("v=0\r\no=- 1 1 IN IP4 {MALLORY}\r\ns=-\r\nc=IN IP4 {MALLORY}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n");

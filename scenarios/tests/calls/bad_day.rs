@@ -42,7 +42,7 @@ fn bad_day(seed: u64, depth: Duration) -> (Pair, [Expected; 2]) {
         config.audio.jitter = depth;
     };
     let mut bob = phone("bob", Pair::BOB, pcmu);
-    bob.incoming = Incoming::Answer { after: ms(300), plan: talk(&bob_says, HangUp::Never) };
+    bob.incoming = Incoming::Answer { after: ms(300), early: None, plan: talk(&bob_says, HangUp::Never) };
     let mut pair = Pair::on(seed, Link::BAD_DAY, phone("alice", Pair::ALICE, pcmu), bob);
     let longest = alice_says.duration().max(bob_says.duration()) + ms(500);
     let plan = talk(&alice_says, HangUp::After(longest));

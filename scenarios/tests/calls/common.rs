@@ -44,7 +44,7 @@ pub(crate) fn phone(name: &str, ip: &str, change: impl FnOnce(&mut Config)) -> S
     config.credentials.psks = vec![PskEntry::from_hex(None, KEY).unwrap()];
     change(&mut config);
     let mut settings = Settings::new(&config, sip_at(ip)).unwrap();
-    settings.incoming = Incoming::Answer { after: ms(300), plan: plan(BOB_HZ, HangUp::Never) };
+    settings.incoming = Incoming::Answer { after: ms(300), early: None, plan: plan(BOB_HZ, HangUp::Never) };
     settings
 }
 

@@ -38,7 +38,7 @@ impl Fork {
         let alice = world.add("alice", phone("alice", ALICE, no_change));
         let bob = |(n, after)| {
             let mut settings = phone("bob", &ip(n), |config| config.account.from = "sip:bob@10.0.0.9".parse().unwrap());
-            settings.incoming = Incoming::Answer { after: ms(after), plan: plan(hz(n), HangUp::Never) };
+            settings.incoming = Incoming::Answer { after: ms(after), early: None, plan: plan(hz(n), HangUp::Never) };
             settings
         };
         let bobs = answer_after.into_iter().enumerate().map(bob).collect::<Vec<_>>();

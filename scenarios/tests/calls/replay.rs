@@ -11,7 +11,7 @@ const ROUGH: Link = Link { latency: ms(10), jitter: ms(40), loss_permille: 50, d
 fn rough_call(seed: u64) -> Pair {
     let quiet = |hz, hang_up| Plan { record: Record::Nothing, ..plan(hz, hang_up) };
     let mut bob = phone("bob", Pair::BOB, no_change);
-    bob.incoming = Incoming::Answer { after: ms(100), plan: quiet(BOB_HZ, HangUp::Never) };
+    bob.incoming = Incoming::Answer { after: ms(100), early: None, plan: quiet(BOB_HZ, HangUp::Never) };
     let mut pair = Pair::on(seed, ROUGH, phone("alice", Pair::ALICE, no_change), bob);
     let plan = quiet(ALICE_HZ, HangUp::After(ms(1200)));
     pair.world.command(pair.alice, call(Pair::BOB, keyphone_ua::transaction::Transport::Udp, plan));

@@ -117,7 +117,7 @@ fn a_call_that_is_refused_fails_with_the_status_on_both_sides() {
 #[test]
 fn whoever_hangs_up_the_other_side_knows() {
     let mut bob = phone("bob", Pair::BOB, no_change);
-    bob.incoming = Incoming::Answer { after: ms(0), plan: plan(BOB_HZ, HangUp::After(ms(700))) };
+    bob.incoming = Incoming::Answer { after: ms(0), early: None, plan: plan(BOB_HZ, HangUp::After(ms(700))) };
     let alice = phone("alice", Pair::ALICE, no_change);
     let mut pair = Pair::on(1, keyphone_scenarios::link::Link::PERFECT, alice, bob);
     pair.dial(HangUp::Never);
@@ -205,7 +205,7 @@ fn a_peer_that_vanishes_does_not_keep_the_line() {
 #[test]
 fn a_phone_that_rings_for_ever_can_be_hung_up_even_if_it_is_dead_by_then() {
     let mut bob = phone("bob", Pair::BOB, no_change);
-    bob.incoming = Incoming::Answer { after: ms(1_000_000), plan: plan(BOB_HZ, HangUp::Never) };
+    bob.incoming = Incoming::Answer { after: ms(1_000_000), early: None, plan: plan(BOB_HZ, HangUp::Never) };
     let mut pair = Pair::on(1, keyphone_scenarios::link::Link::PERFECT, phone("alice", Pair::ALICE, no_change), bob);
     pair.dial(HangUp::Never);
     pair.run(100);

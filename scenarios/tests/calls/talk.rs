@@ -130,7 +130,8 @@ fn one_phone_serves_many_calls_at_once_and_one_after_the_other() {
     let mut world = World::new(1, Link::PERFECT);
     let quiet = |name: &str, ip: &str| {
         let mut settings = phone(name, ip, no_change);
-        settings.incoming = keyphone_ua::settings::Incoming::Answer { after: ms(0), plan: plan(BOB_HZ, HangUp::Never) };
+        settings.incoming =
+            keyphone_ua::settings::Incoming::Answer { after: ms(0), early: None, plan: plan(BOB_HZ, HangUp::Never) };
         settings
     };
     let bob = world.add("bob", quiet("bob", "10.0.0.2"));

@@ -73,7 +73,7 @@ impl Answer {
         }
         let hang_up = self.audio.duration.map_or(HangUp::Never, HangUp::After);
         let plan = Plan { play: load(&self.audio.sound(config))?, record: self.audio.record(config)?, hang_up };
-        Ok(Incoming::Answer { after: self.after.unwrap_or_default(), plan })
+        Ok(Incoming::Answer { after: self.after.unwrap_or_default(), early: None, plan })
     }
 }
 
@@ -127,7 +127,8 @@ mod tests {
     #[test]
     fn who_is_called_lets_the_caller_hang_up_unless_told_otherwise() {
         let plan = |flags: &[&str]| match answer(flags).unwrap().incoming(&Config::default()).unwrap() {
-            Incoming::Answer { after, plan } => (after, plan.hang_up),
+            Incoming::Answer { after, plan, .. } => (after, plan.hang_up),
+            Incoming::Ring { .. } | Incoming::Redirect(_) => panic!("not answered"),
             Incoming::Refuse(status) => panic!("refused with {status:?}"),
         };
         assert_eq!(plan(&[]), (Duration::ZERO, HangUp::Never));

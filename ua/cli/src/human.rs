@@ -30,13 +30,15 @@ impl Narrator {
 
     /// The line for an event, if a person wants one.
     pub(crate) fn line(&mut self, event: &Event) -> Option<String> {
-        let call = call_of(event);
         let text = self.text(event)?;
-        Some(if self.numbered { format!("call {call}: {text}") } else { text })
+        Some(match event.call() {
+            Some(call) if self.numbered => format!("call {call}: {text}"),
+            _ => text,
+        })
     }
 
     fn text(&mut self, event: &Event) -> Option<String> {
-        let known = self.calls.get_mut(&call_of(event));
+        let known = event.call().and_then(|call| self.calls.get_mut(&call));
         Some(match event {
             Event::Started { call, direction, peer, keying, .. } => {
                 let offer = if keying == "none" { "in the clear".into() } else { format!("offering {keying}") };
@@ -84,7 +86,7 @@ impl Narrator {
                 let (hint, counts) = known.map_or((None, None), |k| (k.hint, k.counts));
                 ended(outcome, hint.as_deref(), counts.as_ref())
             }
-            Event::Key { .. } | Event::Heard { .. } | Event::PlayedOut { .. } => return None,
+            _ => return None,
         })
     }
 }
@@ -107,26 +109,6 @@ fn ended(outcome: &Outcome, hint: Option<&str>, counts: Option<&Counts>) -> Stri
             let hint = hint.map_or(String::new(), |hint| format!(" ({hint})"));
             format!("keying refused: {why}{hint}{counts}")
         }
-    }
-}
-
-/// Which call an event is about.
-pub(crate) fn call_of(event: &Event) -> CallId {
-    match event {
-        Event::Started { call, .. }
-        | Event::Ringing { call, .. }
-        | Event::Peer { call, .. }
-        | Event::Key { call, .. }
-        | Event::Tolerated { call, .. }
-        | Event::Refused { call, .. }
-        | Event::Answered { call, .. }
-        | Event::BranchLost { call, .. }
-        | Event::Heard { call, .. }
-        | Event::TwoTimePad { call, .. }
-        | Event::PlayedOut { call, .. }
-        | Event::Trouble { call, .. }
-        | Event::Stats { call, .. }
-        | Event::Ended { call, .. } => *call,
     }
 }
 

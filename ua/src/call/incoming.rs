@@ -75,8 +75,9 @@ impl Call {
         });
         let invitation = Invitation { id, key, request, tag: cx.env.token::<4>() };
         let refused = match cx.settings.incoming.clone() {
+            Incoming::Ring { .. } | Incoming::Redirect(_) => Refused::new(StatusCode::TEMPORARILY_UNAVAILABLE, "later"),
             Incoming::Refuse(status) => Refused::new(status, "this phone was told to refuse calls"),
-            Incoming::Answer { after, plan } => {
+            Incoming::Answer { after, plan, .. } => {
                 let answer_at = cx.env.now.mono + after;
                 match Self::try_ring(&invitation, ports, plan, answer_at, cx) {
                     Ok(mut call) => {

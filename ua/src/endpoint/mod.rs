@@ -141,6 +141,7 @@ impl Endpoint {
                     self.with(call, env, said, out, Call::hang_up);
                 }
             }
+            _ => {}
         }
     }
 
