@@ -14,6 +14,7 @@ mod dialog;
 pub mod endpoint;
 pub mod event;
 mod io;
+mod refer;
 pub mod net;
 pub mod sdp;
 pub mod settings;
