@@ -29,6 +29,7 @@ mod scan;
 pub mod session_timer;
 pub mod status;
 pub mod subscription;
+mod tel;
 pub mod times;
 pub mod transfer;
 pub mod uri;

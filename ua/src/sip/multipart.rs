@@ -52,7 +52,9 @@ impl<'a> Part<'a> {
         }
         match message::find_empty_line(bytes, 0) {
             Some(at) => Ok(Self { headers: Headers::parse(&bytes[..at + 2])?, body: &bytes[at + 4..] }),
-            None if bytes.is_empty() || bytes.ends_with(b"\r\n") => Ok(Self { headers: Headers::parse(bytes)?, body: &[] }),
+            None if bytes.is_empty() || bytes.ends_with(b"\r\n") => {
+                Ok(Self { headers: Headers::parse(bytes)?, body: &[] })
+            }
             // The last field's CRLF was that of the delimiter.
             None => Ok(Self { headers: Headers::parse(&[bytes, b"\r\n"].concat())?, body: &[] }),
         }
