@@ -2,6 +2,7 @@
 //! strict where the RFC is, every text has a bound, and what is not understood is kept.
 
 pub mod cseq;
+pub mod digest;
 pub mod error;
 pub mod framer;
 pub mod headers;
