@@ -215,7 +215,11 @@ mod tests {
         notifier.answered(OK, at(10));
         assert_eq!(notifier.progress(StatusCode::RINGING, at(100)), None);
         assert_eq!(notifier.progress(StatusCode::SESSION_PROGRESS, at(200)), None);
-        assert_eq!((notifier.next_timeout(), notifier.timeout(at(999))), (Some(at(1000)), None), "RFC 3515 section 3.10");
+        assert_eq!(
+            (notifier.next_timeout(), notifier.timeout(at(999))),
+            (Some(at(1000)), None),
+            "RFC 3515 section 3.10"
+        );
         assert_eq!(said(notifier.timeout(at(1000))).1, "SIP/2.0 183 Session Progress\r\n");
     }
 

@@ -7,6 +7,7 @@ pub mod contacts;
 pub mod content;
 pub mod cseq;
 pub mod date;
+pub mod digest;
 pub mod error;
 pub mod framer;
 pub mod headers;
