@@ -110,15 +110,15 @@ impl Call {
         let offer = Sdp::parse(&request.body).map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
         let profiles = profiles(cx.settings);
         let mut media = Media::new(*id, ports, plan.clone(), cx);
+        let origin = cx.origin();
         let ask = AnswerAsk {
-            origin: &cx.origin(),
             address: ports.rtp.ip(),
             port: ports.rtp.port(),
             profiles: &profiles,
             codecs: media.codecs(),
             direction: sdp::Direction::SendRecv,
         };
-        let ready = sdp::answer(&offer, &ask).map_err(|rejection| match rejection.is_clear_only() {
+        let ready = sdp::answer(&offer, &origin, &ask).map_err(|rejection| match rejection.is_clear_only() {
             true => Refused::keying(rejection, None),
             false => Refused::new(StatusCode::NOT_ACCEPTABLE_HERE, rejection),
         })?;

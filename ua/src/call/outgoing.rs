@@ -125,15 +125,15 @@ impl Call {
             }
         };
         let origin = cx.origin();
-        let offer = sdp::make_offer(&OfferAsk {
-            origin: &origin,
+        let ask = OfferAsk {
             address: ports.rtp.ip(),
             port: ports.rtp.port(),
             profile,
             codecs: media.codecs(),
             direction: sdp::Direction::SendRecv,
             lines: &lines,
-        });
+        };
+        let offer = sdp::make_offer(&origin, &ask);
         let our_tag = cx.env.token::<4>();
         let invite = write_invite(target, to, (call_id, &our_tag), &offer, cx);
         let invite = decline::with_via(invite, to.transport, cx);
