@@ -73,9 +73,9 @@ impl Notifier {
             return None;
         }
         self.status = status;
-        match &mut self.state {
-            State::Telling { news, .. } => *news = true,
-            State::Idle { since } => return self.tell_after(*since, now),
+        match self.state {
+            State::Telling { since, .. } => self.state = State::Telling { since, news: true },
+            State::Idle { since } => return self.tell_after(since, now),
             State::Held { .. } | State::Closing | State::Over => {}
         }
         None
