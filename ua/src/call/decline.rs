@@ -98,7 +98,7 @@ pub(super) fn bye(
 }
 
 /// Puts our Via on top, with a branch that no other transaction has (RFC 3261 section 8.1.1.7).
-pub(super) fn with_via(mut request: Request, transport: Transport, cx: &mut Cx<'_, '_>) -> Request {
+pub(crate) fn with_via(mut request: Request, transport: Transport, cx: &mut Cx<'_, '_>) -> Request {
     let branch = format!("{}{}", Via::MAGIC_COOKIE, cx.env.token::<8>());
     let ours = cx.settings.sip;
     let via = Via::new(transport.into(), Host::Ip(ours.ip()), Some(ours.port()), &branch);

@@ -11,6 +11,7 @@ mod book;
 mod branch;
 pub(crate) mod decline;
 mod incoming;
+mod info;
 mod key_log;
 mod leg;
 mod media;
@@ -41,7 +42,7 @@ use std::time::Duration;
 use talking::Talking;
 
 /// What we answer to, as Allow says it (RFC 3261 section 20.5).
-pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS";
+pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, MESSAGE";
 
 /// What every step of a call needs.
 pub(crate) struct Cx<'a, 'e> {
