@@ -24,15 +24,15 @@ fn keys(level: Level) -> Lines {
 }
 
 fn offer(profile: Profile, direction: Direction) -> Sdp {
-    make_offer(&OfferAsk {
-        origin: &origin(),
+    let ask = OfferAsk {
         address: "192.0.2.1".parse().unwrap(),
         port: 5004,
         profile,
         codecs: &codecs(),
         direction,
         lines: &keys(Level::Session),
-    })
+    };
+    make_offer(&origin(), &ask)
 }
 
 fn their(blocks: &str) -> Sdp {
@@ -42,14 +42,13 @@ fn their(blocks: &str) -> Sdp {
 
 fn take(offer: &Sdp, profiles: &[Profile]) -> Result<Answer, Rejection> {
     let ask = AnswerAsk {
-        origin: &origin(),
         address: "192.0.2.2".parse().unwrap(),
         port: 6000,
         profiles,
         codecs: &codecs(),
         direction: Direction::SendRecv,
     };
-    answer(offer, &ask)
+    answer(offer, &origin(), &ask)
 }
 
 fn secure(offer: &Sdp) -> Result<Answer, Rejection> {
