@@ -2,6 +2,20 @@
 
 use super::status::StatusCode;
 
+/// Lets the value of a header be read by itself, with an error that names the header.
+macro_rules! header_text {
+    ($type:ty, $name:literal) => {
+        impl std::str::FromStr for $type {
+            type Err = $crate::sip::SipError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::parse(text).map_err(|reason| $crate::sip::SipError::Header { name: $name, reason })
+            }
+        }
+    };
+}
+pub(super) use header_text;
+
 /// Why bytes or text are not the SIP that they should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SipError {

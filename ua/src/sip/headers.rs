@@ -221,21 +221,6 @@ impl Headers {
         self.words("Allow", Method::parse)
     }
 
-    /// The extensions that the peer understands (RFC 3261 section 20.37).
-    pub fn supported(&self) -> Result<Vec<String>, SipError> {
-        self.words("Supported", option_tag)
-    }
-
-    /// The extensions that we must understand (RFC 3261 section 20.32).
-    pub fn require(&self) -> Result<Vec<String>, SipError> {
-        self.words("Require", option_tag)
-    }
-
-    /// The extensions that the peer does not understand (RFC 3261 section 20.40).
-    pub fn unsupported(&self) -> Result<Vec<String>, SipError> {
-        self.words("Unsupported", option_tag)
-    }
-
     /// What was not quite right (RFC 3261 section 20.43).
     pub fn warning(&self) -> Result<Vec<Warning>, SipError> {
         self.list("Warning", Warning::parse)
@@ -265,29 +250,24 @@ impl Headers {
         }
     }
 
-    fn one<T>(&self, name: &'static str, parse: Parse<T>) -> Result<Option<T>, SipError> {
+    pub(super) fn one<T>(&self, name: &'static str, parse: Parse<T>) -> Result<Option<T>, SipError> {
         self.single(name)?.map(|v| read(name, v, parse)).transpose()
     }
 
-    fn list<T>(&self, name: &'static str, parse: Parse<T>) -> Result<Vec<T>, SipError> {
+    pub(super) fn list<T>(&self, name: &'static str, parse: Parse<T>) -> Result<Vec<T>, SipError> {
         self.all(name).map(|v| read(name, v, parse)).collect()
     }
 
     /// A list that may be empty: `Supported:` says that nothing is (RFC 3261 section 20.37).
-    fn words<T>(&self, name: &'static str, parse: Parse<T>) -> Result<Vec<T>, SipError> {
+    pub(super) fn words<T>(&self, name: &'static str, parse: Parse<T>) -> Result<Vec<T>, SipError> {
         self.all(name).filter(|v| !v.is_empty()).map(|v| read(name, v, parse)).collect()
     }
 }
 
-type Parse<T> = fn(&str) -> Result<T, &'static str>;
+pub(super) type Parse<T> = fn(&str) -> Result<T, &'static str>;
 
 fn read<T>(name: &'static str, value: &str, parse: Parse<T>) -> Result<T, SipError> {
     parse(value).map_err(|reason| SipError::Header { name, reason })
-}
-
-/// option-tags are tokens, so their case does not matter (RFC 3261 section 7.3.1).
-fn option_tag(text: &str) -> Result<String, &'static str> {
-    if scan::is_token(text) { Ok(text.to_ascii_lowercase()) } else { Err("an option tag is not a token") }
 }
 
 #[cfg(test)]

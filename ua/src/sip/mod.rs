@@ -1,6 +1,7 @@
 //! SIP messages as they travel (RFC 3261): bytes in, a [`Message`] out, and back. Framing, splitting and reading are
 //! strict where the RFC is, every text has a bound, and what is not understood is kept.
 
+pub mod contacts;
 pub mod cseq;
 pub mod error;
 pub mod framer;
@@ -14,15 +15,22 @@ pub mod message;
 pub mod method;
 pub mod name_addr;
 mod names;
+pub mod options;
 pub mod params;
 pub mod reason;
+pub mod reliable;
 pub mod rsip_edge;
 mod scan;
+pub mod session_timer;
 pub mod status;
+pub mod subscription;
+pub mod times;
+pub mod transfer;
 pub mod uri;
 pub mod via;
 pub mod warning;
 
+pub use contacts::{Contacts, Quality};
 pub use cseq::CSeq;
 pub use error::SipError;
 pub use framer::{Frame, Framer, FramerError};
@@ -35,7 +43,12 @@ pub use method::Method;
 pub use name_addr::NameAddr;
 pub use params::Params;
 pub use reason::Reason;
+pub use reliable::RAck;
+pub use session_timer::{Refresher, SessionExpires};
 pub use status::StatusCode;
+pub use subscription::{EventType, SubState, SubscriptionState};
+pub use times::RetryAfter;
+pub use transfer::Replaces;
 pub use uri::{SipUri, Uri};
 pub use via::{Transport, Via};
 pub use warning::Warning;

@@ -60,6 +60,18 @@ impl NameAddr {
     }
 }
 
+impl NameAddr {
+    /// A name-addr and no bare URI: what a route is made of (RFC 3261 section 25.1).
+    pub(super) fn parse_bracketed(text: &str) -> Result<Self, &'static str> {
+        let mut scan = Scan::new(text);
+        scan_display(&mut scan)?;
+        match scan.rest().starts_with('<') {
+            true => Self::parse(text),
+            false => Err("its URI must stand in angle brackets"),
+        }
+    }
+}
+
 /// `*(token LWS) / quoted-string`, if an angle bracket follows; the cursor then stands at the bracket.
 fn scan_display(scan: &mut Scan<'_>) -> Result<Option<String>, &'static str> {
     if let Some(quoted) = scan.blanks().quoted()? {

@@ -84,7 +84,7 @@ const KNOWN: &[Known] = &[
     list("Call-Info"),
     one("Date"),
     list("Error-Info"),
-    lines("In-Reply-To"),
+    list("In-Reply-To"),
     one("MIME-Version"),
     one("Organization"),
     one("Priority"),
@@ -98,6 +98,7 @@ const KNOWN: &[Known] = &[
     one("Min-SE"),                            // RFC 4028 section 5
     short(b'r', one("Refer-To")),             // RFC 3515 section 2.1
     short(b'b', one("Referred-By")),          // RFC 3892 section 3
+    one("Refer-Sub"),                         // RFC 4488
     one("Replaces"),                          // RFC 3891 section 6.1
     short(b'o', one("Event")),                // RFC 6665 section 8.2.1
     short(b'u', list("Allow-Events")),        // RFC 6665 section 8.2.2

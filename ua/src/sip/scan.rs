@@ -83,6 +83,32 @@ impl<'a> Scan<'a> {
     }
 }
 
+impl<'a> Scan<'a> {
+    /// What a comment says (RFC 3261 section 25.1): parentheses, which may stand in each other, and quoted pairs. As it
+    /// was written, without its outer parentheses; an error if it does not end.
+    pub(super) fn comment(&mut self) -> Result<Option<&'a str>, &'static str> {
+        if !self.rest.starts_with('(') {
+            return Ok(None);
+        }
+        let (mut depth, mut escaped) = (0_usize, false);
+        for (at, c) in self.rest.char_indices() {
+            match c {
+                _ if escaped => escaped = false,
+                '\\' => escaped = true,
+                '(' => depth += 1,
+                ')' => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                let (comment, rest) = self.rest.split_at(at + 1);
+                self.rest = rest;
+                return Ok(Some(&comment[1..at]));
+            }
+        }
+        Err("a comment does not end")
+    }
+}
+
 /// SP or HTAB.
 pub(super) fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t')

@@ -152,6 +152,19 @@ impl SipUri {
         self.params.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))?.1.as_deref()
     }
 
+    /// One of the headers that a request made of this URI should have, without escapes; nothing if that is not UTF-8.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let is = |written: &str| unescape(written, |_| true).eq_ignore_ascii_case(name.as_bytes());
+        let (_, value) = self.headers.iter().find(|(written, _)| is(written))?;
+        String::from_utf8(unescape(value, |_| true)).ok()
+    }
+
+    /// The same with a header more; name and value are escaped where needed.
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((escape(name, is_header_char), escape(value, is_header_char)));
+        self
+    }
+
     /// The headers that a request made of this URI should have, as written.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.headers.iter().map(|(n, v)| (n.as_str(), v.as_str()))
