@@ -43,8 +43,7 @@ pub fn sdp(data: &[u8]) {
 }
 
 fn answered(offer: &Sdp, origin: &Origin, profiles: &[Profile]) {
-    let ask =
-        AnswerAsk { address: ADDRESS, port: 6000, profiles, codecs: &codecs(), direction: Direction::SendRecv };
+    let ask = AnswerAsk { address: ADDRESS, port: 6000, profiles, codecs: &codecs(), direction: Direction::SendRecv };
     match answer(offer, origin, &ask) {
         Ok(answer) => {
             let ours = answer.with_lines(&lines(Level::Media(answer.negotiated.line)));
