@@ -9,6 +9,7 @@
 //! them before anything can go wrong. Which keying systems a call may use is a list in [`settings::Settings`], preferred
 //! first; a call offers the first and answers any.
 
+pub mod auth;
 mod call;
 mod dialog;
 pub mod endpoint;

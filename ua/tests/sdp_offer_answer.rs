@@ -15,7 +15,7 @@ fn codecs() -> Vec<CodecLine> {
         CodecLine { fmtp: Some("useinbandfec=1".into()), ..CodecLine::new(96, "opus", 48000, 2) },
         CodecLine::new(0, "PCMU", 8000, 1),
         CodecLine::new(8, "PCMA", 8000, 1),
-        CodecLine::new(101, "telephone-event", 8000, 1),
+        CodecLine::telephone_event(101, 48000),
     ]
 }
 
@@ -24,15 +24,15 @@ fn keys(level: Level) -> Lines {
 }
 
 fn offer(profile: Profile, direction: Direction) -> Sdp {
-    make_offer(&OfferAsk {
-        origin: &origin(),
+    let ask = OfferAsk {
         address: "192.0.2.1".parse().unwrap(),
         port: 5004,
         profile,
         codecs: &codecs(),
         direction,
         lines: &keys(Level::Session),
-    })
+    };
+    make_offer(&origin(), &ask)
 }
 
 fn their(blocks: &str) -> Sdp {
@@ -42,14 +42,13 @@ fn their(blocks: &str) -> Sdp {
 
 fn take(offer: &Sdp, profiles: &[Profile]) -> Result<Answer, Rejection> {
     let ask = AnswerAsk {
-        origin: &origin(),
         address: "192.0.2.2".parse().unwrap(),
         port: 6000,
         profiles,
         codecs: &codecs(),
         direction: Direction::SendRecv,
     };
-    answer(offer, &ask)
+    answer(offer, &origin(), &ask)
 }
 
 fn secure(offer: &Sdp) -> Result<Answer, Rejection> {
@@ -73,7 +72,8 @@ fn both_sides_agree_on_what_was_agreed() {
     assert_eq!(
         text.to_string(),
         "v=0\r\no=- 42 1 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\nm=audio 6000 RTP/SAVP 96 101\r\n\
-         a=rtpmap:96 opus/48000/2\r\na=fmtp:96 useinbandfec=1\r\na=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\n\
+         a=rtpmap:96 opus/48000/2\r\na=fmtp:96 useinbandfec=1\r\na=rtpmap:101 telephone-event/48000\r\na=fmtp:101 0-15\r\n\
+         a=ptime:20\r\n\
          a=sendrecv\r\na=key-mgmt:mikey AQAFgM0X\r\n"
     );
     let ours = read_answer(&offer, &Sdp::parse(&text.bytes()).unwrap()).unwrap();

@@ -39,15 +39,15 @@ fn everything(sdp: &Sdp) {
     for line in 0..=sdp.media().len() {
         let _ = Audio::read(sdp, u8::try_from(line).unwrap());
     }
+    let origin = Origin { user: "-".into(), session_id: 1, version: 1 };
     let ask = AnswerAsk {
-        origin: &Origin { user: "-".into(), session_id: 1, version: 1 },
         address: "192.0.2.1".parse().unwrap(),
         port: 5004,
         profiles: &[Profile::Savp, Profile::Avp],
         codecs: &[CodecLine::new(0, "PCMU", 8000, 1), CodecLine::new(96, "opus", 48000, 2)],
         direction: Direction::SendRecv,
     };
-    if let Ok(plan) = answer(sdp, &ask) {
+    if let Ok(plan) = answer(sdp, &origin, &ask) {
         let text = plan.with_lines(&key_mgmt::read(sdp).unwrap_or_default());
         assert_eq!(Sdp::parse(&text.bytes()).unwrap().bytes(), text.bytes());
         assert_eq!(text.media().len(), sdp.media().len());

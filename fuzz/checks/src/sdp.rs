@@ -27,7 +27,6 @@ pub fn sdp(data: &[u8]) {
     }
     for profile in [Profile::Savp, Profile::Avp] {
         let ask = OfferAsk {
-            origin: &origin,
             address: ADDRESS,
             port: 5004,
             profile,
@@ -35,7 +34,7 @@ pub fn sdp(data: &[u8]) {
             direction: Direction::SendRecv,
             lines: &lines(Level::Media(0)),
         };
-        if let Ok(agreed) = read_answer(&make_offer(&ask), &sdp) {
+        if let Ok(agreed) = read_answer(&make_offer(&origin, &ask), &sdp) {
             assert!(codecs().iter().any(|ours| ours.is_same_codec(&agreed.codec)));
             let block = &sdp.media()[usize::from(agreed.line)];
             assert_eq!(block.m().proto, profile.as_str(), "the profile is the offered one, or nothing is agreed");
@@ -44,9 +43,8 @@ pub fn sdp(data: &[u8]) {
 }
 
 fn answered(offer: &Sdp, origin: &Origin, profiles: &[Profile]) {
-    let ask =
-        AnswerAsk { origin, address: ADDRESS, port: 6000, profiles, codecs: &codecs(), direction: Direction::SendRecv };
-    match answer(offer, &ask) {
+    let ask = AnswerAsk { address: ADDRESS, port: 6000, profiles, codecs: &codecs(), direction: Direction::SendRecv };
+    match answer(offer, origin, &ask) {
         Ok(answer) => {
             let ours = answer.with_lines(&lines(Level::Media(answer.negotiated.line)));
             reads_as_it_was(&ours);

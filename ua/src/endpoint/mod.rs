@@ -139,6 +139,9 @@ impl Endpoint {
                 }
             }
             Command::HangUp(call) => self.with(call, env, said, out, Call::hang_up),
+            Command::Hold(call) => self.with(call, env, said, out, |call, cx| call.hold(true, cx)),
+            Command::Resume(call) => self.with(call, env, said, out, |call, cx| call.hold(false, cx)),
+            Command::Rekey(call) => self.with(call, env, said, out, Call::rekey),
             Command::HangUpAll => {
                 for call in self.calls.keys().copied().collect::<Vec<_>>() {
                     self.with(call, env, said, out, Call::hang_up);

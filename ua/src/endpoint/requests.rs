@@ -50,10 +50,10 @@ impl Endpoint {
             },
             (Method::Message, _) => reply(StatusCode::CALL_DOES_NOT_EXIST),
             (Method::Invite, None) if !in_dialog => return self.invited(key, request, env, said, out),
-            (Method::Invite | Method::Bye, Some(call)) => {
+            (Method::Invite | Method::Bye | Method::Update, Some(call)) => {
                 return self.with(call, env, said, out, |call, cx| call.request(key, request, cx));
             }
-            (Method::Invite | Method::Bye, None) => reply(StatusCode::CALL_DOES_NOT_EXIST),
+            (Method::Invite | Method::Bye | Method::Update, None) => reply(StatusCode::CALL_DOES_NOT_EXIST),
             _ => {
                 let mut response = reply(StatusCode::METHOD_NOT_ALLOWED);
                 response.headers.push("Allow", ALLOW);
@@ -99,7 +99,7 @@ impl Endpoint {
             && let Ok(dialog) = Dialog::answered(response)
             && self.gone.has_room(&dialog)
         {
-            decline::decline(dialog, None, None, &mut self.cx(env, said, out));
+            decline::decline(dialog, &mut self.cx(env, said, out));
         }
     }
 }

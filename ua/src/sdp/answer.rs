@@ -2,20 +2,19 @@
 //!
 //! The plan comes first, because keying must know the m-line before it can answer; its lines make the text.
 
-use super::block::{Block, MLine, RawLine, Sdp, SdpError};
+use super::block::{Block, RawLine, Sdp, SdpError};
+use super::key_events::KeyEvents;
 use super::media::{Audio, CodecLine, Direction, Profile};
-use super::offer::{Origin, audio_lines, head};
+use super::offer::{Origin, audio_lines, head, m_line};
 use super::{key_mgmt, read_answer::Negotiated};
 use keyphone_keying::{Level, Lines};
 use std::fmt;
 use std::net::IpAddr;
 
 /// What we bring to an answer.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct AnswerAsk<'a> {
-    /// Its `o=` line, with `address`.
-    pub origin: &'a Origin,
-    /// Where we hear.
+    /// Where we hear; the `o=` line says it, too.
     pub address: IpAddr,
     /// Where we hear RTP; RTCP comes to the next port.
     pub port: u16,
@@ -34,7 +33,9 @@ pub struct Answer {
     pub negotiated: Negotiated,
     /// Its profile.
     pub profile: Profile,
-    session: Vec<RawLine>,
+    origin: Origin,
+    address: IpAddr,
+    times: Vec<RawLine>,
     media: Vec<Block>,
     codecs: Vec<CodecLine>,
     direction: Direction,
@@ -68,6 +69,8 @@ pub enum Unfit {
 pub struct Rejection {
     /// One reason for each m-line, in order.
     pub reasons: Vec<Unfit>,
+    /// So many m-lines of the session are missing (RFC 3264 section 8).
+    pub missing: usize,
 }
 
 impl Rejection {
@@ -79,6 +82,9 @@ impl Rejection {
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.missing > 0 {
+            return write!(f, "the offer lacks {} m-lines of the session (RFC 3264 section 8)", self.missing);
+        }
         if self.reasons.is_empty() {
             return f.write_str("the offer has no m-line");
         }
@@ -94,29 +100,49 @@ impl fmt::Display for Rejection {
 /// (RFC 4567 section 4.1.2).
 pub fn refusal(offer: &Sdp, origin: &Origin, address: IpAddr, lines: &Lines) -> Sdp {
     let mut session = head(origin, address);
-    let times = offer.session().iter().filter(|line| matches!(line.kind(), b't' | b'r' | b'z'));
-    session.extend(times.map(|line| RawLine::new(line.kind(), line.value())));
+    session.extend(times(offer));
     session.extend(key_mgmt::write(lines, Level::Session));
     Sdp::from_parts(session, offer.media().iter().map(Block::refused).collect())
 }
 
+/// The times are not negotiable: the answer's t= equals the offer's (RFC 3264 section 6).
+fn times(offer: &Sdp) -> Vec<RawLine> {
+    let times = offer.session().iter().filter(|line| matches!(line.kind(), b't' | b'r' | b'z'));
+    times.map(|line| RawLine::new(line.kind(), line.value())).collect()
+}
+
 /// Plans an answer: the best of our profiles first, then the first m-line with a codec that we speak.
-pub fn answer(offer: &Sdp, ask: &AnswerAsk<'_>) -> Result<Answer, Rejection> {
+pub fn answer(offer: &Sdp, origin: &Origin, ask: &AnswerAsk<'_>) -> Result<Answer, Rejection> {
+    answer_at(offer, origin, ask, None)
+}
+
+/// The same, but best of all is the m-line that the session's audio has: it has keys.
+pub(crate) fn answer_at(
+    offer: &Sdp,
+    origin: &Origin,
+    ask: &AnswerAsk<'_>,
+    line: Option<u8>,
+) -> Result<Answer, Rejection> {
     let fits: Vec<Result<Fit, Unfit>> =
         (0u8..).zip(offer.media()).map(|(line, block)| fit(offer, line, block, ask)).collect();
     let rank = |fit: &Fit| ask.profiles.iter().position(|p| *p == fit.profile);
-    let best = fits.iter().flatten().min_by_key(|fit| (rank(fit), fit.audio.line));
+    let best = fits.iter().flatten().min_by_key(|fit| (line != Some(fit.audio.line), rank(fit), fit.audio.line));
     match best {
-        Some(fit) => Ok(plan(offer, fit, ask)),
-        None => Err(Rejection { reasons: fits.into_iter().filter_map(Result::err).collect() }),
+        Some(fit) => Ok(plan(offer, origin, fit, ask)),
+        None => Err(Rejection { reasons: fits.into_iter().filter_map(Result::err).collect(), missing: 0 }),
     }
 }
 
 impl Answer {
     /// The answer's text, with what keying says in it.
     pub fn with_lines(&self, lines: &Lines) -> Sdp {
+        self.write(&self.origin, lines)
+    }
+
+    pub(crate) fn write(&self, origin: &Origin, lines: &Lines) -> Sdp {
         let line = self.negotiated.line;
-        let mut session = self.session.clone();
+        let mut session = head(origin, self.address);
+        session.extend(self.times.iter().cloned());
         session.extend(key_mgmt::write(lines, Level::Session));
         let media = (0u8..).zip(&self.media).map(|(index, block)| match index == line {
             true => Block::new(block.m().clone(), audio_lines(&self.codecs, self.direction, lines, line)),
@@ -152,7 +178,7 @@ fn speaks(ask: &AnswerAsk<'_>, codec: &CodecLine) -> bool {
     ask.codecs.iter().any(|ours| ours.is_same_codec(codec))
 }
 
-fn plan(offer: &Sdp, fit: &Fit, ask: &AnswerAsk<'_>) -> Answer {
+fn plan(offer: &Sdp, origin: &Origin, fit: &Fit, ask: &AnswerAsk<'_>) -> Answer {
     let Fit { audio, profile, codec } = fit;
     let direction = ask.direction.and(audio.flow().reversed());
     // The offer's number for the codec (RFC 3264 section 6.1), our parameters: they say what we can hear.
@@ -160,23 +186,14 @@ fn plan(offer: &Sdp, fit: &Fit, ask: &AnswerAsk<'_>) -> Answer {
         let fmtp = ask.codecs.iter().find(|ours| ours.is_same_codec(theirs)).and_then(|ours| ours.fmtp.clone());
         CodecLine { fmtp, ..theirs.clone() }
     };
-    let keys = audio.codecs.iter().filter(|c| c.is_telephone_event() && speaks(ask, c));
-    let codecs: Vec<CodecLine> = std::iter::once(codec).chain(keys.take(1)).map(ours).collect();
-    let m = MLine {
-        media: "audio".into(),
-        port: ask.port,
-        ports: None,
-        proto: audio.proto.clone(),
-        formats: codecs.iter().map(|c| c.payload_type.to_string()).collect(),
-    };
+    let at_its_clock = |c: &&CodecLine| c.is_telephone_event() && c.clock == codec.clock && speaks(ask, c);
+    let keys = audio.codecs.iter().find(at_its_clock);
+    let codecs: Vec<CodecLine> = std::iter::once(codec).chain(keys).map(ours).collect();
+    let m = m_line(ask.port, &audio.proto, &codecs);
     // Every other m-line is refused where it stands (RFC 3264 section 6).
     let media = (0u8..).zip(offer.media());
     let media =
         media.map(|(index, b)| if index == audio.line { Block::new(m.clone(), Vec::new()) } else { b.refused() });
-    let mut session = head(ask.origin, ask.address);
-    // The times are not negotiable: the answer's t= equals the offer's (RFC 3264 section 6).
-    let times = offer.session().iter().filter(|line| matches!(line.kind(), b't' | b'r' | b'z'));
-    session.extend(times.map(|line| RawLine::new(line.kind(), line.value())));
     Answer {
         negotiated: Negotiated {
             line: audio.line,
@@ -186,9 +203,13 @@ fn plan(offer: &Sdp, fit: &Fit, ask: &AnswerAsk<'_>) -> Answer {
             payload_type: codec.payload_type,
             heard_as: codec.payload_type,
             direction,
+            theirs: audio.flow(),
+            keys: KeyEvents::agree(codec.clock, &codecs, &audio.codecs),
         },
         profile: *profile,
-        session,
+        origin: origin.clone(),
+        address: ask.address,
+        times: times(offer),
         media: media.collect(),
         codecs,
         direction,

@@ -121,11 +121,6 @@ impl CodecLine {
         self.name.eq_ignore_ascii_case(&other.name) && self.clock == other.clock && self.channels == other.channels
     }
 
-    /// Key presses (RFC 4733), which go beside a codec and cannot carry a voice.
-    pub fn is_telephone_event(&self) -> bool {
-        self.name.eq_ignore_ascii_case("telephone-event")
-    }
-
     /// What a payload type means without rtpmap (RFC 3551 table 4), for the codecs that we speak.
     fn static_default(payload_type: u8) -> Option<Self> {
         match payload_type {

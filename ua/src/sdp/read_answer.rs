@@ -1,6 +1,7 @@
 //! What became of our offer (RFC 3264 section 7).
 
 use super::block::{Sdp, SdpError};
+use super::key_events::KeyEvents;
 use super::media::{Audio, CodecLine, Direction};
 use std::net::SocketAddr;
 
@@ -21,6 +22,22 @@ pub struct Negotiated {
     pub heard_as: u8,
     /// Which way, as we see it.
     pub direction: Direction,
+    /// Which way the peer would have it, as it sees it: who does not hear has put us on hold (RFC 6337 section 5.3).
+    pub theirs: Direction,
+    /// Key presses beside the codec; `None` if they were not agreed on.
+    pub keys: Option<KeyEvents>,
+}
+
+impl Negotiated {
+    /// The peer wants to hear nothing from us: it has put us on hold, or says `c=0.0.0.0`.
+    pub fn is_held_by_peer(&self) -> bool {
+        !self.theirs.hears()
+    }
+
+    /// May anything be sent to the peer, RTCP included? Not to 0.0.0.0 (RFC 3264 section 8.4, RFC 6337 section 5.4).
+    pub fn has_address(&self) -> bool {
+        !self.remote_rtp.ip().is_unspecified()
+    }
 }
 
 /// Why an answer is not accepted.
@@ -79,6 +96,9 @@ pub enum AnswerError {
         /// From zero.
         line: u8,
     },
+    /// Nobody asked.
+    #[error("an answer came, and no offer of ours was waiting for one")]
+    NoOffer,
     /// Badly written, or beyond us.
     #[error("the answer cannot be used: {0}")]
     Unreadable(#[from] SdpError),
@@ -129,6 +149,8 @@ fn agree(offer: &Sdp, answer: &Sdp, line: u8) -> Result<Negotiated, AnswerError>
         payload_type: codec.payload_type,
         heard_as: offered.payload_type,
         direction: ours.direction.and(theirs.flow().reversed()),
+        theirs: theirs.flow(),
+        keys: KeyEvents::agree(codec.clock, &ours.codecs, &theirs.codecs),
     })
 }
 

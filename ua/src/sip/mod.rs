@@ -3,6 +3,7 @@
 
 pub mod contacts;
 pub mod cseq;
+pub mod digest;
 pub mod error;
 pub mod framer;
 pub mod headers;
