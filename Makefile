@@ -1,5 +1,6 @@
 # make demo    two phones call each other on this machine; ARGS="--json" and the like are handed on
 # make test    formatting, lints, all tests; .ci/run runs this
+# make interop 100 calls of every SIPp scenario in scenarios/interop (INTEROP_CALLS)
 # make bench   the benchmarks
 # make fuzz    every fuzz target for FUZZ_SECONDS (120)
 #
@@ -11,7 +12,9 @@ SHELL := /bin/bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 FUZZ_SECONDS ?= 120
 
-.PHONY: demo test bench fuzz
+INTEROP_CALLS ?= 100
+
+.PHONY: demo test interop bench fuzz
 
 # The development profile is half optimised and builds in a fraction of the time that --release takes.
 demo:
@@ -25,6 +28,10 @@ test:
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo test --locked --workspace
+
+interop:
+	@scripts/deps build peers
+	KEYPHONE_INTEROP=$(INTEROP_CALLS) cargo test --locked -p keyphone-cli --test interop -- --test-threads=8
 
 bench:
 	@scripts/deps build

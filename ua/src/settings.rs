@@ -51,6 +51,9 @@ pub struct Rules {
     pub redirects: usize,
     /// May the peer of a call have us call somebody else (RFC 3515)?
     pub transfers: bool,
+    /// Do calls have media? Without, they are negotiated and keyed as ever, but our SDP names the discard port, no socket
+    /// is opened, and nothing is said or heard: to measure signalling alone.
+    pub media: bool,
 }
 
 impl Default for Rules {
@@ -61,6 +64,7 @@ impl Default for Rules {
             min_se: Duration::from_secs(90),
             redirects: 5,
             transfers: true,
+            media: true,
         }
     }
 }

@@ -45,6 +45,9 @@ pub(crate) struct Answer {
     /// Serve so many calls, then exit with the worst of their codes
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     times: Option<u32>,
+    /// Calls have no media: the SDP names the discard port, and nothing is said or heard. For load tests
+    #[arg(long, conflicts_with_all = ["play", "record"])]
+    no_media: bool,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -59,7 +62,7 @@ impl Answer {
         let times = if self.once { Some(1) } else { self.times };
         let job = Job::Answer { times, refuse: self.refuse.map(StatusCode::code) };
         let printer = phone::printer(&self.common, job);
-        let place = Place { listen: config.network.listen, peer: None };
+        let place = Place { listen: config.network.listen, peer: None, media: !self.no_media };
         let phone = Phone::open(&self.common, &config, place, incoming, printer.clone()).await?;
         let local = phone.local();
         let fields = json!({ "address": local, "transports": ["udp", "tcp"] });

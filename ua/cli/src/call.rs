@@ -68,7 +68,7 @@ impl Call {
         };
         let listen = listen(&config, to)?;
         let job = Job::Call { times: self.times };
-        let place = Place { listen, peer: Some((to, phone::user_of(&self.uri))) };
+        let place = Place { listen, peer: Some((to, phone::user_of(&self.uri))), media: true };
         let printer = phone::printer(&self.common, job);
         // Who calls is busy (RFC 3261 section 21.4.24).
         let phone = Phone::open(&self.common, &config, place, Incoming::Refuse(StatusCode::BUSY_HERE), printer).await?;

@@ -49,6 +49,8 @@ pub(crate) struct Place {
     pub(crate) listen: SocketAddr,
     /// The other side, for the ladder.
     pub(crate) peer: Option<(SocketAddr, String)>,
+    /// Do calls have media?
+    pub(crate) media: bool,
 }
 
 impl Phone {
@@ -83,6 +85,7 @@ impl Phone {
         }
         settings.policy.media.reveal_keys = key_log.is_some();
         settings.incoming = incoming;
+        settings.rules.media = place.media;
         let me = user_of(&settings.me);
         let clock = printer.clock();
         let pairs = config.network.media_ports.pairs();

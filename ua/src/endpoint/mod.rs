@@ -66,7 +66,14 @@ impl Endpoint {
 
     /// How many more pairs of media ports it would like to have ready.
     pub fn ports_wanted(&self) -> usize {
-        Self::SPARE_PORTS.saturating_sub(self.ports.len())
+        if self.settings.rules.media { Self::SPARE_PORTS.saturating_sub(self.ports.len()) } else { 0 }
+    }
+
+    fn take_ports(&mut self) -> Option<MediaPorts> {
+        match self.settings.rules.media {
+            true => self.ports.pop_front(),
+            false => Some(MediaPorts::discard(self.settings.sip.ip())),
+        }
     }
 
     /// How many calls there are, in whatever state.
@@ -132,7 +139,7 @@ impl Endpoint {
         match command {
             Command::Call { target, to, plan } => {
                 let id = self.next_id();
-                let ports = self.ports.pop_front();
+                let ports = self.take_ports();
                 let cx = &mut self.cx(env, said, out);
                 if let Some(call) = Call::place(id, *target, to, ports, plan, cx) {
                     self.keep(id, call);

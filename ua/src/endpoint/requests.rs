@@ -72,7 +72,7 @@ impl Endpoint {
         out: &mut Vec<Output>,
     ) {
         let room = self.calls.len() < Self::MAX_CALLS;
-        let Some(ports) = room.then(|| self.ports.pop_front()).flatten() else {
+        let Some(ports) = room.then(|| self.take_ports()).flatten() else {
             let mut response = decline::reply(request, StatusCode::SERVICE_UNAVAILABLE, env);
             response.headers.push("Retry-After", "5");
             return self.transactions.respond(key, &response, env, said);
@@ -81,7 +81,8 @@ impl Endpoint {
         let call = Call::invited(id, key, request, ports, &mut self.cx(env, said, out));
         match call {
             Some(call) => self.keep(id, call),
-            None => self.ports.push_front(ports),
+            None if ports.are_open() => self.ports.push_front(ports),
+            None => {}
         }
     }
 
