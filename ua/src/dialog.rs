@@ -1,6 +1,6 @@
 //! A dialog (RFC 3261 section 12): what two phones remember of each other between requests.
 
-use crate::sip::{CSeq, Method, NameAddr, Request, Response, SipError, Uri, make};
+use crate::sip::{CSeq, Headers, Method, NameAddr, Request, Response, SipError, Uri, make};
 use crate::transaction::{Destination, Transport};
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ pub(crate) struct Dialog {
     call_id: String,
     local: NameAddr,
     remote: NameAddr,
-    /// The CSeq number of our last request; an ACK repeats its INVITE's.
+    /// The CSeq number of our last request.
     local_seq: u32,
     remote_seq: Option<u32>,
     /// Topmost first.
@@ -85,12 +85,32 @@ impl Dialog {
     /// The next request of ours inside the dialog (RFC 3261 section 12.2.1.1), without a Via.
     pub(crate) fn request(&mut self, method: Method) -> Request {
         self.local_seq += 1;
-        self.write(method)
+        self.write(method, self.local_seq)
     }
 
-    /// The ACK for a 2xx: its CSeq number is the INVITE's (RFC 3261 section 13.2.2.4).
-    pub(crate) fn ack(&self) -> Request {
-        self.write(Method::Ack)
+    /// The ACK for the 2xx of the INVITE that had this CSeq number (RFC 3261 section 13.2.2.4).
+    pub(crate) fn ack(&self, seq: u32) -> Request {
+        self.write(Method::Ack, seq)
+    }
+
+    /// The CSeq number of our last request.
+    pub(crate) fn local_seq(&self) -> u32 {
+        self.local_seq
+    }
+
+    /// The 2xx has come to a dialog that a provisional response began: its routes and its target hold now, the numbers
+    /// go on (RFC 3261 section 13.2.2.4).
+    pub(crate) fn confirmed(&mut self, response: &Response) -> Result<(), SipError> {
+        let Self { routes, target, .. } = Self::answered(response)?;
+        (self.routes, self.target) = (routes, target);
+        Ok(())
+    }
+
+    /// The Contact of a request or a response that refreshes the target (RFC 3261 section 12.2).
+    pub(crate) fn refresh_target(&mut self, headers: &Headers) {
+        if let Ok(Some(contact)) = headers.contact() {
+            self.target = contact.uri;
+        }
     }
 
     /// Where requests go: the first route, or the peer's Contact. `None` if that is a name that must be looked up.
@@ -104,7 +124,7 @@ impl Dialog {
         Some(Destination { addr: SocketAddr::new(uri.host().ip()?, port), transport })
     }
 
-    fn write(&self, method: Method) -> Request {
+    fn write(&self, method: Method, seq: u32) -> Request {
         let strict = self.routes.first().filter(|first| first.uri.sip().is_none_or(|uri| !uri.has_param("lr")));
         let mut routes: Vec<String> = self.routes.iter().map(ToString::to_string).collect();
         let uri = match strict {
@@ -124,7 +144,7 @@ impl Dialog {
         request.headers.push("From", self.local.to_string());
         request.headers.push("To", self.remote.to_string());
         request.headers.push("Call-ID", &self.call_id);
-        request.headers.push("CSeq", CSeq { seq: self.local_seq, method }.to_string());
+        request.headers.push("CSeq", CSeq { seq, method }.to_string());
         request
     }
 }
@@ -151,7 +171,7 @@ mod tests {
         let mut dialog = answered("");
         let hop = dialog.next_hop().unwrap();
         assert_eq!((hop.addr.to_string(), hop.transport), ("192.0.2.9:5070".into(), Transport::Tcp));
-        let (ack, bye) = (dialog.ack(), dialog.request(Method::Bye));
+        let (ack, bye) = (dialog.ack(7), dialog.request(Method::Bye));
         assert_eq!(ack.headers.get("CSeq"), Some("7 ACK"));
         assert_eq!(bye.headers.get("CSeq"), Some("8 BYE"));
         assert_eq!(bye.uri.to_string(), "sip:b@192.0.2.9:5070;transport=tcp");
@@ -161,11 +181,11 @@ mod tests {
     #[test]
     fn a_loose_router_stands_in_the_route_and_a_strict_one_in_the_request_uri() {
         let record = "Record-Route: <sip:192.0.2.3;lr>, <sip:192.0.2.2;lr>\r\n";
-        let loose = answered(record).ack();
+        let loose = answered(record).ack(7);
         assert_eq!(loose.uri.to_string(), "sip:b@192.0.2.9:5070;transport=tcp");
         let routes: Vec<_> = loose.headers.all("Route").collect();
         assert_eq!(routes, ["<sip:192.0.2.2;lr>", "<sip:192.0.2.3;lr>"], "the caller reads them backwards");
-        let strict = answered(&record.replace(";lr", "")).ack();
+        let strict = answered(&record.replace(";lr", "")).ack(7);
         assert_eq!(strict.uri.to_string(), "sip:192.0.2.2");
         let routes: Vec<_> = strict.headers.all("Route").collect();
         assert_eq!(routes, ["<sip:192.0.2.3>", "<sip:b@192.0.2.9:5070;transport=tcp>"]);

@@ -16,6 +16,7 @@ pub mod endpoint;
 pub mod event;
 mod io;
 pub mod net;
+mod outside;
 mod refer;
 pub mod sdp;
 pub mod settings;

@@ -66,6 +66,13 @@ impl Book {
         of(Entry::Rtp(at)).map(|call| (call, false)).or_else(|| of(Entry::Rtcp(at)).map(|call| (call, true)))
     }
 
+    /// A request has its final response, and no other is awaited.
+    pub(crate) fn forget_client(&mut self, key: ClientKey, call: CallId) {
+        let entry = Entry::Client(key);
+        self.entries.remove(&entry);
+        self.made.get_mut(&call).into_iter().for_each(|made| made.retain(|made| *made != entry));
+    }
+
     pub(crate) fn forget(&mut self, call: CallId) {
         for entry in self.made.remove(&call).unwrap_or_default() {
             self.entries.remove(&entry);

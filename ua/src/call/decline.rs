@@ -4,23 +4,20 @@ use super::Cx;
 use crate::dialog::Dialog;
 use crate::settings::Settings;
 use crate::sip::{Host, Method, NameAddr, Reason, Request, Response, SipError, StatusCode, Via, Warning, hop, make};
-use crate::transaction::{self, ClientKey, Destination, Timers, Transport, prepare};
+use crate::transaction::{self, Destination, Timers, Transport, prepare};
 use keyphone_media::env::{Env, Instant};
 use std::collections::BTreeMap;
 
-/// ACK for a 2xx that we do not want, and BYE at once (RFC 3261 section 13.2.2.4). `fallback` is where the requests
-/// go if the dialog names a host that only a resolver could find; without it they cannot be sent.
-pub(crate) fn decline(
-    mut dialog: Dialog,
-    reason: Option<Reason>,
-    fallback: Option<Destination>,
-    cx: &mut Cx<'_, '_>,
-) -> Option<ClientKey> {
-    let hop = dialog.next_hop().or(fallback)?;
-    let ack = Ack::new(&dialog, hop, cx);
+/// ACK for a 2xx of a branch that we do not want, and BYE at once (RFC 3261 section 13.2.2.4). If the dialog names a
+/// host that only a resolver could find, they cannot be sent.
+pub(crate) fn decline(mut dialog: Dialog, cx: &mut Cx<'_, '_>) {
+    let Some(hop) = dialog.next_hop() else { return };
+    let ack = Ack::new(&dialog, dialog.local_seq(), hop, |_| {}, cx);
     ack.send(cx);
     cx.gone.insert(&dialog, ack, cx.env.now.mono);
-    bye(&mut dialog, hop, reason, cx)
+    let request = with_via(dialog.request(Method::Bye), hop.transport, cx);
+    // All headers are ours, so that the transaction can read them; nobody waits for what becomes of it.
+    let _ = cx.transactions.request(request, hop, cx.env, cx.said);
 }
 
 /// Dialogs that we left after their 2xx. If that comes again, our ACK was lost and is all that is missing: the BYE
@@ -67,8 +64,17 @@ pub(super) struct Ack {
 }
 
 impl Ack {
-    pub(super) fn new(dialog: &Dialog, hop: Destination, cx: &mut Cx<'_, '_>) -> Self {
-        let (to, bytes) = prepare(&mut with_via(dialog.ack(), hop.transport, cx), hop);
+    /// The ACK for the 2xx to the INVITE of that number; `fill` adds its headers and its body.
+    pub(super) fn new(
+        dialog: &Dialog,
+        seq: u32,
+        hop: Destination,
+        fill: impl FnOnce(&mut Request),
+        cx: &mut Cx<'_, '_>,
+    ) -> Self {
+        let mut ack = dialog.ack(seq);
+        fill(&mut ack);
+        let (to, bytes) = prepare(&mut with_via(ack, hop.transport, cx), hop);
         Self { to, bytes }
     }
 
@@ -82,23 +88,8 @@ impl Ack {
     }
 }
 
-pub(super) fn bye(
-    dialog: &mut Dialog,
-    hop: Destination,
-    reason: Option<Reason>,
-    cx: &mut Cx<'_, '_>,
-) -> Option<ClientKey> {
-    let mut request = dialog.request(Method::Bye);
-    if let Some(reason) = reason {
-        request.headers.push("Reason", reason.to_string());
-    }
-    let request = with_via(request, hop.transport, cx);
-    // All headers are ours, so that the transaction can read them.
-    cx.transactions.request(request, hop, cx.env, cx.said).ok()
-}
-
 /// Puts our Via on top, with a branch that no other transaction has (RFC 3261 section 8.1.1.7).
-pub(super) fn with_via(mut request: Request, transport: Transport, cx: &mut Cx<'_, '_>) -> Request {
+pub(crate) fn with_via(mut request: Request, transport: Transport, cx: &mut Cx<'_, '_>) -> Request {
     let branch = format!("{}{}", Via::MAGIC_COOKIE, cx.env.token::<8>());
     let ours = cx.settings.sip;
     let via = Via::new(transport.into(), Host::Ip(ours.ip()), Some(ours.port()), &branch);
@@ -119,6 +110,14 @@ pub(super) fn warning(settings: &Settings, why: &str) -> String {
 /// A response with a To-tag of its own.
 pub(crate) fn reply(request: &Request, status: StatusCode, env: &mut Env<'_>) -> Response {
     make::response(request, status, Some(&env.token::<4>()))
+}
+
+/// What a request came over, as its top Via says.
+pub(super) fn transport_of(request: &Request) -> Transport {
+    match request.headers.via().is_ok_and(|via| via.transport.is_reliable()) {
+        true => Transport::Tcp,
+        false => Transport::Udp,
+    }
 }
 
 /// Where a request came from, as its top Via was stamped: the way back if its Contact cannot be found.

@@ -64,9 +64,24 @@ impl Leg {
         self.leaving = (!old.is_empty()).then(|| (env.now.mono + Self::GRACE, old));
     }
 
+    /// The answer will not come: the new keys go as they came.
+    pub(crate) fn forget_coming(&mut self, ledger: &mut Ledger) {
+        let Coming { keys, slot } = std::mem::take(&mut self.coming);
+        drop(slot);
+        for key in keys {
+            self.ears.retire(key);
+            ledger.close(key);
+        }
+    }
+
     /// Who we are in our packets; `None` while there is no key to speak with.
     pub(crate) fn ssrc(&self) -> Option<Ssrc> {
         self.mouth.as_ref().map(Sender::ssrc)
+    }
+
+    /// The same, and how often our sequence numbers have wrapped.
+    pub(crate) fn speaker(&self) -> Option<(Ssrc, u32)> {
+        self.mouth.as_ref().map(|sender| (sender.ssrc(), sender.roc()))
     }
 
     pub(crate) fn next_timeout(&self) -> Option<Instant> {

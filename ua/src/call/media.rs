@@ -71,14 +71,36 @@ impl Media {
         &self.codecs
     }
 
+    /// What a running call may speak: the codec that it has, so that what is played and recorded goes on.
+    pub(super) fn codecs_in_use(&self) -> Vec<CodecLine> {
+        let now = self.engine.as_ref().map(Engine::codec);
+        let fits = |codec: &&CodecLine| now.is_none() || codec.is_telephone_event() || codec_of(codec) == now;
+        self.codecs.iter().filter(fits).cloned().collect()
+    }
+
+    /// The ports of ours that it uses.
+    pub(super) fn ports(&self) -> MediaPorts {
+        self.ports
+    }
+
+    /// Who we are in our packets, and how often our sequence numbers have wrapped; `None` while there is no key to
+    /// speak with.
+    pub(super) fn speaker(&self) -> Option<(Ssrc, u32)> {
+        match &self.path {
+            Path::Keyed(leg) => leg.speaker(),
+            Path::Clear(_) => None,
+        }
+    }
+
     /// Policy has allowed clear RTP for this call.
     pub(super) fn go_clear(&mut self, allowed: ClearAllowed, cx: &mut Cx<'_, '_>) {
         self.path = Path::clear(allowed, cx.ledger.mint(cx.env), cx.env);
     }
 
-    /// Does what a keying system says. A two-time pad is the end of the agreement: there is no other key to fall
-    /// back to.
-    pub(super) fn obey(&mut self, said: Vec<keying::Output>, cx: &mut Cx<'_, '_>) -> Result<(), TwoTimePad> {
+    /// Does what a keying system says, and gives whom it names as the one to hear. A two-time pad is the end of the
+    /// agreement: there is no other key to fall back to.
+    pub(super) fn obey(&mut self, said: Vec<keying::Output>, cx: &mut Cx<'_, '_>) -> Result<Option<Ssrc>, TwoTimePad> {
+        let mut named = None;
         for output in said {
             match output {
                 keying::Output::Peer(peer) => cx.event(Event::Peer {
@@ -94,8 +116,8 @@ impl Media {
                     }
                     let ssrc = stream.ssrc.map(|s| s.to_string());
                     tracing::debug!(call = %self.call, %key, ?ssrc, "the answer has named a stream");
-                    self.preferred = stream.ssrc.or(self.preferred);
-                    self.engine.iter_mut().zip(stream.ssrc).for_each(|(engine, ssrc)| engine.prefer(ssrc));
+                    named = stream.ssrc.or(named);
+                    stream.ssrc.map(|ssrc| self.prefer(ssrc));
                 }
                 keying::Output::Send(flow, packet) => {
                     if let Some(remote) = self.remote {
@@ -109,7 +131,13 @@ impl Media {
                 keying::Output::Tolerated(what) => cx.event(Event::Tolerated { call: self.call, what: what.into() }),
             }
         }
-        Ok(())
+        Ok(named)
+    }
+
+    /// Of all who share our key, this is the one to hear.
+    pub(super) fn prefer(&mut self, ssrc: Ssrc) {
+        self.preferred = Some(ssrc);
+        self.engine.iter_mut().for_each(|engine| engine.prefer(ssrc));
     }
 
     fn take(&mut self, key: &StreamKey, cx: &mut Cx<'_, '_>) -> Result<(), TwoTimePad> {
@@ -129,8 +157,18 @@ impl Media {
         Ok(())
     }
 
-    /// The answer is here, or leaves: from now on we speak.
+    /// The answer is here, or leaves: from now on we speak, if the peer wants to hear us.
     pub(super) fn start(&mut self, negotiated: &Negotiated, cx: &mut Cx<'_, '_>) {
+        self.listen(negotiated, cx);
+        match &mut self.engine {
+            Some(engine) if negotiated.direction.sends() => engine.start_sending(cx.env),
+            Some(engine) => engine.stop_sending(),
+            None => {}
+        }
+    }
+
+    /// Before the call is answered: the peer is heard, and nothing is said to it.
+    pub(super) fn listen(&mut self, negotiated: &Negotiated, cx: &mut Cx<'_, '_>) {
         let Negotiated { line, remote_rtp: rtp, remote_rtcp: rtcp, payload_type, heard_as, .. } = *negotiated;
         self.remote = Some(Remote { line, rtp, rtcp, payload_type });
         if let Path::Keyed(leg) = &mut self.path {
@@ -144,8 +182,17 @@ impl Media {
             self.engine = codec.and_then(|c| open_engine(self.call, &self.plan, c, heard_as, cx));
             self.engine.iter_mut().zip(self.preferred).for_each(|(engine, ssrc)| engine.prefer(ssrc));
         }
-        if let Some(engine) = self.engine.as_mut().filter(|_| negotiated.direction.sends()) {
-            engine.start_sending(cx.env);
+    }
+
+    /// The stream is switched off: nothing is said until another offer switches it on.
+    pub(super) fn pause(&mut self) {
+        self.engine.iter_mut().for_each(Engine::stop_sending);
+    }
+
+    /// Keys that were offered inside the dialog and refused: they are never spoken with, and heard no more.
+    pub(super) fn forget_coming(&mut self, cx: &mut Cx<'_, '_>) {
+        if let Path::Keyed(leg) = &mut self.path {
+            leg.forget_coming(cx.ledger);
         }
     }
 

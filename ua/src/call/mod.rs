@@ -9,14 +9,22 @@
 
 mod book;
 mod branch;
+mod change;
 pub(crate) mod decline;
+mod exchange;
+mod first;
+mod handshake;
 mod incoming;
+mod info;
+mod inside;
 mod key_log;
 mod leg;
 mod media;
 mod outgoing;
 mod path;
+mod refused;
 mod talking;
+mod usage;
 
 pub(crate) use book::Book;
 
@@ -28,6 +36,7 @@ use crate::settings::{HangUp, Plan, Settings};
 use crate::sip::{Method, Reason, Request, Response, StatusCode};
 use crate::transaction::{self, ClientKey, ServerKey, Table};
 use decline::Gone;
+use handshake::Handshake;
 use incoming::Ringing;
 use keyphone_keying::Input;
 use keyphone_keying::mikey::Mikey;
@@ -39,9 +48,13 @@ use outgoing::Calling;
 use std::net::SocketAddr;
 use std::time::Duration;
 use talking::Talking;
+use usage::{Purpose, Usage};
 
 /// What we answer to, as Allow says it (RFC 3261 section 20.5).
-pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS";
+pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, REFER, NOTIFY, INFO, MESSAGE";
+
+/// The extensions that we know, as Supported says them (RFC 3261 section 20.37).
+pub(crate) const SUPPORTED: &str = "timer, 100rel";
 
 /// What every step of a call needs.
 pub(crate) struct Cx<'a, 'e> {
@@ -81,6 +94,8 @@ pub(crate) struct Call {
     id: CallId,
     plan: Plan,
     media: Media,
+    /// The Call-ID is ours.
+    we_called: bool,
     phase: Phase,
 }
 
@@ -92,23 +107,26 @@ enum Phase {
     /// Answered.
     Talking(Box<Talking>),
     /// We sent BYE, and wait for what becomes of it.
-    Leaving { bye: ClientKey, outcome: Outcome },
+    Leaving(Box<Leaving>),
     /// Nothing is left to do.
     Over,
+}
+
+struct Leaving {
+    usage: Usage,
+    outcome: Outcome,
 }
 
 impl Call {
     /// A response to a request of ours.
     pub(crate) fn response(&mut self, key: ClientKey, response: &Response, cx: &mut Cx<'_, '_>) {
         match &mut self.phase {
-            Phase::Calling(calling) if calling.key == key => self.invite_answered(response, cx),
-            Phase::Talking(talking) if talking.repeats_ack(response, cx) => {}
-            Phase::Leaving { bye, outcome } if *bye == key && response.status.is_final() => {
-                let outcome = outcome.clone();
-                self.end(outcome, cx);
-            }
-            _ if response.status.is_success() => self.late_branch(response, cx),
+            Phase::Calling(calling) if calling.key == key => return self.invite_answered(response, cx),
+            Phase::Talking(talking) if talking.handshake.repeats_ack(&talking.usage, key, response, cx) => return,
             _ => {}
+        }
+        if !self.inside_response(key, response, cx) && response.status.is_success() {
+            self.late_branch(response, cx);
         }
     }
 
@@ -119,7 +137,7 @@ impl Call {
             && cx.gone.has_room(&dialog)
         {
             cx.event(Event::BranchLost { call: self.id, branch: dialog.remote_tag().into() });
-            decline::decline(dialog, None, None, cx);
+            decline::decline(dialog, cx);
         }
     }
 
@@ -128,48 +146,7 @@ impl Call {
     pub(crate) fn unanswered(&mut self, key: ClientKey, status: StatusCode, cx: &mut Cx<'_, '_>) {
         match &self.phase {
             Phase::Calling(calling) if calling.key == key => self.invite_unanswered(status, cx),
-            // Who does not answer a BYE is gone all the same (RFC 3261 section 15.1.1).
-            Phase::Leaving { bye, outcome } if *bye == key => {
-                let outcome = outcome.clone();
-                self.end(outcome, cx);
-            }
-            _ => {}
-        }
-    }
-
-    /// A request inside our dialog: BYE or INVITE.
-    pub(crate) fn request(&mut self, key: ServerKey, request: &Request, cx: &mut Cx<'_, '_>) {
-        let status = match (&mut self.phase, &request.method) {
-            (Phase::Talking(talking), _) => match talking.takes(request) {
-                Err(status) => status,
-                Ok(()) if request.method == Method::Bye => {
-                    talking.remember_ack(cx);
-                    cx.reply(key, request, StatusCode::OK);
-                    return self.end(Outcome::Completed { by: Side::Peer }, cx);
-                }
-                // The session stays as it was (RFC 3261 section 14.2).
-                Ok(()) => {
-                    let why = "this phone does not change a running session";
-                    let mut response = decline::reply(request, StatusCode::NOT_ACCEPTABLE_HERE, cx.env);
-                    response.headers.push("Warning", decline::warning(cx.settings, why));
-                    return cx.respond(key, &response);
-                }
-            },
-            // RFC 3261 section 15: the caller may end an early dialog with BYE.
-            (Phase::Ringing(_), Method::Bye) => {
-                cx.reply(key, request, StatusCode::OK);
-                return self.cancelled(cx);
-            }
-            (Phase::Leaving { .. }, Method::Bye) => StatusCode::OK,
-            _ => StatusCode::CALL_DOES_NOT_EXIST,
-        };
-        cx.reply(key, request, status);
-    }
-
-    /// The ACK for our 200.
-    pub(crate) fn acked(&mut self, request: &Request, _: &mut Cx<'_, '_>) {
-        if let Phase::Talking(talking) = &mut self.phase {
-            talking.acked(request);
+            _ => self.inside_unanswered(key, status, cx),
         }
     }
 
@@ -186,9 +163,9 @@ impl Call {
     /// What a keying system says in the middle of a call is obeyed or, if it would use a pad twice, ends the call.
     fn tell_keying(&mut self, input: Input<'_>, cx: &mut Cx<'_, '_>) {
         let Phase::Talking(talking) = &mut self.phase else { return self.media.refuse() };
-        match talking.keying(input, cx).map(|said| self.media.obey(said, cx)) {
+        match talking.usage.exchange.keying(input, cx).map(|said| self.media.obey(said, cx)) {
             None => self.media.refuse(),
-            Some(Ok(())) => {}
+            Some(Ok(_)) => {}
             Some(Err(pad)) => {
                 let reason = decline::reason(StatusCode::NOT_ACCEPTABLE_HERE, &pad.to_string());
                 self.leave(Some(reason), Outcome::KeyingRefused { why: pad.to_string() }, cx);
@@ -202,27 +179,26 @@ impl Call {
             Phase::Calling(_) => self.cancel(cx),
             Phase::Ringing(_) => self.refuse(StatusCode::TEMPORARILY_UNAVAILABLE, cx),
             // RFC 3261 section 15: whoever was called says no BYE before the ACK. But we can be silent.
-            Phase::Talking(talking) if talking.awaits_ack() => {
+            Phase::Talking(talking) if talking.handshake.awaits_ack() => {
                 talking.hang_up_at(cx.env.now.mono);
                 self.media.stop(cx);
             }
             Phase::Talking(_) => self.leave(None, Outcome::Completed { by: Side::Us }, cx),
-            Phase::Leaving { .. } | Phase::Over => {}
+            Phase::Leaving(_) | Phase::Over => {}
         }
     }
 
     pub(crate) fn timeout(&mut self, cx: &mut Cx<'_, '_>) {
         let played_out = self.media.timeout(cx);
         self.notice(played_out, cx);
-        if matches!(&self.phase, Phase::Talking(talking) if talking.keying_is_due(cx.env.now.mono)) {
-            self.tell_keying(Input::Timeout, cx);
-        }
+        let now = cx.env.now.mono;
         match &mut self.phase {
-            Phase::Ringing(ringing) if ringing.answer_at <= cx.env.now.mono => self.pick_up(cx),
+            Phase::Ringing(ringing) if ringing.answer_at.is_some_and(|at| at <= now) => self.pick_up(cx),
             Phase::Talking(talking) => {
-                if let Some(outcome) = talking.timeout(cx) {
-                    self.leave(None, outcome, cx);
+                if talking.usage.exchange.next_timeout().is_some_and(|at| at <= now) {
+                    self.tell_keying(Input::Timeout, cx);
                 }
+                self.talking_timeout(cx);
             }
             _ => {}
         }
@@ -230,7 +206,7 @@ impl Call {
 
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let phase = match &self.phase {
-            Phase::Ringing(ringing) => Some(ringing.answer_at),
+            Phase::Ringing(ringing) => ringing.answer_at,
             Phase::Talking(talking) => talking.next_timeout(),
             _ => None,
         };
@@ -259,18 +235,27 @@ impl Call {
 
     /// BYE, with the reason if there is one; the outcome is told when the BYE is answered.
     fn leave(&mut self, reason: Option<Reason>, outcome: Outcome, cx: &mut Cx<'_, '_>) {
-        let Phase::Talking(mut talking) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
-        self.media.stop(cx);
-        talking.remember_ack(cx);
-        match talking.bye(reason, cx) {
-            Some(bye) => self.wait_for_bye(bye, outcome, cx),
-            None => self.end(outcome, cx),
-        }
+        let Phase::Talking(talking) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
+        let Talking { usage, handshake, .. } = *talking;
+        self.depart(usage, handshake, reason, outcome, cx);
     }
 
-    fn wait_for_bye(&mut self, bye: ClientKey, outcome: Outcome, cx: &mut Cx<'_, '_>) {
-        cx.book.add_client(bye, self.id);
-        self.phase = Phase::Leaving { bye, outcome };
+    /// BYE in a confirmed dialog; should its 2xx come again, the ACK will, too.
+    fn depart(
+        &mut self,
+        mut usage: Usage,
+        mut handshake: Handshake,
+        reason: Option<Reason>,
+        outcome: Outcome,
+        cx: &mut Cx<'_, '_>,
+    ) {
+        self.media.stop(cx);
+        handshake.leave(&usage.dialog, cx);
+        let fill = |request: &mut Request| reason.iter().for_each(|r| request.headers.push("Reason", r.to_string()));
+        match usage.request(Method::Bye, Purpose::Bye, fill, cx) {
+            Some(_) => self.phase = Phase::Leaving(Box::new(Leaving { usage, outcome })),
+            None => self.end(outcome, cx),
+        }
     }
 
     fn end(&mut self, outcome: Outcome, cx: &mut Cx<'_, '_>) {

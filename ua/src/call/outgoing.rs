@@ -2,17 +2,21 @@
 
 use super::branch::Branch;
 use super::decline::{self, Ack};
+use super::exchange::{Exchange, Parties};
+use super::first::FirstOffer;
+use super::handshake::Handshake;
 use super::media::Media;
-use super::talking::Talking;
-use super::{ALLOW, Call, Cx, Phase};
+use super::refused::Unacceptable;
+use super::usage::Usage;
+use super::{ALLOW, Call, Cx, Phase, SUPPORTED};
 use crate::dialog::Dialog;
 use crate::event::{CallId, Direction, Event, Outcome};
 use crate::io::{MediaPorts, Output};
-use crate::sdp::{self, Negotiated, OfferAsk, Profile, Sdp};
+use crate::sdp::{self, Sdp};
 use crate::settings::{Plan, System};
-use crate::sip::{Method, NameAddr, Request, Response, StatusCode, Uri, make};
+use crate::sip::{Method, NameAddr, Request, Response, SipError, StatusCode, Uri, make};
 use crate::transaction::{ClientKey, Destination};
-use keyphone_keying::{Ask, Dir, Identity, Input, Keying, Lines, Offered, Session, Stream};
+use keyphone_keying::Identity;
 use std::collections::BTreeMap;
 
 /// Our INVITE is under way. Every To-tag that answers it is a branch of its own.
@@ -20,9 +24,7 @@ pub(super) struct Calling {
     pub(super) key: ClientKey,
     invite: Request,
     to: Destination,
-    offer: Sdp,
-    /// `None` when clear RTP was offered.
-    offered: Option<Box<dyn Offered>>,
+    offer: FirstOffer,
     branches: BTreeMap<String, Branch>,
     /// Has any provisional response come?
     proceeding: bool,
@@ -35,22 +37,6 @@ enum Cancel {
     No,
     WhenProvisional,
     Sent,
-}
-
-/// Why a 2xx is not accepted.
-struct Unacceptable {
-    why: String,
-    keying: bool,
-}
-
-impl Unacceptable {
-    fn keying(why: impl ToString) -> Self {
-        Self { why: why.to_string(), keying: true }
-    }
-
-    fn other(why: impl ToString) -> Self {
-        Self { why: why.to_string(), keying: false }
-    }
 }
 
 impl Call {
@@ -98,52 +84,19 @@ impl Call {
         call_id: &str,
         cx: &mut Cx<'_, '_>,
     ) -> Result<Self, String> {
-        let named = Identity::new(&target.to_string());
+        let parties = Parties { me: cx.settings.identity(), named: Identity::new(&target.to_string()) };
         let mut media = Media::new(id, ports, plan.clone(), cx);
-        let (profile, lines, offered) = match cx.settings.keying.first() {
-            None => return Err("no keying system is configured: give --keying".into()),
-            Some(System::Clear) => {
-                let allowed = cx.settings.policy.media.clear().ok_or(NOT_CLEAR)?;
-                media.go_clear(allowed, cx);
-                (Profile::Avp, Lines::default(), None)
-            }
-            Some(System::MikeyPsk) => {
-                let ssrc = cx.ledger.mint(cx.env);
-                let streams = [
-                    Stream { line: 0, dir: Dir::Send, ssrc: Some(ssrc), roc: 0 },
-                    Stream { line: 0, dir: Dir::Hear, ssrc: None, roc: 0 },
-                ];
-                let me = cx.settings.identity();
-                let ask = Ask { me: &me, named: &named, streams: &streams, policy: &cx.settings.policy };
-                let mut known = vec![];
-                let (lines, offered) = cx.mikey.offer(&ask, cx.env, &mut known).map_err(|e| e.to_string())?;
-                if let Err(error) = media.obey(known, cx) {
-                    media.drop_keys(cx);
-                    return Err(error.to_string());
-                }
-                (Profile::Savp, lines, Some(offered))
-            }
-        };
-        let origin = cx.origin();
-        let ask = OfferAsk {
-            address: ports.rtp.ip(),
-            port: ports.rtp.port(),
-            profile,
-            codecs: media.codecs(),
-            direction: sdp::Direction::SendRecv,
-            lines: &lines,
-        };
-        let offer = sdp::make_offer(&origin, &ask);
+        let offer = FirstOffer::new(parties, &mut media, cx)?;
         let our_tag = cx.env.token::<4>();
-        let invite = write_invite(target, to, (call_id, &our_tag), &offer, cx);
+        let invite = write_invite(target, to, (call_id, &our_tag), &offer.body, cx);
         let invite = decline::with_via(invite, to.transport, cx);
         let key = cx.transactions.request(invite.clone(), to, cx.env, cx.said).map_err(|e| e.to_string())?;
         cx.book.add_client(key, id);
         cx.book.add_media(ports, id);
         cx.book.add_dialog(call_id, &our_tag, id);
         let branches = BTreeMap::new();
-        let calling = Calling { key, invite, to, offer, offered, branches, proceeding: false, cancel: Cancel::No };
-        Ok(Self { id, plan, media, phase: Phase::Calling(Box::new(calling)) })
+        let calling = Calling { key, invite, to, offer, branches, proceeding: false, cancel: Cancel::No };
+        Ok(Self { id, plan, media, we_called: true, phase: Phase::Calling(Box::new(calling)) })
     }
 
     pub(super) fn invite_answered(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
@@ -167,79 +120,37 @@ impl Call {
         }
     }
 
+    /// A 2xx: ACK, whatever becomes of it, and then we talk or say BYE (RFC 3261 section 13.2.2.4).
     fn accepted(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
         let Phase::Calling(calling) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
-        let dialog = match Dialog::answered(response) {
-            Ok(dialog) => dialog,
+        let mut usage = match calling.confirmed(self.id, response) {
+            Ok(usage) => usage,
             Err(error) => {
                 let why = format!("the answer cannot be acknowledged: {error}");
                 return self.end(Outcome::Failed { status: Some(response.status.code()), why }, cx);
             }
         };
         let agreed = match calling.cancel {
-            Cancel::No => self.agree(&calling, response, cx),
+            Cancel::No => usage.exchange.first_answer(&calling.offer, &response.body, &mut self.media, cx),
             _ => Err(Unacceptable::other("the call was hung up before it was answered")),
         };
+        let hop = usage.hop().unwrap_or(calling.to);
+        let seq = response.headers.cseq().map(|cseq| cseq.seq).unwrap_or_default();
+        let ack = Ack::new(&usage.dialog, seq, hop, |_| {}, cx);
+        ack.send(cx);
+        let handshake = Handshake::ack_sent(ack, seq, cx.env.now.mono);
         match agreed {
-            Ok((negotiated, session)) => self.talk(*calling, dialog, negotiated, session, cx),
-            Err(Unacceptable { why, keying }) => {
-                if keying {
-                    cx.event(Event::Refused { call: self.id, why: why.clone(), hint: None });
-                }
-                let outcome = match keying {
-                    true => Outcome::KeyingRefused { why: why.clone() },
-                    false => Outcome::Failed { status: None, why: why.clone() },
-                };
-                let status = if keying { StatusCode::NOT_ACCEPTABLE_HERE } else { StatusCode::REQUEST_TERMINATED };
-                let reason = decline::reason(status, &why);
-                match decline::decline(dialog, Some(reason), Some(calling.to), cx) {
-                    Some(bye) => self.wait_for_bye(bye, outcome, cx),
-                    None => self.end(outcome, cx),
-                }
+            Ok(()) => {
+                usage.exchange.settle();
+                usage.exchange.start(false, &mut self.media, cx);
+                self.talk(usage, handshake, cx);
+            }
+            Err(bad) => {
+                let why = bad.why.clone();
+                let (status, outcome) = bad.outcome(self.id, cx);
+                self.depart(usage, handshake, Some(decline::reason(status, &why)), outcome, cx);
             }
         }
-    }
-
-    /// Is the answer one that we can talk on? Keys first: the peer is proven before media is.
-    fn agree(
-        &mut self,
-        calling: &Calling,
-        response: &Response,
-        cx: &mut Cx<'_, '_>,
-    ) -> Result<(Negotiated, Option<Box<dyn Session>>), Unacceptable> {
-        let answer = Sdp::parse(&response.body).map_err(Unacceptable::other)?;
-        let negotiated = sdp::read_answer(&calling.offer, &answer).map_err(|error| match error {
-            sdp::AnswerError::Downgrade { .. } => Unacceptable::keying(error),
-            _ => Unacceptable::other(error),
-        })?;
-        let Some(offered) = &calling.offered else { return Ok((negotiated, None)) };
-        let lines = sdp::key_mgmt::read(&answer).map_err(Unacceptable::keying)?;
-        let (mut session, mut said) = (offered.session(), vec![]);
-        let result = session.handle(Input::Answer(&lines), cx.env, &mut said);
-        let obeyed = self.media.obey(said, cx);
-        result.map_err(Unacceptable::keying)?;
-        obeyed.map_err(Unacceptable::keying)?;
-        Ok((negotiated, Some(session)))
-    }
-
-    fn talk(
-        &mut self,
-        calling: Calling,
-        dialog: Dialog,
-        negotiated: Negotiated,
-        session: Option<Box<dyn Session>>,
-        cx: &mut Cx<'_, '_>,
-    ) {
-        let branch = dialog.remote_tag().to_owned();
-        let hop = dialog.next_hop().unwrap_or(calling.to);
-        let ack = Ack::new(&dialog, hop, cx);
-        ack.send(cx);
-        self.media.start(&negotiated, cx);
-        let keying = if session.is_some() { System::MikeyPsk } else { System::Clear };
-        let codec = negotiated.codec.name.clone();
-        cx.event(Event::Answered { call: self.id, branch, codec, keying: keying.name().into() });
-        let talking = Talking::called(dialog, hop, session, ack, self.plan.hang_up, cx.env.now.mono);
-        self.phase = Phase::Talking(Box::new(talking));
     }
 
     fn rejected(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
@@ -248,7 +159,7 @@ impl Call {
         let said = warnings.into_iter().map(|w| w.text).collect::<Vec<_>>().join("; ");
         let said = if said.is_empty() { String::new() } else { format!(": {said}") };
         let why = format!("{} {}{said}", response.status, response.reason);
-        let outcome = match &calling.offered {
+        let outcome = match &calling.offer.offered {
             // 488 and 606 say that the session was not acceptable, and ours was keyed (RFC 4567 section 4.1.2).
             Some(offered) if is_not_acceptable(response.status) => {
                 let lines = Sdp::parse(&response.body).ok().and_then(|sdp| sdp::key_mgmt::read(&sdp).ok());
@@ -285,6 +196,17 @@ impl Call {
 }
 
 impl Calling {
+    /// The early dialogs.
+    pub(super) fn usages(&mut self) -> impl Iterator<Item = &mut Usage> {
+        self.branches.values_mut().filter_map(|branch| branch.usage.as_deref_mut())
+    }
+
+    /// The dialog that a 2xx confirms: the early one with the same tag, or a new one.
+    fn confirmed(&self, call: CallId, response: &Response) -> Result<Usage, SipError> {
+        let exchange = Exchange::offered(&self.offer);
+        Ok(Usage::new(call, Dialog::answered(response)?, Some(self.to), exchange, &response.headers))
+    }
+
     fn send_cancel(&mut self, cx: &mut Cx<'_, '_>) {
         self.cancel = Cancel::Sent;
         // Its headers are our INVITE's, so that the transaction can read them; what becomes of it, the INVITE says.
@@ -297,8 +219,6 @@ impl Calling {
 /// More To-tags than this are not told apart before they answer: a peer could make them up without end.
 const MAX_BRANCHES: usize = 64;
 
-const NOT_CLEAR: &str = "clear RTP is not allowed: give a keying system, or --allow-clear";
-
 /// Was it the session that was refused, rather than the call (RFC 3261 sections 21.4.26 and 21.6.4)?
 fn is_not_acceptable(status: StatusCode) -> bool {
     matches!(status, StatusCode::NOT_ACCEPTABLE_HERE | StatusCode::NOT_ACCEPTABLE_ANYWHERE)
@@ -308,7 +228,7 @@ fn write_invite(
     target: Uri,
     to: Destination,
     (call_id, our_tag): (&str, &str),
-    offer: &Sdp,
+    offer: &[u8],
     cx: &Cx<'_, '_>,
 ) -> Request {
     let mut invite = Request::new(Method::Invite, target.clone());
@@ -322,7 +242,8 @@ fn write_invite(
     headers.push("CSeq", "1 INVITE");
     headers.push("Contact", cx.settings.contact(to.transport));
     headers.push("Allow", ALLOW);
+    headers.push("Supported", SUPPORTED);
     headers.push("Content-Type", "application/sdp");
-    invite.body = offer.bytes();
+    invite.body = offer.to_vec();
     invite
 }

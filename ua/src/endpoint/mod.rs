@@ -11,6 +11,7 @@ pub use crate::io::{Command, Input, MediaPorts, Output, Recording};
 use crate::call::decline::{self, Gone};
 use crate::call::{Book, Call, Cx};
 use crate::event::CallId;
+use crate::outside::Outside;
 use crate::settings::Settings;
 use crate::sip::{Message, StatusCode, make};
 use crate::transaction::{self, ClientKey, Key, Table};
@@ -29,6 +30,7 @@ pub struct Endpoint {
     due: BTreeSet<(Instant, CallId)>,
     book: Book,
     gone: Gone,
+    outside: Outside,
     ports: VecDeque<MediaPorts>,
     last_call: u64,
 }
@@ -56,6 +58,7 @@ impl Endpoint {
             due: BTreeSet::new(),
             book: Book::default(),
             gone: Gone::default(),
+            outside: Outside::default(),
             ports: VecDeque::new(),
             last_call: 0,
         }
@@ -143,11 +146,16 @@ impl Endpoint {
                 }
             }
             Command::HangUp(call) => self.with(call, env, said, out, Call::hang_up),
+            Command::Hold(call) => self.with(call, env, said, out, |call, cx| call.hold(true, cx)),
+            Command::Resume(call) => self.with(call, env, said, out, |call, cx| call.hold(false, cx)),
+            Command::Rekey(call) => self.with(call, env, said, out, Call::rekey),
             Command::HangUpAll => {
                 for call in self.calls.keys().copied().collect::<Vec<_>>() {
                     self.with(call, env, said, out, Call::hang_up);
                 }
             }
+            Command::Message { to, text } => self.outside(env, said, out, |o, cx| o.message(*to, &text, cx)),
+            Command::Options { to } => self.outside(env, said, out, |o, cx| o.options(*to, cx)),
             _ => {}
         }
     }
@@ -161,6 +169,9 @@ impl Endpoint {
                 transaction::Output::Send { to, transport, bytes } => out.push(Output::Sip { to, transport, bytes }),
                 transaction::Output::Response { response, .. } if let Some(ack) = self.gone.ack(&response) => {
                     said.push(ack);
+                }
+                transaction::Output::Response { key, response } if self.outside.has(key) => {
+                    self.outside(env, &mut said, out, |o, cx| o.response(key, &response, cx));
                 }
                 transaction::Output::Response { key, response } => match self.book.client(key) {
                     Some(call) => {
@@ -205,9 +216,24 @@ impl Endpoint {
         said: &mut Vec<transaction::Output>,
         out: &mut Vec<Output>,
     ) {
-        if let Some(call) = self.book.client(key) {
+        if self.outside.has(key) {
+            self.outside(env, said, out, |o, cx| o.unanswered(key, status, cx));
+        } else if let Some(call) = self.book.client(key) {
             self.with(call, env, said, out, |call, cx| call.unanswered(key, status, cx));
         }
+    }
+
+    /// Lets what happens outside of calls happen.
+    fn outside(
+        &mut self,
+        env: &mut Env<'_>,
+        said: &mut Vec<transaction::Output>,
+        out: &mut Vec<Output>,
+        act: impl FnOnce(&mut Outside, &mut Cx<'_, '_>),
+    ) {
+        let mut outside = std::mem::take(&mut self.outside);
+        act(&mut outside, &mut self.cx(env, said, out));
+        self.outside = outside;
     }
 
     fn next_id(&mut self) -> CallId {

@@ -3,6 +3,8 @@
 use super::{Endpoint, Output};
 use crate::call::{ALLOW, Call, decline};
 use crate::dialog::Dialog;
+use crate::event::Event;
+use crate::outside;
 use crate::sip::{Method, Request, Response, StatusCode};
 use crate::transaction::{self, ServerKey};
 use keyphone_media::env::Env;
@@ -31,11 +33,27 @@ impl Endpoint {
                 response.headers.push("Accept", "application/sdp");
                 response
             }
+            // In a dialog or not: a text belongs to no session (RFC 3428 section 7).
+            (Method::Message, dialog) if dialog.is_some() || !in_dialog => match outside::read(request) {
+                Ok(text) => {
+                    let from = request.headers.from().map(|from| from.uri.to_string()).unwrap_or_default();
+                    out.push(Output::Event(Event::MessageReceived { from, text }));
+                    reply(StatusCode::OK)
+                }
+                Err(status) => {
+                    let mut response = reply(status);
+                    if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+                        response.headers.push("Accept", outside::ACCEPT);
+                    }
+                    response
+                }
+            },
+            (Method::Message, _) => reply(StatusCode::CALL_DOES_NOT_EXIST),
             (Method::Invite, None) if !in_dialog => return self.invited(key, request, env, said, out),
-            (Method::Invite | Method::Bye, Some(call)) => {
+            (Method::Invite | Method::Bye | Method::Update, Some(call)) => {
                 return self.with(call, env, said, out, |call, cx| call.request(key, request, cx));
             }
-            (Method::Invite | Method::Bye, None) => reply(StatusCode::CALL_DOES_NOT_EXIST),
+            (Method::Invite | Method::Bye | Method::Update, None) => reply(StatusCode::CALL_DOES_NOT_EXIST),
             _ => {
                 let mut response = reply(StatusCode::METHOD_NOT_ALLOWED);
                 response.headers.push("Allow", ALLOW);
@@ -82,7 +100,7 @@ impl Endpoint {
             && let Ok(dialog) = Dialog::answered(response)
             && self.gone.has_room(&dialog)
         {
-            decline::decline(dialog, None, None, &mut self.cx(env, said, out));
+            decline::decline(dialog, &mut self.cx(env, said, out));
         }
     }
 }

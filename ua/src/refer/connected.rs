@@ -44,7 +44,7 @@ impl Connected {
 /// Do both URIs name one person, whatever the port and the parameters?
 pub(crate) fn same_person(a: &Uri, b: &Uri) -> bool {
     match (a, b) {
-        (Uri::Sip(a), Uri::Sip(b)) => a.user_text() == b.user_text() && a.host() == b.host(),
+        (Uri::Sip(a), Uri::Sip(b)) => a.user_text() == b.user_text() && a.host().matches(b.host()),
         (a, b) => a.matches(b),
     }
 }

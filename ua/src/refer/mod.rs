@@ -11,3 +11,6 @@ pub(crate) mod target;
 pub(crate) use notifier::{Notifier, Notify};
 pub(crate) use subscriber::{News, Subscriber};
 pub(crate) use target::ReferTo;
+
+/// The event package of a referred request (RFC 3515 section 3.1).
+pub(crate) const PACKAGE: &str = "refer";

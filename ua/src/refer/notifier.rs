@@ -10,8 +10,8 @@
 //! One NOTIFY is under way at a time, because two that overtake each other would be refused (RFC 3261 section 12.2.2),
 //! and no two leave within a second (RFC 3515 section 3.10): what happens meanwhile is told together, the last of it.
 
-use super::sipfrag;
-use crate::sip::StatusCode;
+use super::{PACKAGE, sipfrag};
+use crate::sip::{EventType, StatusCode, SubscriptionState};
 use keyphone_media::env::Instant;
 use std::time::Duration;
 
@@ -49,10 +49,8 @@ enum State {
 /// A NOTIFY to send inside the dialog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Notify {
-    /// What Event says.
-    pub(crate) event: String,
-    /// What Subscription-State says.
-    pub(crate) state: String,
+    pub(crate) event: EventType,
+    pub(crate) state: SubscriptionState,
     /// Of type [`sipfrag::CONTENT_TYPE`].
     pub(crate) body: Vec<u8>,
 }
@@ -62,7 +60,7 @@ impl Notifier {
     pub(crate) fn accept(id: Option<u32>, now: Instant) -> (Self, Notify) {
         let state = State::Telling { since: now, news: false };
         let notifier = Self { id, until: now + LASTS, status: StatusCode::TRYING, state };
-        let notify = notifier.notify("active", now);
+        let notify = notifier.notify(notifier.active(now));
         (notifier, notify)
     }
 
@@ -102,8 +100,8 @@ impl Notifier {
 
     /// The peer subscribes again, or takes its subscription back: `expires` is what it asks for, and may shorten but
     /// not lengthen what we chose (RFC 3515 section 2.4.4, RFC 6665 section 4.2.1.4).
-    pub(crate) fn subscribed(&mut self, expires: Option<u32>, now: Instant) -> Option<Notify> {
-        let asked = expires.map_or(LASTS, |seconds| Duration::from_secs(seconds.into())).min(LASTS);
+    pub(crate) fn subscribed(&mut self, expires: Option<Duration>, now: Instant) -> Option<Notify> {
+        let asked = expires.unwrap_or(LASTS).min(LASTS);
         self.until = now + asked;
         match &mut self.state {
             State::Telling { news, .. } => {
@@ -156,20 +154,19 @@ impl Notifier {
             self.state = State::Closing;
             // RFC 3515 section 2.4.7; RFC 6665 section 4.1.3.
             let reason = if self.status.is_final() { "noresource" } else { "timeout" };
-            return self.notify(&format!("terminated;reason={reason}"), now);
+            return self.notify(SubscriptionState::terminated(reason));
         }
         self.state = State::Telling { since: now, news: false };
-        self.notify("active", now)
+        self.notify(self.active(now))
     }
 
-    fn notify(&self, state: &str, now: Instant) -> Notify {
-        let left = self.until.since(now).as_secs();
-        let state = match state {
-            // RFC 6665 section 4.2.2: how long it lasts must be said.
-            "active" => format!("active;expires={left}"),
-            _ => state.to_owned(),
-        };
-        let event = self.id.map_or("refer".into(), |id| format!("refer;id={id}"));
+    /// How long it lasts must be said (RFC 6665 section 4.2.2).
+    fn active(&self, now: Instant) -> SubscriptionState {
+        SubscriptionState::active(Duration::from_secs(self.until.since(now).as_secs()))
+    }
+
+    fn notify(&self, state: SubscriptionState) -> Notify {
+        let event = EventType { package: PACKAGE.into(), id: self.id.map(|id| id.to_string()) };
         Notify { event, state, body: sipfrag::write(self.status) }
     }
 }
@@ -191,13 +188,13 @@ mod tests {
 
     fn said(notify: Option<Notify>) -> (String, String) {
         let notify = notify.expect("a NOTIFY leaves");
-        (notify.state, String::from_utf8(notify.body).unwrap())
+        (notify.state.to_string(), String::from_utf8(notify.body).unwrap())
     }
 
     #[test]
     fn the_first_notify_leaves_at_once_and_the_last_says_how_it_ended() {
         let (mut notifier, first) = Notifier::accept(None, at(0));
-        assert_eq!((first.event.as_str(), first.state.as_str()), ("refer", "active;expires=600"));
+        assert_eq!((first.event.to_string(), first.state.to_string()), ("refer".into(), "active;expires=600".into()));
         assert_eq!(first.body, b"SIP/2.0 100 Trying\r\n");
         assert_eq!(notifier.answered(OK, at(20)), None);
         let ringing = said(notifier.progress(StatusCode::RINGING, at(1500)));
@@ -235,7 +232,7 @@ mod tests {
     #[test]
     fn a_second_refer_in_a_dialog_is_told_apart_by_its_number() {
         let (_, first) = Notifier::accept(Some(93_809_824), at(0));
-        assert_eq!(first.event, "refer;id=93809824", "RFC 3515 section 4.2");
+        assert_eq!(first.event.to_string(), "refer;id=93809824", "RFC 3515 section 4.2");
     }
 
     #[test]
@@ -267,9 +264,9 @@ mod tests {
     fn a_subscription_can_be_taken_back_and_cannot_be_lengthened() {
         let (mut notifier, _) = Notifier::accept(None, at(0));
         notifier.answered(OK, at(10));
-        assert_eq!(said(notifier.subscribed(Some(86_400), at(2000))).0, "active;expires=600");
+        assert_eq!(said(notifier.subscribed(Some(Duration::from_secs(86_400)), at(2000))).0, "active;expires=600");
         notifier.answered(OK, at(2010));
-        assert_eq!(said(notifier.subscribed(Some(0), at(5000))).0, "terminated;reason=timeout");
+        assert_eq!(said(notifier.subscribed(Some(Duration::ZERO), at(5000))).0, "terminated;reason=timeout");
         notifier.answered(OK, at(5010));
         assert!(notifier.is_over());
     }

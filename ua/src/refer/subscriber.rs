@@ -9,8 +9,8 @@
 //!            +--3xx..6xx, or nothing: Over
 //! ```
 
-use super::sipfrag;
-use crate::sip::StatusCode;
+use super::{PACKAGE, sipfrag};
+use crate::sip::{Request, StatusCode, SubState};
 use crate::transaction::Timers;
 use keyphone_media::env::Instant;
 use std::time::Duration;
@@ -55,17 +55,35 @@ pub(crate) enum News {
 }
 
 /// A NOTIFY, as far as a subscription is concerned.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Heard<'a> {
     /// Event's `id`.
-    pub(crate) id: Option<&'a str>,
+    pub(crate) id: Option<String>,
     /// Subscription-State says `terminated`.
     pub(crate) terminated: bool,
-    /// Subscription-State's `expires`, in seconds.
-    pub(crate) expires: Option<u32>,
+    /// Subscription-State's `expires`.
+    pub(crate) expires: Option<Duration>,
     /// The body is of type message/sipfrag.
     pub(crate) is_sipfrag: bool,
     pub(crate) body: &'a [u8],
+}
+
+impl<'a> Heard<'a> {
+    /// Reads a NOTIFY; the status that refuses it if it is about another package or lacks what it must have (RFC 6665
+    /// section 4.1.3).
+    pub(crate) fn read(request: &'a Request) -> Result<Self, StatusCode> {
+        let headers = &request.headers;
+        let event = headers.event().map_err(|_| StatusCode::BAD_REQUEST)?;
+        let event = event.filter(|event| event.package == PACKAGE).ok_or(StatusCode::BAD_EVENT)?;
+        let state = headers.subscription_state().ok().flatten().ok_or(StatusCode::BAD_REQUEST)?;
+        Ok(Self {
+            id: event.id,
+            terminated: state.state == SubState::Terminated,
+            expires: state.expires,
+            is_sipfrag: headers.content_type().is_ok_and(|t| t.is_some_and(|t| t.is("message", "sipfrag"))),
+            body: &request.body,
+        })
+    }
 }
 
 impl Subscriber {
@@ -98,7 +116,7 @@ impl Subscriber {
     /// A NOTIFY has come: what it says, or the status that refuses it. A NOTIFY may come before the answer to the REFER
     /// (RFC 3515 section 2.4.4).
     pub(crate) fn heard(&mut self, notify: Heard<'_>, now: Instant) -> Result<Option<News>, StatusCode> {
-        let ours = notify.id.is_none_or(|id| id.parse() == Ok(self.seq));
+        let ours = notify.id.as_deref().is_none_or(|id| id.parse() == Ok(self.seq));
         if !ours {
             return Err(StatusCode::CALL_DOES_NOT_EXIST);
         }
@@ -119,7 +137,7 @@ impl Subscriber {
         if notify.terminated {
             return Ok(self.end(News::Unknown("the peer stopped telling before it knew")));
         }
-        let lasts = notify.expires.map_or(UNTOLD, |seconds| Duration::from_secs(seconds.into())).min(LONGEST);
+        let lasts = notify.expires.unwrap_or(UNTOLD).min(LONGEST);
         self.state = State::Told { status, until: now + lasts };
         Ok((last != Some(status)).then_some(News::Progress(status)))
     }
@@ -159,7 +177,13 @@ mod tests {
     }
 
     fn notify(body: &str) -> Heard<'_> {
-        Heard { id: None, terminated: false, expires: Some(60), is_sipfrag: true, body: body.as_bytes() }
+        Heard {
+            id: None,
+            terminated: false,
+            expires: Some(Duration::from_secs(60)),
+            is_sipfrag: true,
+            body: body.as_bytes(),
+        }
     }
 
     fn last(body: &str) -> Heard<'_> {
@@ -172,7 +196,7 @@ mod tests {
         assert_eq!(subscriber.answered(StatusCode::ACCEPTED, true, at(0)), None);
         assert_eq!(subscriber.heard(notify("SIP/2.0 100 Trying"), at(1)), Ok(Some(News::Progress(StatusCode::TRYING))));
         assert_eq!(subscriber.heard(notify("SIP/2.0 100 Trying"), at(2)), Ok(None), "nothing new");
-        let ringing = Heard { id: Some("7"), ..notify("SIP/2.0 180 Ringing\r\n") };
+        let ringing = Heard { id: Some("7".into()), ..notify("SIP/2.0 180 Ringing\r\n") };
         assert_eq!(subscriber.heard(ringing, at(3)), Ok(Some(News::Progress(StatusCode::RINGING))));
         assert_eq!(subscriber.heard(last("SIP/2.0 200 OK"), at(4)), Ok(Some(News::Final(StatusCode::OK))));
         assert!(subscriber.is_over());
@@ -222,7 +246,7 @@ mod tests {
     #[test]
     fn a_peer_cannot_have_us_wait_for_ever() {
         let mut subscriber = Subscriber::asked(7);
-        let forever = Heard { expires: Some(u32::MAX), ..notify("SIP/2.0 180 Ringing") };
+        let forever = Heard { expires: Some(Duration::from_secs(u32::MAX.into())), ..notify("SIP/2.0 180 Ringing") };
         subscriber.heard(forever, at(0)).unwrap();
         assert_eq!(subscriber.next_timeout(), Some(at(3600)));
     }
@@ -231,7 +255,7 @@ mod tests {
     fn a_notify_of_another_subscription_or_without_a_status_is_refused() {
         let mut subscriber = Subscriber::asked(7);
         let mut status = |heard| subscriber.heard(heard, at(0)).unwrap_err().code();
-        assert_eq!(status(Heard { id: Some("8"), ..notify("SIP/2.0 200 OK") }), 481);
+        assert_eq!(status(Heard { id: Some("8".into()), ..notify("SIP/2.0 200 OK") }), 481);
         assert_eq!(status(Heard { is_sipfrag: false, ..notify("SIP/2.0 200 OK") }), 415);
         assert_eq!(status(notify("it went well")), 400);
         assert!(!subscriber.is_over());

@@ -1,0 +1,60 @@
+//! The first offer of a call that we place, or of one whose INVITE brought none. A forked INVITE has many answers to
+//! it, so it outlives them.
+
+use super::Cx;
+use super::exchange::{Parties, streams};
+use super::media::Media;
+use crate::sdp::{Direction, OfferAsk, Profile, SdpSession};
+use crate::settings::System;
+use keyphone_keying::{Ask, Keying, Lines, Offered};
+
+/// An offer that begins a session.
+pub(super) struct FirstOffer {
+    pub(super) parties: Parties,
+    /// The offer as it goes into a body.
+    pub(super) body: Vec<u8>,
+    /// What it says of keying.
+    pub(super) lines: Lines,
+    /// Each who answers gets a copy of it.
+    pub(super) sdp: SdpSession,
+    /// `None` when clear RTP was offered.
+    pub(super) offered: Option<Box<dyn Offered>>,
+}
+
+impl FirstOffer {
+    /// The first of our keying systems, with a key for each way if it knows them before any answer.
+    pub(super) fn new(parties: Parties, media: &mut Media, cx: &mut Cx<'_, '_>) -> Result<Self, String> {
+        let (profile, lines, offered) = match cx.settings.keying.first() {
+            None => return Err("no keying system is configured: give --keying".into()),
+            Some(System::Clear) => {
+                let allowed = cx.settings.policy.media.clear().ok_or(NOT_CLEAR)?;
+                media.go_clear(allowed, cx);
+                (Profile::Avp, Lines::default(), None)
+            }
+            Some(System::MikeyPsk) => {
+                let streams = streams(0, cx.ledger.mint(cx.env), 0);
+                let Parties { me, named } = &parties;
+                let ask = Ask { me, named, streams: &streams, policy: &cx.settings.policy };
+                let mut known = vec![];
+                let (lines, offered) = cx.mikey.offer(&ask, cx.env, &mut known).map_err(|e| e.to_string())?;
+                if let Err(error) = media.obey(known, cx) {
+                    media.drop_keys(cx);
+                    return Err(error.to_string());
+                }
+                (Profile::Savp, lines, Some(offered))
+            }
+        };
+        let mut sdp = SdpSession::new(cx.origin());
+        let offer = sdp.offer(&OfferAsk {
+            address: media.ports().rtp.ip(),
+            port: media.ports().rtp.port(),
+            profile,
+            codecs: media.codecs(),
+            direction: Direction::SendRecv,
+            lines: &lines,
+        });
+        Ok(Self { parties, body: offer.bytes(), lines, sdp, offered })
+    }
+}
+
+const NOT_CLEAR: &str = "clear RTP is not allowed: give a keying system, or --allow-clear";

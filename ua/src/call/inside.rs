@@ -1,0 +1,241 @@
+//! Requests inside our dialogs, by method; and what becomes of those of ours.
+
+use super::exchange::{Conflict, Held};
+use super::handshake::Handshake;
+use super::refused::Refused;
+use super::usage::{Heard, Purpose, Usage};
+use super::{ALLOW, Call, Cx, Phase, SUPPORTED, decline};
+use crate::event::{Event, Outcome, Side};
+use crate::sip::{Method, Request, Response, StatusCode, make};
+use crate::transaction::{ClientKey, ServerKey};
+
+impl Call {
+    /// A request inside our dialog (RFC 3261 section 12.2.2).
+    pub(crate) fn request(&mut self, key: ServerKey, request: &Request, cx: &mut Cx<'_, '_>) {
+        let taken = match self.usage_of(request) {
+            Some(usage) => usage.takes(request),
+            None => Err(StatusCode::CALL_DOES_NOT_EXIST),
+        };
+        if let Err(status) = taken {
+            return cx.reply(key, request, status);
+        }
+        match request.method {
+            Method::Bye => self.bye(key, request, cx),
+            Method::Invite => self.reinvited(key, request, cx),
+            Method::Update => self.updated(key, request, cx),
+            _ => {
+                let mut response = decline::reply(request, StatusCode::METHOD_NOT_ALLOWED, cx.env);
+                response.headers.push("Allow", ALLOW);
+                cx.respond(key, &response);
+            }
+        }
+    }
+
+    /// The dialog that a request of the peer's is in: branches are told apart by the peer's tag.
+    fn usage_of(&mut self, request: &Request) -> Option<&mut Usage> {
+        let usage = match &mut self.phase {
+            Phase::Calling(calling) => calling.usages().find(|usage| usage.dialog.is_from_peer(request))?,
+            Phase::Ringing(ringing) => &mut ringing.usage,
+            Phase::Talking(talking) => &mut talking.usage,
+            Phase::Leaving(leaving) => &mut leaving.usage,
+            Phase::Over => return None,
+        };
+        usage.dialog.is_from_peer(request).then_some(usage)
+    }
+
+    fn bye(&mut self, key: ServerKey, request: &Request, cx: &mut Cx<'_, '_>) {
+        match &mut self.phase {
+            Phase::Talking(talking) => {
+                talking.handshake.leave(&talking.usage.dialog, cx);
+                cx.reply(key, request, StatusCode::OK);
+                self.end(Outcome::Completed { by: Side::Peer }, cx);
+            }
+            // RFC 3261 section 15: the caller may end an early dialog with BYE.
+            Phase::Ringing(_) => {
+                cx.reply(key, request, StatusCode::OK);
+                self.cancelled(cx);
+            }
+            Phase::Leaving(_) => cx.reply(key, request, StatusCode::OK),
+            Phase::Calling(_) | Phase::Over => cx.reply(key, request, StatusCode::CALL_DOES_NOT_EXIST),
+        }
+    }
+
+    /// INVITE inside the dialog (RFC 3261 section 14.2).
+    fn reinvited(&mut self, key: ServerKey, request: &Request, cx: &mut Cx<'_, '_>) {
+        let Phase::Talking(talking) = &mut self.phase else {
+            let conflict = matches!(self.phase, Phase::Ringing(_)).then_some(Conflict::Pending);
+            return self.put_off(key, request, conflict, cx);
+        };
+        // Ours may be under way without an offer; still there is one INVITE at a time (RFC 3261 section 14.2).
+        if talking.wishes.invites() {
+            return self.put_off(key, request, Some(Conflict::Glare), cx);
+        }
+        if let Err(conflict) = talking.usage.exchange.is_free() {
+            return self.put_off(key, request, Some(conflict), cx);
+        }
+        let seq = request.headers.cseq().map(|cseq| cseq.seq).unwrap_or_default();
+        let exchange = &mut talking.usage.exchange;
+        let (body, held) = match request.body.is_empty() {
+            // Without an offer, ours goes into the 200, and the answer comes in the ACK.
+            true => match exchange.offer(exchange.is_holding(), false, &mut self.media, cx) {
+                Ok(body) => (body, None),
+                Err(why) => return self.refuse_inside(key, request, Refused::new(StatusCode::SERVER_INTERNAL_ERROR, why), cx),
+            },
+            false => match session_body(request).and_then(|body| exchange.answer(body, &mut self.media, cx)) {
+                Ok(answered) => answered,
+                Err(refused) => return self.refuse_inside(key, request, refused, cx),
+            },
+        };
+        let ok = self.ok(request, body, cx);
+        cx.respond(key, &ok);
+        if let Phase::Talking(talking) = &mut self.phase {
+            talking.handshake = Handshake::ok_sent(key, ok, seq, cx.env.now.mono);
+        }
+        self.held(held, Side::Peer, cx);
+    }
+
+    /// UPDATE (RFC 3311 section 5.2): a new offer, or none to refresh the session.
+    fn updated(&mut self, key: ServerKey, request: &Request, cx: &mut Cx<'_, '_>) {
+        let Self { phase, media, .. } = self;
+        let usage = match phase {
+            Phase::Calling(calling) => calling.usages().find(|usage| usage.dialog.is_from_peer(request)),
+            Phase::Ringing(ringing) => Some(&mut ringing.usage),
+            Phase::Talking(talking) => Some(&mut talking.usage),
+            Phase::Leaving(_) | Phase::Over => None,
+        };
+        let Some(usage) = usage else { return cx.reply(key, request, StatusCode::CALL_DOES_NOT_EXIST) };
+        if request.body.is_empty() {
+            let ok = self.ok(request, vec![], cx);
+            return cx.respond(key, &ok);
+        }
+        if let Err(conflict) = usage.exchange.is_free() {
+            return self.put_off(key, request, Some(conflict), cx);
+        }
+        match session_body(request).and_then(|body| usage.exchange.answer(body, media, cx)) {
+            Ok((body, held)) => {
+                let ok = self.ok(request, body, cx);
+                cx.respond(key, &ok);
+                self.held(held, Side::Peer, cx);
+            }
+            Err(refused) => self.refuse_inside(key, request, refused, cx),
+        }
+    }
+
+    /// 491 or 500 for an offer that comes while another waits; 481 where there is no session to change.
+    fn put_off(&mut self, key: ServerKey, request: &Request, conflict: Option<Conflict>, cx: &mut Cx<'_, '_>) {
+        let status = match conflict {
+            Some(Conflict::Glare) => StatusCode::REQUEST_PENDING,
+            Some(Conflict::Pending) => StatusCode::SERVER_INTERNAL_ERROR,
+            None => StatusCode::CALL_DOES_NOT_EXIST,
+        };
+        let mut response = decline::reply(request, status, cx.env);
+        if status == StatusCode::SERVER_INTERNAL_ERROR {
+            // Between 0 and 10 seconds, by chance (RFC 3261 section 14.2).
+            response.headers.push("Retry-After", (cx.env.random() % 11).to_string());
+        }
+        cx.respond(key, &response);
+    }
+
+    /// The session stays as it was (RFC 3261 section 14.2), and the response says why.
+    fn refuse_inside(&mut self, key: ServerKey, request: &Request, refused: Refused, cx: &mut Cx<'_, '_>) {
+        let response = refused.response(request, "", cx);
+        cx.respond(key, &response);
+        cx.event(Event::CallTrouble { call: self.id, what: format!("we refused a change: {}", refused.why) });
+    }
+
+    /// A 200 inside the dialog, with our half of the session if it has one.
+    fn ok(&self, request: &Request, body: Vec<u8>, cx: &mut Cx<'_, '_>) -> Response {
+        let mut response = make::response(request, StatusCode::OK, None);
+        response.headers.push("Contact", cx.settings.contact(decline::transport_of(request)));
+        response.headers.push("Allow", ALLOW);
+        response.headers.push("Supported", SUPPORTED);
+        if !body.is_empty() {
+            response.headers.push("Content-Type", "application/sdp");
+            response.body = body;
+        }
+        response
+    }
+
+    /// Tells who was put on hold by whom, or taken back.
+    pub(super) fn held(&mut self, held: Held, by: Side, cx: &mut Cx<'_, '_>) {
+        let call = self.id;
+        match held {
+            Some(true) => cx.event(Event::Held { call, by }),
+            Some(false) => cx.event(Event::Resumed { call, by }),
+            None => {}
+        }
+    }
+
+    /// The ACK for a 200 of ours, with the answer if that 200 had the offer.
+    pub(crate) fn acked(&mut self, ack: &Request, cx: &mut Cx<'_, '_>) {
+        let Self { phase: Phase::Talking(talking), media, .. } = self else { return };
+        if !talking.usage.dialog.is_from_peer(ack) || !talking.handshake.acked(ack) {
+            return;
+        }
+        let exchange = &mut talking.usage.exchange;
+        if exchange.is_free().is_err() {
+            match exchange.answered(&ack.body, media, cx) {
+                Ok(held) => self.held(held, Side::Peer, cx),
+                Err(bad) => {
+                    let why = bad.why.clone();
+                    let (status, outcome) = bad.outcome(self.id, cx);
+                    return self.leave(Some(decline::reason(status, &why)), outcome, cx);
+                }
+            }
+        }
+        self.change(cx);
+    }
+
+    /// A response to a request of ours inside a dialog; false if it is to none.
+    pub(super) fn inside_response(&mut self, key: ClientKey, response: &Response, cx: &mut Cx<'_, '_>) -> bool {
+        let heard = match self.usages().find(|usage| usage.has(key)) {
+            Some(usage) => usage.answered(key, response, cx),
+            None => return false,
+        };
+        if let Heard::Final(purpose) = heard {
+            self.concluded(purpose, response.status, Some(response), cx);
+        }
+        true
+    }
+
+    /// Nobody answered a request of ours inside a dialog, or it could not be sent.
+    pub(super) fn inside_unanswered(&mut self, key: ClientKey, status: StatusCode, cx: &mut Cx<'_, '_>) {
+        let heard = self.usages().find(|usage| usage.has(key)).map(|usage| usage.done(key, cx));
+        if let Some(Heard::Final(purpose)) = heard {
+            self.concluded(purpose, status, None, cx);
+        }
+    }
+
+    /// The one place where the final responses to our requests inside dialogs come in.
+    fn concluded(&mut self, purpose: Purpose, status: StatusCode, response: Option<&Response>, cx: &mut Cx<'_, '_>) {
+        match purpose {
+            // Who does not answer a BYE is gone all the same (RFC 3261 section 15.1.1).
+            Purpose::Bye => {
+                if let Phase::Leaving(leaving) = &self.phase {
+                    let outcome = leaving.outcome.clone();
+                    self.end(outcome, cx);
+                }
+            }
+            Purpose::Change(change) => self.changed(change, status, response, cx),
+        }
+    }
+
+    /// All dialogs of the call.
+    fn usages(&mut self) -> Box<dyn Iterator<Item = &mut Usage> + '_> {
+        match &mut self.phase {
+            Phase::Calling(calling) => Box::new(calling.usages()),
+            Phase::Ringing(ringing) => Box::new(std::iter::once(&mut ringing.usage)),
+            Phase::Talking(talking) => Box::new(std::iter::once(&mut talking.usage)),
+            Phase::Leaving(leaving) => Box::new(std::iter::once(&mut leaving.usage)),
+            Phase::Over => Box::new(std::iter::empty()),
+        }
+    }
+}
+
+/// The session description of a request.
+pub(super) fn session_body(request: &Request) -> Result<&[u8], Refused> {
+    match request.headers.content_type() {
+        Ok(Some(kind)) if kind.is("application", "sdp") => Ok(&request.body),
+        _ => Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this phone reads application/sdp only")),
+    }
+}

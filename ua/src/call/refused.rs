@@ -1,0 +1,77 @@
+//! Why an offer is refused, and why an answer is not accepted.
+
+use super::{Cx, decline};
+use crate::event::{CallId, Event, Outcome};
+use crate::sip::{Request, Response, StatusCode, make};
+
+/// A refusal: its status, what the Warning says, and perhaps an SDP (RFC 4567 section 4.1.2).
+pub(super) struct Refused {
+    pub(super) status: StatusCode,
+    pub(super) why: String,
+    keying: bool,
+    body: Option<Vec<u8>>,
+}
+
+impl Refused {
+    pub(super) fn new(status: StatusCode, why: impl ToString) -> Self {
+        Self { status, why: why.to_string(), keying: false, body: None }
+    }
+
+    pub(super) fn keying(why: impl ToString, body: Option<Vec<u8>>) -> Self {
+        Self { status: StatusCode::NOT_ACCEPTABLE_HERE, why: why.to_string(), keying: true, body }
+    }
+
+    /// The response that says so.
+    pub(super) fn response(&self, request: &Request, tag: &str, cx: &mut Cx<'_, '_>) -> Response {
+        let mut response = make::response(request, self.status, Some(tag));
+        response.headers.push("Warning", decline::warning(cx.settings, &self.why));
+        if let Some(body) = &self.body {
+            response.headers.push("Content-Type", "application/sdp");
+            response.body.clone_from(body);
+        }
+        if self.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            response.headers.push("Accept", "application/sdp");
+        }
+        response
+    }
+
+    /// How a call ends that is refused so.
+    pub(super) fn outcome(self, call: CallId, cx: &mut Cx<'_, '_>) -> Outcome {
+        let Self { status, why, keying, .. } = self;
+        match keying {
+            true => {
+                cx.event(Event::Refused { call, why: why.clone(), hint: None });
+                Outcome::KeyingRefused { why }
+            }
+            false => Outcome::Failed { status: Some(status.code()), why },
+        }
+    }
+}
+
+/// Why an answer is not accepted.
+pub(super) struct Unacceptable {
+    pub(super) why: String,
+    pub(super) keying: bool,
+}
+
+impl Unacceptable {
+    pub(super) fn keying(why: impl ToString) -> Self {
+        Self { why: why.to_string(), keying: true }
+    }
+
+    pub(super) fn other(why: impl ToString) -> Self {
+        Self { why: why.to_string(), keying: false }
+    }
+
+    /// How the call ends, and the status that its BYE names as the reason.
+    pub(super) fn outcome(self, call: CallId, cx: &mut Cx<'_, '_>) -> (StatusCode, Outcome) {
+        let Self { why, keying } = self;
+        match keying {
+            true => {
+                cx.event(Event::Refused { call, why: why.clone(), hint: None });
+                (StatusCode::NOT_ACCEPTABLE_HERE, Outcome::KeyingRefused { why })
+            }
+            false => (StatusCode::REQUEST_TERMINATED, Outcome::Failed { status: None, why }),
+        }
+    }
+}
