@@ -4,20 +4,28 @@
 //! diagnostics on stderr; exit code 0 for "did what was asked", 1 for "the call or an expectation failed", 2 for usage
 //! and configuration, 3 for "keying was refused".
 
+mod act;
 mod answer;
+mod at;
 mod call;
+mod calls;
 mod config;
+mod control;
 mod demo;
+mod desk;
 mod fault;
 mod human;
 mod keylog;
+mod keys;
 mod mikey;
 mod options;
 mod output;
 mod pcap;
 mod phone;
 mod progress;
+mod session;
 mod signals;
+mod terminal;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
@@ -110,7 +118,11 @@ fn explain(error: &clap::Error) -> ExitCode {
 /// One thread drives the phone.
 fn block_on(command: impl Future<Output = Result<u8, Fault>>) -> Result<u8, Fault> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|e| Fault::Failed(format!("this machine gives no event loop: {e}")))?.block_on(command)
+    let runtime = runtime.map_err(|e| Fault::Failed(format!("this machine gives no event loop: {e}")))?;
+    let ended = runtime.block_on(command);
+    // A thread that waits for a key or a line would keep us here until it gets one.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Diagnostics on stderr. What concerns a call is an event, so that by default only what went wrong beside it is said.

@@ -115,6 +115,11 @@ impl Printer {
         }
     }
 
+    /// Does it write for machines?
+    pub(crate) fn is_json(&self) -> bool {
+        matches!(self.style, Style::Json)
+    }
+
     /// Is there a status line to show anything in?
     pub(crate) fn has_status(&self) -> bool {
         !self.status.is_hidden()
