@@ -114,7 +114,8 @@ fn with(start: &str, method: &str, fields: &[&str], body: &str) -> Vec<u8> {
 fn what_a_message_says_beside_its_first_line_is_in_the_trace() {
     let held = sdp("mikey AAAA").replace("t=0 0\r\n", "t=0 0\r\na=sendonly\r\n");
     let mixed = format!("--b\r\nContent-Type: application/sdp\r\n\r\n{held}\r\n--b--\r\n");
-    let challenge = "WWW-Authenticate: Digest realm=\"example.org\", nonce=\"abc\", algorithm=SHA-256, qop=\"auth,auth-int\"";
+    let challenge =
+        "WWW-Authenticate: Digest realm=\"example.org\", nonce=\"abc\", algorithm=SHA-256, qop=\"auth,auth-int\"";
     for (message, said) in [
         (with("PRACK sip:bob@127.0.0.1 SIP/2.0", "PRACK", &["RAck: 1 2 INVITE"], ""), "[RAck: 1 2 INVITE]"),
         (with("SIP/2.0 183 Session Progress", "INVITE", &["Require: 100rel", "RSeq: 1"], ""), "[reliable, RSeq 1]"),

@@ -140,7 +140,11 @@ fn description(body: &[u8]) -> Option<&[u8]> {
     const PART: &[u8] = b"\r\n\r\nv=";
     match body.starts_with(b"v=") {
         true => Some(body),
-        false => body.starts_with(b"--").then(|| body.windows(PART.len()).position(|w| w == PART)).flatten().map(|at| &body[at..]),
+        false => body
+            .starts_with(b"--")
+            .then(|| body.windows(PART.len()).position(|w| w == PART))
+            .flatten()
+            .map(|at| &body[at..]),
     }
 }
 

@@ -22,7 +22,9 @@ fn of_request(request: &Request) -> Vec<String> {
     let mut lines = vec![];
     match request.method {
         // RFC 3515 section 2.1, RFC 3892 section 3.
-        Method::Refer => lines.extend([whole(headers, "Refer-To"), whole(headers, "Referred-By")].into_iter().flatten()),
+        Method::Refer => {
+            lines.extend([whole(headers, "Refer-To"), whole(headers, "Referred-By")].into_iter().flatten())
+        }
         // RFC 3515 section 2.4.5: the body is the first line of what the new call came to.
         Method::Notify => {
             lines.extend(sipfrag(headers, &request.body));

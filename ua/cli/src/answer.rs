@@ -28,7 +28,7 @@ EXAMPLES:
       keyphone answer --redirect sip:carol@192.0.2.8 --redirect sip:dave@192.0.2.9
   Play music while it rings, and hold the call for two seconds once it is answered:
       keyphone answer --psk @psk.hex --after 5s --early-media music.wav --at 3s:hold --at 5s:resume
-  Let a script decide: it reads events from stdout and writes commands to stdin, such as {"id":1,"do":"answer"}
+  Let a script decide: it reads events from stdout and writes commands to stdin, such as {\"id\":1,\"do\":\"answer\"}
       keyphone answer --control --psk @psk.hex
   Listen on the network, with a key for each peer:
       keyphone answer --listen 192.0.2.7:5060 --from sip:bob@192.0.2.7 --psk sip:alice@192.0.2.9=@alice.hex

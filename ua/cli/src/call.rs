@@ -31,7 +31,7 @@ EXAMPLES:
   Hold the call after three seconds, take it back, press some keys, and have the callee call carol:
       keyphone call sip:bob@192.0.2.7 --psk @psk.hex --at 3s:hold --at 5s:resume --at 6s:dtmf=12# \\
           --at 8s:transfer=sip:carol@192.0.2.8
-  Let a script go on with it: it reads events from stdout and writes commands to stdin, such as {"id":1,"do":"hold"}
+  Let a script go on with it: it reads events from stdout and writes commands to stdin, such as {\"id\":1,\"do\":\"hold\"}
       keyphone call sip:bob@192.0.2.7 --psk @psk.hex --control
 
 While a call runs, keys on a terminal hold, transfer, dial and hang up: ? tells which. Ctrl-C hangs up; a second one

@@ -29,7 +29,11 @@ pub(crate) enum Stage {
     /// Nobody rings yet.
     Calling,
     Ringing,
-    Answered { at: Instant, codec: String, keying: String },
+    Answered {
+        at: Instant,
+        codec: String,
+        keying: String,
+    },
 }
 
 impl Seen {
@@ -115,7 +119,8 @@ impl Calls {
             Stage::Ringing => format!("ringing: {}", seen.peer),
             Stage::Answered { at, codec, keying } => {
                 let secs = now.since(*at).as_secs();
-                let (Counts { heard, lost, .. }, keying) = (seen.counts, if keying == "none" { "CLEAR" } else { keying });
+                let (Counts { heard, lost, .. }, keying) =
+                    (seen.counts, if keying == "none" { "CLEAR" } else { keying });
                 let time = format!("{}:{:02}", secs / 60, secs % 60);
                 format!("{time} with {}, {codec}, {keying}, heard {heard}, lost {lost}{}", seen.peer, seen.hold())
             }

@@ -64,7 +64,11 @@ pub(crate) fn deed(order: Order, calls: &Calls) -> Result<Deed, String> {
         Order::Options { to } => Command::Options { to: crate::act::callable(&to)? },
         Order::Register { account } => Command::Register(account.unwrap_or(0)),
         Order::Unregister { account } => Command::Unregister(account.unwrap_or(0)),
-        Order::Hold { .. } | Order::Resume { .. } | Order::Rekey { .. } | Order::Dtmf { .. } | Order::Transfer { .. } => {
+        Order::Hold { .. }
+        | Order::Resume { .. }
+        | Order::Rekey { .. }
+        | Order::Dtmf { .. }
+        | Order::Transfer { .. } => {
             return Err("this is done in a call".into());
         }
     }))
@@ -139,7 +143,9 @@ mod tests {
         assert!(matches!(of(r#"{"do":"refuse"}"#), Ok(Command::Refuse(CallId(2), StatusCode::DECLINE))));
         assert!(matches!(of(r#"{"do":"hangup","call":3}"#), Ok(Command::HangUp(CallId(3)))));
         assert!(matches!(of(r#"{"do":"hangup","all":true}"#), Ok(Command::HangUpAll)));
-        assert!(matches!(of(r#"{"do":"redirect","to":["sip:c@h"]}"#), Ok(Command::Redirect(CallId(2), to)) if to.len() == 1));
+        assert!(
+            matches!(of(r#"{"do":"redirect","to":["sip:c@h"]}"#), Ok(Command::Redirect(CallId(2), to)) if to.len() == 1)
+        );
     }
 
     #[test]

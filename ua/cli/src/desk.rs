@@ -203,7 +203,11 @@ impl Desk {
 
 fn answer(id: Option<&Value>, name: &str, value: Option<Value>) -> Value {
     let fields = [("id", id.cloned()), (name, value)];
-    fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect::<serde_json::Map<_, _>>().into()
+    fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 /// The command that places a call, and how its event will name the peer.

@@ -26,7 +26,8 @@ pub(crate) enum Stroke {
 }
 
 /// What the keys are, for `?`.
-pub(crate) const HELP: &str = "h hold and resume, t transfer, 0-9 * # dial, k new keys, n next call, q hang up and leave";
+pub(crate) const HELP: &str =
+    "h hold and resume, t transfer, 0-9 * # dial, k new keys, n next call, q hang up and leave";
 
 /// Reads keys.
 #[derive(Debug, Default)]
@@ -137,7 +138,10 @@ mod tests {
 
     #[test]
     fn each_key_means_what_the_help_says() {
-        assert_eq!(strokes("hk1*#n?q\x03x"), [Hold, Rekey, Dtmf('1'), Dtmf('*'), Dtmf('#'), Next, Help, Quit, Quit, Unknown]);
+        assert_eq!(
+            strokes("hk1*#n?q\x03x"),
+            [Hold, Rekey, Dtmf('1'), Dtmf('*'), Dtmf('#'), Next, Help, Quit, Quit, Unknown]
+        );
         assert_eq!(strokes("\r\n "), []);
         for key in ["h ", "t ", "0-9 * #", "k ", "n ", "q "] {
             assert!(HELP.contains(key), "{key}");

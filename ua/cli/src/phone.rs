@@ -1,7 +1,7 @@
 //! One phone of `call` and `answer`: opened, driven and watched.
 
-use crate::fault::{Fault, usage};
 use crate::desk::{Desk, Hands, Leave, Manual, REFRESH};
+use crate::fault::{Fault, usage};
 use crate::human::{Narrator, plain};
 use crate::keylog;
 use crate::options::Common;

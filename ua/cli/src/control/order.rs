@@ -153,7 +153,10 @@ mod tests {
         assert_eq!(read.id, Some(7.into()));
         let why = read.order.unwrap_err();
         assert!(why.starts_with("unknown variant `sing`, expected one of `call`, `answer`, `refuse`"), "{why}");
-        assert_eq!(Ordered::read(r#"{"id":"a","do":"quit"}"#), Ordered { id: Some("a".into()), order: Ok(Order::Quit {}) });
+        assert_eq!(
+            Ordered::read(r#"{"id":"a","do":"quit"}"#),
+            Ordered { id: Some("a".into()), order: Ok(Order::Quit {}) }
+        );
     }
 
     #[test]

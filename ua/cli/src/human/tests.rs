@@ -129,7 +129,12 @@ fn what_concerns_no_call_is_told_too() {
     let (aor, contact) = ("sip:bob@example.org".to_owned(), "<sip:bob@192.0.2.7>".to_owned());
     for (event, line) in [
         (
-            Event::Registered { aor: aor.clone(), registrar: "192.0.2.1:5060".into(), contacts: vec![contact; 2], expires: 300 },
+            Event::Registered {
+                aor: aor.clone(),
+                registrar: "192.0.2.1:5060".into(),
+                contacts: vec![contact; 2],
+                expires: 300,
+            },
             "sip:bob@example.org is registered at 192.0.2.1:5060 for 300 s, with 2 contacts in all",
         ),
         (
@@ -140,7 +145,13 @@ fn what_concerns_no_call_is_told_too() {
         (Event::MessageReceived { from: aor.clone(), text: "hi".into() }, "message from sip:bob@example.org: hi"),
         (Event::MessageSent { to: aor.clone(), status: 404 }, "message to sip:bob@example.org failed (404)"),
         (
-            Event::OptionsAnswered { to: aor, status: 200, allow: vec!["INVITE".into(), "BYE".into()], supported: vec![], accept: vec![] },
+            Event::OptionsAnswered {
+                to: aor,
+                status: 200,
+                allow: vec!["INVITE".into(), "BYE".into()],
+                supported: vec![],
+                accept: vec![],
+            },
             "sip:bob@example.org answers 200; methods: INVITE, BYE",
         ),
         (
