@@ -9,10 +9,12 @@ mod answer;
 mod at;
 mod call;
 mod calls;
+mod completions;
 mod config;
 mod control;
 mod demo;
 mod desk;
+mod doctor;
 mod fault;
 mod human;
 mod keylog;
@@ -28,7 +30,7 @@ mod signals;
 mod terminal;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use fault::Fault;
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -44,8 +46,9 @@ EXAMPLES:
       keyphone call sip:bob@127.0.0.1 --psk @psk.hex
   What does this MIKEY message say?
       keyphone mikey decode --file message.b64
-  A configuration file to begin with:
+  A configuration file to begin with; what would stop a call here?
       keyphone config init
+      keyphone doctor --config keyphone.toml
 
 EXIT CODES: 0 did what was asked, 1 the call or an expectation failed, 2 usage or configuration, 3 keying refused.";
 
@@ -64,6 +67,8 @@ enum Command {
     Answer(Box<answer::Answer>),
     Mikey(mikey::Mikey),
     Config(config::Configuration),
+    Doctor(doctor::Doctor),
+    Completions(completions::Completions),
 }
 
 fn main() -> ExitCode {
@@ -96,6 +101,8 @@ fn run(command: Command) -> Result<u8, Fault> {
         }
         Command::Mikey(mikey) => mikey.run(),
         Command::Config(config) => config.run(),
+        Command::Doctor(doctor) => doctor.run(),
+        Command::Completions(completions) => completions.run(Cli::command()),
     }
 }
 
