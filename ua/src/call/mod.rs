@@ -29,7 +29,7 @@ mod usage;
 pub(crate) use book::Book;
 
 use crate::dialog::Dialog;
-use crate::event::{CallId, Event, Outcome, Side};
+use crate::event::{CallId, Counts, Event, Outcome, Side};
 use crate::io::Output;
 use crate::sdp::Origin;
 use crate::settings::{HangUp, Plan, Settings};
@@ -215,6 +215,11 @@ impl Call {
 
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
+    }
+
+    /// How its media goes so far.
+    pub(crate) fn counts(&self) -> Option<Counts> {
+        self.media.counts()
     }
 
     /// Gives back what the call held.

@@ -10,7 +10,7 @@ pub use crate::io::{Command, Input, MediaPorts, Output, Recording};
 
 use crate::call::decline::{self, Gone};
 use crate::call::{Book, Call, Cx};
-use crate::event::CallId;
+use crate::event::{CallId, Counts};
 use crate::outside::Outside;
 use crate::settings::Settings;
 use crate::sip::{Message, StatusCode, make};
@@ -79,6 +79,11 @@ impl Endpoint {
     /// How many calls there are, in whatever state.
     pub fn calls(&self) -> usize {
         self.calls.len()
+    }
+
+    /// How the media of a call goes so far; `None` before there is any, and when there is no such call.
+    pub fn counts(&self, call: CallId) -> Option<Counts> {
+        self.calls.get(&call)?.call.counts()
     }
 
     /// How many transactions are still waiting for something.

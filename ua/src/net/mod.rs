@@ -6,6 +6,7 @@
 
 mod clock;
 mod media;
+pub mod probe;
 pub mod route;
 mod runner;
 mod sip;
