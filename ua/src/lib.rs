@@ -14,6 +14,7 @@ mod dialog;
 pub mod endpoint;
 pub mod event;
 mod io;
+pub mod locate;
 pub mod net;
 pub mod sdp;
 pub mod settings;

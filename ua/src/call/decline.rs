@@ -2,25 +2,19 @@
 
 use super::Cx;
 use crate::dialog::Dialog;
+use crate::locate::Hop;
 use crate::settings::Settings;
-use crate::sip::{Host, Method, NameAddr, Reason, Request, Response, SipError, StatusCode, Via, Warning, hop, make};
-use crate::transaction::{self, ClientKey, Destination, Timers, Transport, prepare};
+use crate::sip::{self, Host, Method, NameAddr, Reason, Request, Response, SipError, StatusCode, Via, Warning, make};
+use crate::transaction::{self, ClientKey, Table, Timers};
 use keyphone_media::env::{Env, Instant};
 use std::collections::BTreeMap;
 
-/// ACK for a 2xx that we do not want, and BYE at once (RFC 3261 section 13.2.2.4). `fallback` is where the requests
-/// go if the dialog names a host that only a resolver could find; without it they cannot be sent.
-pub(crate) fn decline(
-    mut dialog: Dialog,
-    reason: Option<Reason>,
-    fallback: Option<Destination>,
-    cx: &mut Cx<'_, '_>,
-) -> Option<ClientKey> {
-    let hop = dialog.next_hop().or(fallback)?;
-    let ack = Ack::new(&dialog, hop, cx);
-    ack.send(cx);
+/// ACK for a 2xx that we do not want, and BYE at once (RFC 3261 section 13.2.2.4).
+pub(crate) fn decline(mut dialog: Dialog, reason: Option<Reason>, cx: &mut Cx<'_, '_>) -> Option<ClientKey> {
+    let ack = Ack::new(&dialog, cx);
+    ack.send(cx.transactions, cx.env, cx.said);
     cx.gone.insert(&dialog, ack, cx.env.now.mono);
-    bye(&mut dialog, hop, reason, cx)
+    bye(&mut dialog, reason, cx)
 }
 
 /// Dialogs that we left after their 2xx. If that comes again, our ACK was lost and is all that is missing: the BYE
@@ -51,57 +45,48 @@ impl Gone {
     }
 
     /// The ACK for a 2xx that we have acknowledged before.
-    pub(crate) fn ack(&self, response: &Response) -> Option<transaction::Output> {
+    pub(crate) fn ack(&self, response: &Response) -> Option<Ack> {
         let headers = &response.headers;
         let invite = headers.cseq().is_ok_and(|c| c.method == Method::Invite) && response.status.is_success();
         let tag = |name: Result<NameAddr, SipError>| Some(name.ok()?.tag().unwrap_or_default().to_owned());
         let name = (headers.call_id().ok()?.into(), tag(headers.from())?, tag(headers.to())?);
-        self.0.get(&name).filter(|_| invite).map(|(_, ack)| ack.output())
+        self.0.get(&name).filter(|_| invite).map(|(_, ack)| ack.clone())
     }
 }
 
 /// The ACK for a 2xx: repeated when the 2xx is (RFC 3261 section 13.2.2.4).
-pub(super) struct Ack {
-    to: Destination,
-    bytes: Vec<u8>,
+#[derive(Clone)]
+pub(crate) struct Ack {
+    to: Hop,
+    request: Request,
 }
 
 impl Ack {
-    pub(super) fn new(dialog: &Dialog, hop: Destination, cx: &mut Cx<'_, '_>) -> Self {
-        let (to, bytes) = prepare(&mut with_via(dialog.ack(), hop.transport, cx), hop);
-        Self { to, bytes }
+    pub(super) fn new(dialog: &Dialog, cx: &mut Cx<'_, '_>) -> Self {
+        Self { to: dialog.next_hop(), request: with_via(dialog.ack(), cx) }
     }
 
-    pub(super) fn send(&self, cx: &mut Cx<'_, '_>) {
-        cx.said.push(self.output());
-    }
-
-    fn output(&self) -> transaction::Output {
-        let Destination { addr, transport } = self.to;
-        transaction::Output::Send { to: addr, transport, bytes: self.bytes.clone() }
+    pub(crate) fn send(&self, table: &mut Table, env: &mut Env<'_>, said: &mut Vec<transaction::Output>) {
+        table.acknowledge(self.request.clone(), &self.to, env, said);
     }
 }
 
-pub(super) fn bye(
-    dialog: &mut Dialog,
-    hop: Destination,
-    reason: Option<Reason>,
-    cx: &mut Cx<'_, '_>,
-) -> Option<ClientKey> {
+pub(super) fn bye(dialog: &mut Dialog, reason: Option<Reason>, cx: &mut Cx<'_, '_>) -> Option<ClientKey> {
     let mut request = dialog.request(Method::Bye);
     if let Some(reason) = reason {
         request.headers.push("Reason", reason.to_string());
     }
-    let request = with_via(request, hop.transport, cx);
+    let request = with_via(request, cx);
     // All headers are ours, so that the transaction can read them.
-    cx.transactions.request(request, hop, cx.env, cx.said).ok()
+    cx.transactions.request(request, dialog.next_hop(), cx.env, cx.said).ok()
 }
 
-/// Puts our Via on top, with a branch that no other transaction has (RFC 3261 section 8.1.1.7).
-pub(super) fn with_via(mut request: Request, transport: Transport, cx: &mut Cx<'_, '_>) -> Request {
+/// Puts our Via on top, with a branch that no other transaction has (RFC 3261 section 8.1.1.7). The transaction writes
+/// the transport into it, once that is known.
+pub(super) fn with_via(mut request: Request, cx: &mut Cx<'_, '_>) -> Request {
     let branch = format!("{}{}", Via::MAGIC_COOKIE, cx.env.token::<8>());
     let ours = cx.settings.sip;
-    let via = Via::new(transport.into(), Host::Ip(ours.ip()), Some(ours.port()), &branch);
+    let via = Via::new(sip::Transport::Udp, Host::Ip(ours.ip()), Some(ours.port()), &branch);
     request.headers.push_front("Via", via.to_string());
     request
 }
@@ -119,13 +104,4 @@ pub(super) fn warning(settings: &Settings, why: &str) -> String {
 /// A response with a To-tag of its own.
 pub(crate) fn reply(request: &Request, status: StatusCode, env: &mut Env<'_>) -> Response {
     make::response(request, status, Some(&env.token::<4>()))
-}
-
-/// Where a request came from, as its top Via was stamped: the way back if its Contact cannot be found.
-pub(super) fn way_back(request: &Request) -> Result<Option<Destination>, SipError> {
-    Ok(match hop::response_hop(&request.headers.via()?) {
-        hop::ResponseHop::Datagram(addr) => Some(Destination { addr, transport: Transport::Udp }),
-        hop::ResponseHop::Connection(addr) => addr.map(|addr| Destination { addr, transport: Transport::Tcp }),
-        hop::ResponseHop::Lookup(..) => None,
-    })
 }

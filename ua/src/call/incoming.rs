@@ -164,12 +164,11 @@ impl Call {
         response.body.clone_from(&ringing.answer);
         cx.respond(ringing.key, &response);
         self.media.start(&ringing.negotiated, cx);
-        let Ringing { key, invite, dialog, negotiated, session, .. } = *ringing;
+        let Ringing { key, dialog, negotiated, session, .. } = *ringing;
         let keying = if session.is_some() { System::MikeyPsk } else { System::Clear };
         let (branch, codec) = (dialog.remote_tag().to_owned(), negotiated.codec.name);
         cx.event(Event::Answered { call: self.id, branch, codec, keying: keying.name().into() });
-        let hop = dialog.next_hop().or(decline::way_back(&invite).unwrap_or_default());
-        let talking = Talking::was_called(dialog, hop, session, (key, response), self.plan.hang_up, cx.env.now.mono);
+        let talking = Talking::was_called(dialog, session, (key, response), self.plan.hang_up, cx.env.now.mono);
         self.phase = Phase::Talking(Box::new(talking));
     }
 
@@ -194,9 +193,8 @@ impl Ringing {
     /// With our tag and our Contact, so that it makes the dialog (RFC 3261 section 12.1.1).
     fn response(&self, status: StatusCode, settings: &Settings) -> Response {
         let mut response = make::response(&self.invite, status, Some(self.dialog.local_tag()));
-        let over_tcp = self.invite.headers.via().is_ok_and(|via| via.transport.is_reliable());
-        let transport = if over_tcp { Transport::Tcp } else { Transport::Udp };
-        response.headers.push("Contact", settings.contact(transport));
+        let transport = self.invite.headers.via().ok().and_then(|via| Transport::of_via(&via.transport));
+        response.headers.push("Contact", settings.contact(transport.unwrap_or(Transport::Udp)));
         response
     }
 }

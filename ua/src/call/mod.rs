@@ -119,15 +119,15 @@ impl Call {
             && cx.gone.has_room(&dialog)
         {
             cx.event(Event::BranchLost { call: self.id, branch: dialog.remote_tag().into() });
-            decline::decline(dialog, None, None, cx);
+            decline::decline(dialog, None, cx);
         }
     }
 
-    /// Nobody answered a request of ours, or it could not be sent: `status` is what a proxy would say of that
-    /// (RFC 3261 section 8.1.3.1).
-    pub(crate) fn unanswered(&mut self, key: ClientKey, status: StatusCode, cx: &mut Cx<'_, '_>) {
+    /// Nobody answered a request of ours, or it could not be sent, and `why`: `status` is what a proxy would say of
+    /// that (RFC 3261 section 8.1.3.1).
+    pub(crate) fn unanswered(&mut self, key: ClientKey, status: StatusCode, why: String, cx: &mut Cx<'_, '_>) {
         match &self.phase {
-            Phase::Calling(calling) if calling.key == key => self.invite_unanswered(status, cx),
+            Phase::Calling(calling) if calling.key == key => self.invite_unanswered(status, why, cx),
             // Who does not answer a BYE is gone all the same (RFC 3261 section 15.1.1).
             Phase::Leaving { bye, outcome } if *bye == key => {
                 let outcome = outcome.clone();

@@ -8,10 +8,11 @@ use super::{ALLOW, Call, Cx, Phase};
 use crate::dialog::Dialog;
 use crate::event::{CallId, Direction, Event, Outcome};
 use crate::io::{MediaPorts, Output};
+use crate::locate::Hop;
 use crate::sdp::{self, Negotiated, OfferAsk, Profile, Sdp};
 use crate::settings::{Plan, System};
 use crate::sip::{Method, NameAddr, Request, Response, StatusCode, Uri, make};
-use crate::transaction::{ClientKey, Destination};
+use crate::transaction::ClientKey;
 use keyphone_keying::{Ask, Dir, Identity, Input, Keying, Lines, Offered, Session, Stream};
 use std::collections::BTreeMap;
 
@@ -19,7 +20,7 @@ use std::collections::BTreeMap;
 pub(super) struct Calling {
     pub(super) key: ClientKey,
     invite: Request,
-    to: Destination,
+    to: Hop,
     offer: Sdp,
     /// `None` when clear RTP was offered.
     offered: Option<Box<dyn Offered>>,
@@ -58,7 +59,7 @@ impl Call {
     pub(crate) fn place(
         id: CallId,
         target: Uri,
-        to: Destination,
+        to: Hop,
         ports: Option<MediaPorts>,
         plan: Plan,
         cx: &mut Cx<'_, '_>,
@@ -92,7 +93,7 @@ impl Call {
     fn try_place(
         id: CallId,
         target: Uri,
-        to: Destination,
+        to: Hop,
         ports: MediaPorts,
         plan: Plan,
         call_id: &str,
@@ -135,9 +136,9 @@ impl Call {
             lines: &lines,
         });
         let our_tag = cx.env.token::<4>();
-        let invite = write_invite(target, to, (call_id, &our_tag), &offer, cx);
-        let invite = decline::with_via(invite, to.transport, cx);
-        let key = cx.transactions.request(invite.clone(), to, cx.env, cx.said).map_err(|e| e.to_string())?;
+        let invite = write_invite(target, &to, (call_id, &our_tag), &offer, cx);
+        let invite = decline::with_via(invite, cx);
+        let key = cx.transactions.request(invite.clone(), to.clone(), cx.env, cx.said).map_err(|e| e.to_string())?;
         cx.book.add_client(key, id);
         cx.book.add_media(ports, id);
         cx.book.add_dialog(call_id, &our_tag, id);
@@ -181,7 +182,7 @@ impl Call {
             _ => Err(Unacceptable::other("the call was hung up before it was answered")),
         };
         match agreed {
-            Ok((negotiated, session)) => self.talk(*calling, dialog, negotiated, session, cx),
+            Ok((negotiated, session)) => self.talk(dialog, negotiated, session, cx),
             Err(Unacceptable { why, keying }) => {
                 if keying {
                     cx.event(Event::Refused { call: self.id, why: why.clone(), hint: None });
@@ -192,7 +193,7 @@ impl Call {
                 };
                 let status = if keying { StatusCode::NOT_ACCEPTABLE_HERE } else { StatusCode::REQUEST_TERMINATED };
                 let reason = decline::reason(status, &why);
-                match decline::decline(dialog, Some(reason), Some(calling.to), cx) {
+                match decline::decline(dialog, Some(reason), cx) {
                     Some(bye) => self.wait_for_bye(bye, outcome, cx),
                     None => self.end(outcome, cx),
                 }
@@ -222,23 +223,15 @@ impl Call {
         Ok((negotiated, Some(session)))
     }
 
-    fn talk(
-        &mut self,
-        calling: Calling,
-        dialog: Dialog,
-        negotiated: Negotiated,
-        session: Option<Box<dyn Session>>,
-        cx: &mut Cx<'_, '_>,
-    ) {
+    fn talk(&mut self, dialog: Dialog, negotiated: Negotiated, session: Option<Box<dyn Session>>, cx: &mut Cx<'_, '_>) {
         let branch = dialog.remote_tag().to_owned();
-        let hop = dialog.next_hop().unwrap_or(calling.to);
-        let ack = Ack::new(&dialog, hop, cx);
-        ack.send(cx);
+        let ack = Ack::new(&dialog, cx);
+        ack.send(cx.transactions, cx.env, cx.said);
         self.media.start(&negotiated, cx);
         let keying = if session.is_some() { System::MikeyPsk } else { System::Clear };
         let codec = negotiated.codec.name.clone();
         cx.event(Event::Answered { call: self.id, branch, codec, keying: keying.name().into() });
-        let talking = Talking::called(dialog, hop, session, ack, self.plan.hang_up, cx.env.now.mono);
+        let talking = Talking::called(dialog, session, ack, self.plan.hang_up, cx.env.now.mono);
         self.phase = Phase::Talking(Box::new(talking));
     }
 
@@ -264,13 +257,7 @@ impl Call {
         self.end(outcome, cx);
     }
 
-    pub(super) fn invite_unanswered(&mut self, status: StatusCode, cx: &mut Cx<'_, '_>) {
-        let Phase::Calling(calling) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
-        let Destination { addr, transport } = calling.to;
-        let why = match status {
-            StatusCode::REQUEST_TIMEOUT => format!("nobody answers at {addr} over {transport}"),
-            _ => format!("{addr} cannot be reached over {transport}"),
-        };
+    pub(super) fn invite_unanswered(&mut self, status: StatusCode, why: String, cx: &mut Cx<'_, '_>) {
         self.end(Outcome::Failed { status: Some(status.code()), why }, cx);
     }
 
@@ -289,7 +276,7 @@ impl Calling {
         self.cancel = Cancel::Sent;
         // Its headers are our INVITE's, so that the transaction can read them; what becomes of it, the INVITE says.
         if let Ok(cancel) = make::cancel(&self.invite) {
-            let _ = cx.transactions.request(cancel, self.to, cx.env, cx.said);
+            let _ = cx.transactions.request(cancel, self.to.clone(), cx.env, cx.said);
         }
     }
 }
@@ -304,13 +291,7 @@ fn is_not_acceptable(status: StatusCode) -> bool {
     matches!(status, StatusCode::NOT_ACCEPTABLE_HERE | StatusCode::NOT_ACCEPTABLE_ANYWHERE)
 }
 
-fn write_invite(
-    target: Uri,
-    to: Destination,
-    (call_id, our_tag): (&str, &str),
-    offer: &Sdp,
-    cx: &Cx<'_, '_>,
-) -> Request {
+fn write_invite(target: Uri, to: &Hop, (call_id, our_tag): (&str, &str), offer: &Sdp, cx: &Cx<'_, '_>) -> Request {
     let mut invite = Request::new(Method::Invite, target.clone());
     let me = NameAddr::new(cx.settings.me.clone()).with_tag(our_tag);
     let from = NameAddr { display: cx.settings.display_name.clone(), ..me };
@@ -320,7 +301,7 @@ fn write_invite(
     headers.push("To", NameAddr::new(target).to_string());
     headers.push("Call-ID", call_id);
     headers.push("CSeq", "1 INVITE");
-    headers.push("Contact", cx.settings.contact(to.transport));
+    headers.push("Contact", cx.settings.contact(to.likely_transport()));
     headers.push("Allow", ALLOW);
     headers.push("Content-Type", "application/sdp");
     invite.body = offer.bytes();

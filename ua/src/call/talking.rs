@@ -6,7 +6,7 @@ use crate::dialog::Dialog;
 use crate::event::{Outcome, Side};
 use crate::settings::HangUp;
 use crate::sip::{Method, Reason, Request, Response, StatusCode};
-use crate::transaction::{ClientKey, Destination, ServerKey, Timers};
+use crate::transaction::{ClientKey, ServerKey, Timers};
 use keyphone_keying::{self as keying, Input, Session};
 use keyphone_media::env::Instant;
 use std::time::Duration;
@@ -14,8 +14,6 @@ use std::time::Duration;
 /// An answered call.
 pub(super) struct Talking {
     dialog: Dialog,
-    /// `None` if the peer names a host that only a resolver could find.
-    hop: Option<Destination>,
     /// The agreement with the peer; `None` when the call is in the clear.
     session: Option<Box<dyn Session>>,
     handshake: Handshake,
@@ -36,20 +34,18 @@ impl Talking {
     /// We called, and have sent the ACK.
     pub(super) fn called(
         dialog: Dialog,
-        hop: Destination,
         session: Option<Box<dyn Session>>,
         ack: Ack,
         hang_up: HangUp,
         now: Instant,
     ) -> Self {
         let handshake = Handshake::AckSent(ack);
-        Self { dialog, hop: Some(hop), session, handshake, hang_up_at: at(hang_up, now) }
+        Self { dialog, session, handshake, hang_up_at: at(hang_up, now) }
     }
 
     /// We were called, and have sent the 200.
     pub(super) fn was_called(
         dialog: Dialog,
-        hop: Option<Destination>,
         session: Option<Box<dyn Session>>,
         (key, ok): (ServerKey, Response),
         hang_up: HangUp,
@@ -57,7 +53,7 @@ impl Talking {
     ) -> Self {
         let Timers { t1, .. } = Timers::default();
         let handshake = Handshake::AwaitsAck { key, ok, again: now + t1, interval: t1, until: now + 64 * t1 };
-        Self { dialog, hop, session, handshake, hang_up_at: at(hang_up, now) }
+        Self { dialog, session, handshake, hang_up_at: at(hang_up, now) }
     }
 
     /// Is this the 2xx again? Then the ACK goes out again.
@@ -67,7 +63,7 @@ impl Talking {
             && response.headers.cseq().is_ok_and(|c| c.method == Method::Invite)
             && response.headers.to().is_ok_and(|to| to.tag().unwrap_or_default() == self.dialog.remote_tag());
         if same {
-            ack.send(cx);
+            ack.send(cx.transactions, cx.env, cx.said);
         }
         same
     }
@@ -145,7 +141,7 @@ impl Talking {
     }
 
     pub(super) fn bye(mut self, reason: Option<Reason>, cx: &mut Cx<'_, '_>) -> Option<ClientKey> {
-        decline::bye(&mut self.dialog, self.hop?, reason, cx)
+        decline::bye(&mut self.dialog, reason, cx)
     }
 }
 

@@ -81,7 +81,7 @@ impl Endpoint {
             && let Ok(dialog) = Dialog::answered(response)
             && self.gone.has_room(&dialog)
         {
-            decline::decline(dialog, None, None, &mut self.cx(env, said, out));
+            decline::decline(dialog, None, &mut self.cx(env, said, out));
         }
     }
 }
