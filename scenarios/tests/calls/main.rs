@@ -5,6 +5,7 @@ mod bad_day;
 mod common;
 mod downgrade;
 mod fork;
+mod locate;
 mod refused;
 mod replay;
 mod signalling;
