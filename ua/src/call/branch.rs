@@ -54,7 +54,8 @@ impl Branch {
             let fill = |prack: &mut Request| prack.headers.push("RAck", rack.to_string());
             usage.request(Method::Prack, Purpose::Prack, fill, cx);
         }
-        if let Some(usage) = self.usage.as_mut().filter(|usage| !response.body.is_empty() && usage.exchange.is_first()) {
+        if let Some(usage) = self.usage.as_mut().filter(|usage| !response.body.is_empty() && usage.exchange.is_first())
+        {
             match usage.exchange.first_answer(offer, &response.body, media, cx) {
                 // In a reliable response it is the answer; in another one only what the 2xx will say, too (RFC 3261
                 // section 13.2.1).

@@ -226,14 +226,9 @@ fn put_off(status: StatusCode, response: Option<&Response>, we_called: bool, cx:
 /// A peer that wants us to wait longer than this has refused.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-fn send(
-    usage: &mut Usage,
-    method: Method,
-    change: Change,
-    body: Vec<u8>,
-    cx: &mut Cx<'_, '_>,
-) -> Option<ClientKey> {
-    let mut said = Request::new(method.clone(), crate::sip::Uri::Sip(crate::sip::SipUri::new(false, "x".parse().ok()?)));
+fn send(usage: &mut Usage, method: Method, change: Change, body: Vec<u8>, cx: &mut Cx<'_, '_>) -> Option<ClientKey> {
+    let mut said =
+        Request::new(method.clone(), crate::sip::Uri::Sip(crate::sip::SipUri::new(false, "x".parse().ok()?)));
     said.headers.push("Allow", ALLOW);
     said.headers.push("Supported", supported(cx.settings));
     usage.refresh.ask(&mut said);

@@ -4,7 +4,9 @@ use super::Cx;
 use crate::dialog::Dialog;
 use crate::locate::Hop;
 use crate::settings::Settings;
-use crate::sip::{self, Headers, Host, Method, NameAddr, Reason, Request, Response, SipError, StatusCode, Via, Warning, make};
+use crate::sip::{
+    self, Headers, Host, Method, NameAddr, Reason, Request, Response, SipError, StatusCode, Via, Warning, make,
+};
 use crate::transaction::{self, Table, Timers, Transport};
 use keyphone_media::env::{Env, Instant};
 use std::collections::BTreeMap;

@@ -251,11 +251,8 @@ impl Call {
     /// The user sends the caller elsewhere (RFC 3261 section 21.3.3).
     pub(crate) fn redirect(&mut self, to: &[Uri], cx: &mut Cx<'_, '_>) {
         let Phase::Ringing(ringing) = &self.phase else { return self.cannot("does not ring here", cx) };
-        let mut response = make::response(
-            &ringing.invite,
-            StatusCode::MOVED_TEMPORARILY,
-            Some(ringing.usage.dialog.local_tag()),
-        );
+        let mut response =
+            make::response(&ringing.invite, StatusCode::MOVED_TEMPORARILY, Some(ringing.usage.dialog.local_tag()));
         to.iter().for_each(|uri| response.headers.push("Contact", NameAddr::new(uri.clone()).to_string()));
         cx.respond(ringing.key, &response);
         let outcome = redirected(self.id, to, cx);

@@ -234,11 +234,11 @@ impl Call {
                 }
             }
             Ok(false) => {}
-                Err(bad) => {
-                    let why = bad.why.clone();
-                    let (status, outcome) = bad.outcome(self.id, cx);
-                    return self.leave(Some(decline::reason(status, &why)), outcome, cx);
-                }
+            Err(bad) => {
+                let why = bad.why.clone();
+                let (status, outcome) = bad.outcome(self.id, cx);
+                return self.leave(Some(decline::reason(status, &why)), outcome, cx);
+            }
         }
         self.change(cx);
     }

@@ -65,7 +65,19 @@ impl Media {
         let codecs = codec_lines(&cx.settings.codecs);
         let cname = Text::new(&cx.env.token::<12>()).unwrap_or_default();
         let (path, dropped) = (Path::Keyed(Box::default()), Dropped::default());
-        Self { call, ports, plan, codecs, path, engine: None, remote: None, speaks: false, preferred: None, dropped, cname }
+        Self {
+            call,
+            ports,
+            plan,
+            codecs,
+            path,
+            engine: None,
+            remote: None,
+            speaks: false,
+            preferred: None,
+            dropped,
+            cname,
+        }
     }
 
     /// What we speak, best first.

@@ -73,7 +73,10 @@ mod tests {
         let mut targets = Targets::new("sip:a@x.org".parse().unwrap(), 5);
         let response = moved("<sip:b@x.org>;q=0.3, <sip:c@x.org>;q=0.9, <sip:a@X.ORG>, <tel:+1>, <sip:b@x.org>");
         assert_eq!(targets.add(&response).len(), 2);
-        assert_eq!(all(&mut targets), ["sip:b@x.org", "sip:c@x.org"].map(String::from).into_iter().rev().rev().collect::<Vec<_>>());
+        assert_eq!(
+            all(&mut targets),
+            ["sip:b@x.org", "sip:c@x.org"].map(String::from).into_iter().rev().rev().collect::<Vec<_>>()
+        );
         assert!(targets.add(&response).is_empty() && targets.next().is_none());
     }
 

@@ -43,9 +43,8 @@ impl Numbered {
     /// acknowledges nothing that waits.
     pub(super) fn acknowledged(&mut self, rack: &RAck) -> Option<bool> {
         let last = self.last;
-        let fits = |waiting: &mut Waiting| {
-            last == Some(rack.rseq) && rack.seq == waiting.seq && rack.method == Method::Invite
-        };
+        let fits =
+            |waiting: &mut Waiting| last == Some(rack.rseq) && rack.seq == waiting.seq && rack.method == Method::Invite;
         self.waiting.take_if(fits).map(|waiting| !waiting.response.body.is_empty())
     }
 

@@ -2,8 +2,8 @@
 //! do, what we have asked it, and how far offer and answer are.
 
 use super::Cx;
-use super::decline;
 use super::change::Change;
+use super::decline;
 use super::exchange::Exchange;
 use super::refresh::Refresh;
 use crate::dialog::Dialog;

@@ -36,7 +36,9 @@ impl Endpoint {
             (Method::Invite | Method::Bye | Method::Update | Method::Prack, Some(call)) => {
                 return self.with(call, env, said, out, |call, cx| call.request(key, request, cx));
             }
-            (Method::Invite | Method::Bye | Method::Update | Method::Prack, None) => reply(StatusCode::CALL_DOES_NOT_EXIST),
+            (Method::Invite | Method::Bye | Method::Update | Method::Prack, None) => {
+                reply(StatusCode::CALL_DOES_NOT_EXIST)
+            }
             _ => {
                 let mut response = reply(StatusCode::METHOD_NOT_ALLOWED);
                 response.headers.push("Allow", ALLOW);
