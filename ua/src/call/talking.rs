@@ -2,6 +2,8 @@
 
 use super::change::Wishes;
 use super::handshake::{Handshake, Unacknowledged};
+use super::refresh::Due;
+use super::reliable::Numbered;
 use super::usage::Usage;
 use super::{Call, Cx, Phase};
 use crate::event::{Event, Outcome, Side};
@@ -13,6 +15,8 @@ pub(super) struct Talking {
     pub(super) usage: Usage,
     pub(super) handshake: Handshake,
     pub(super) wishes: Wishes,
+    /// A reliable response whose PRACK may still come.
+    pub(super) numbered: Option<Box<Numbered>>,
     hang_up_at: Option<Instant>,
 }
 
@@ -22,7 +26,7 @@ impl Talking {
             HangUp::After(d) => Some(now + d),
             HangUp::Never | HangUp::WhenPlayed => None,
         };
-        Self { usage, handshake, wishes: Wishes::default(), hang_up_at }
+        Self { usage, handshake, wishes: Wishes::default(), numbered: None, hang_up_at }
     }
 
     pub(super) fn hang_up_at(&mut self, at: Instant) {
@@ -40,6 +44,7 @@ impl Talking {
             self.hang_up_due(),
             self.usage.exchange.next_timeout(),
             self.wishes.next_timeout(),
+            self.usage.refresh.next_timeout(),
         ];
         all.into_iter().flatten().min()
     }
@@ -50,13 +55,30 @@ impl Talking {
             let why = "the caller never acknowledged our answer".into();
             return Some(Outcome::Failed { status: None, why });
         }
-        self.hang_up_due().filter(|at| *at <= cx.env.now.mono).map(|_| Outcome::Completed { by: Side::Us })
+        let now = cx.env.now.mono;
+        match self.usage.refresh.due(now) {
+            Some(Due::Refresh) => self.wishes.refresh(),
+            Some(Due::Expired(interval)) => {
+                let why = format!("nobody refreshed the session in {} s", interval.as_secs());
+                return Some(Outcome::Failed { status: None, why });
+            }
+            None => {}
+        }
+        self.hang_up_due().filter(|at| *at <= now).map(|_| Outcome::Completed { by: Side::Us })
     }
 }
 
 impl Call {
-    /// The dialog is confirmed: we talk from now on.
+    /// The dialog is confirmed: we talk from now on, or as soon as the ACK brings the answer.
     pub(super) fn talk(&mut self, usage: Usage, handshake: Handshake, cx: &mut Cx<'_, '_>) {
+        if !usage.exchange.owns_first() {
+            self.tell_answered(&usage, cx);
+        }
+        let talking = Talking::new(usage, handshake, self.plan.hang_up, cx.env.now.mono);
+        self.phase = Phase::Talking(Box::new(talking));
+    }
+
+    pub(super) fn tell_answered(&self, usage: &Usage, cx: &mut Cx<'_, '_>) {
         let exchange = &usage.exchange;
         let codec = exchange.agreed().map(|agreed| agreed.codec.name.clone()).unwrap_or_default();
         let (branch, keying) = (usage.dialog.remote_tag().to_owned(), exchange.system().name().into());
@@ -64,7 +86,6 @@ impl Call {
         if exchange.is_held() {
             cx.event(Event::Held { call: self.id, by: Side::Peer });
         }
-        self.phase = Phase::Talking(Box::new(Talking::new(usage, handshake, self.plan.hang_up, cx.env.now.mono)));
     }
 
     pub(super) fn talking_timeout(&mut self, cx: &mut Cx<'_, '_>) {

@@ -1,10 +1,11 @@
 //! What becomes of a request (RFC 3261 section 8.2): to its call, or to an answer of our own.
 
 use super::{Endpoint, Output};
-use crate::call::{ALLOW, Call, decline};
+use crate::call::{ALLOW, Call, decline, supported};
 use crate::dialog::Dialog;
 use crate::event::Event;
 use crate::outside;
+use crate::settings::Settings;
 use crate::sip::{Method, Request, Response, StatusCode};
 use crate::transaction::{self, ServerKey};
 use keyphone_media::env::Env;
@@ -21,7 +22,7 @@ impl Endpoint {
         let in_dialog = request.headers.to().is_ok_and(|to| to.tag().is_some());
         let mut reply = |status| decline::reply(request, status, env);
         let response = match (&request.method, self.book.dialog_of(request)) {
-            _ if !in_dialog && let Some(options) = unsupported(request) => {
+            _ if !in_dialog && let Some(options) = unsupported(request, &self.settings) => {
                 // RFC 3261 section 8.2.2.3.
                 let mut response = reply(StatusCode::BAD_EXTENSION);
                 response.headers.push("Unsupported", options);
@@ -50,10 +51,12 @@ impl Endpoint {
             },
             (Method::Message, _) => reply(StatusCode::CALL_DOES_NOT_EXIST),
             (Method::Invite, None) if !in_dialog => return self.invited(key, request, env, said, out),
-            (Method::Invite | Method::Bye | Method::Update, Some(call)) => {
+            (Method::Invite | Method::Bye | Method::Update | Method::Prack, Some(call)) => {
                 return self.with(call, env, said, out, |call, cx| call.request(key, request, cx));
             }
-            (Method::Invite | Method::Bye | Method::Update, None) => reply(StatusCode::CALL_DOES_NOT_EXIST),
+            (Method::Invite | Method::Bye | Method::Update | Method::Prack, None) => {
+                reply(StatusCode::CALL_DOES_NOT_EXIST)
+            }
             _ => {
                 let mut response = reply(StatusCode::METHOD_NOT_ALLOWED);
                 response.headers.push("Allow", ALLOW);
@@ -100,13 +103,15 @@ impl Endpoint {
             && let Ok(dialog) = Dialog::answered(response)
             && self.gone.has_room(&dialog)
         {
-            decline::decline(dialog, &mut self.cx(env, said, out));
+            decline::decline(dialog, 0, &mut self.cx(env, said, out));
         }
     }
 }
 
-/// The option tags of Require that we do not have: all of them, so far.
-fn unsupported(request: &Request) -> Option<String> {
-    let tags = request.headers.require().unwrap_or_default();
+/// The option tags of Require that we do not have.
+fn unsupported(request: &Request, settings: &Settings) -> Option<String> {
+    let ours = supported(settings);
+    let mut tags = request.headers.require().unwrap_or_default();
+    tags.retain(|tag| ours.split(", ").all(|known| known != tag));
     (!tags.is_empty() && !matches!(request.method, Method::Cancel | Method::Ack)).then(|| tags.join(", "))
 }
