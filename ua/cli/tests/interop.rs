@@ -92,7 +92,8 @@ impl Scenario {
 
     fn phone(&self, port: u16) -> Command {
         let config = self.ports.config(self.dir.path(), self.ports.all_media());
-        let mut phone = keyphone(&self.keyphone[0], &["--listen", &format!("{HOST}:{port}"), "--config", text(&config)]);
+        let mut phone =
+            keyphone(&self.keyphone[0], &["--listen", &format!("{HOST}:{port}"), "--config", text(&config)]);
         phone.args(&self.keyphone[1..]);
         phone
     }

@@ -19,6 +19,7 @@ mod path;
 mod talking;
 
 pub(crate) use book::Book;
+pub(crate) use media::codec_lines;
 
 use crate::dialog::Dialog;
 use crate::event::{CallId, Event, Outcome, Side};
@@ -42,6 +43,9 @@ use talking::Talking;
 
 /// What we answer to, as Allow says it (RFC 3261 section 20.5).
 pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS";
+
+/// The extensions that we know, as Supported says them (RFC 3261 section 20.37).
+pub(crate) const SUPPORTED: &str = "";
 
 /// What every step of a call needs.
 pub(crate) struct Cx<'a, 'e> {

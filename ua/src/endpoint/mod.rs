@@ -4,7 +4,11 @@
 //! and gives up, `call` decides, the keying systems prove. Whoever drives it hands over what arrived, does what comes
 //! out in that order, and calls back at [`Endpoint::next_timeout`].
 
+mod admit;
+mod options;
 mod requests;
+
+pub use admit::MAX_ENTITY;
 
 pub use crate::io::{Command, Input, MediaPorts, Output, Recording};
 
@@ -14,6 +18,7 @@ use crate::event::CallId;
 use crate::settings::Settings;
 use crate::sip::{Message, StatusCode, make};
 use crate::transaction::{self, ClientKey, Key, Table};
+use admit::Merged;
 use keyphone_keying::mikey::Mikey;
 use keyphone_media::env::{Env, Instant, Now};
 use keyphone_media::srtp::Ledger;
@@ -29,6 +34,7 @@ pub struct Endpoint {
     due: BTreeSet<(Instant, CallId)>,
     book: Book,
     gone: Gone,
+    merged: Merged,
     ports: VecDeque<MediaPorts>,
     last_call: u64,
 }
@@ -56,6 +62,7 @@ impl Endpoint {
             due: BTreeSet::new(),
             book: Book::default(),
             gone: Gone::default(),
+            merged: Merged::default(),
             ports: VecDeque::new(),
             last_call: 0,
         }

@@ -73,9 +73,9 @@ impl Notifier {
             return None;
         }
         self.status = status;
-        match &mut self.state {
-            State::Telling { news, .. } => *news = true,
-            State::Idle { since } => return self.tell_after(*since, now),
+        match self.state {
+            State::Telling { since, .. } => self.state = State::Telling { since, news: true },
+            State::Idle { since } => return self.tell_after(since, now),
             State::Held { .. } | State::Closing | State::Over => {}
         }
         None
@@ -215,7 +215,11 @@ mod tests {
         notifier.answered(OK, at(10));
         assert_eq!(notifier.progress(StatusCode::RINGING, at(100)), None);
         assert_eq!(notifier.progress(StatusCode::SESSION_PROGRESS, at(200)), None);
-        assert_eq!((notifier.next_timeout(), notifier.timeout(at(999))), (Some(at(1000)), None), "RFC 3515 section 3.10");
+        assert_eq!(
+            (notifier.next_timeout(), notifier.timeout(at(999))),
+            (Some(at(1000)), None),
+            "RFC 3515 section 3.10"
+        );
         assert_eq!(said(notifier.timeout(at(1000))).1, "SIP/2.0 183 Session Progress\r\n");
     }
 

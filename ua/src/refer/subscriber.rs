@@ -185,7 +185,10 @@ mod tests {
         assert!(subscriber.heard(notify("SIP/2.0 100 Trying"), at(0)).is_ok());
         assert_eq!(subscriber.answered(StatusCode::ACCEPTED, true, at(1)), None);
         assert_eq!(subscriber.next_timeout(), Some(at(60)), "as the NOTIFY says");
-        assert_eq!(subscriber.heard(last("SIP/2.0 486 Busy Here"), at(2)), Ok(Some(News::Final(StatusCode::BUSY_HERE))));
+        assert_eq!(
+            subscriber.heard(last("SIP/2.0 486 Busy Here"), at(2)),
+            Ok(Some(News::Final(StatusCode::BUSY_HERE)))
+        );
     }
 
     #[test]

@@ -41,7 +41,10 @@ impl ReferTo {
         let required = sip.header("Require").unwrap_or_default();
         let known = |tag: &str| tag.trim().is_empty() || tag.trim().eq_ignore_ascii_case("replaces");
         if times(sip, "Require") > 1 || !required.split(',').all(known) {
-            return Err(unfit(StatusCode::BAD_EXTENSION, "the Require in Refer-To names what this phone does not have"));
+            return Err(unfit(
+                StatusCode::BAD_EXTENSION,
+                "the Require in Refer-To names what this phone does not have",
+            ));
         }
         Ok(Self { target: Uri::Sip(sip.clone().for_request()), replaces })
     }

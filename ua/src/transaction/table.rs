@@ -65,6 +65,11 @@ impl Table {
         self.entries.is_empty()
     }
 
+    /// Whether a request's transaction still goes on.
+    pub fn is_open(&self, key: ServerKey) -> bool {
+        self.entries.contains_key(&Key::Server(key))
+    }
+
     /// Sends a request of ours, other than an ACK, and sees it through. Its top Via must hold a branch of its own, or,
     /// for a CANCEL, that of its INVITE. A request too long for UDP goes over TCP, and its Via says so. The error is a
     /// request without a readable Via and CSeq.
@@ -333,14 +338,12 @@ impl Machine {
     }
 }
 
-/// Answers a faulty request without a trace, if it says enough to be answered (RFC 3261 section 8.2.7).
+/// Answers a faulty request without a trace (RFC 3261 section 8.2.7); if even its Via is faulty, there where it came
+/// from.
 fn refuse(mut request: Request, why: &SipError, from: Destination, env: &mut Env<'_>, out: &mut Vec<Output>) {
-    let says_enough = ["CSeq", "Call-ID", "From", "To"].iter().all(|name| request.headers.get(name).is_some());
-    if request.method == Method::Ack || !says_enough {
-        return;
-    }
-    if let Ok(hop) = matching::stamp(&mut request, from) {
-        turn_away(&request, why.status(), hop, env, out);
+    let hop = matching::stamp(&mut request, from).unwrap_or(from);
+    if let Some(refusal) = make::refuse(&request.method, &request.headers, why, &env.token::<8>()) {
+        out.push(Output::Send { to: hop.addr, transport: hop.transport, bytes: refusal.to_bytes() });
     }
 }
 
