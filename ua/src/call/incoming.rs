@@ -101,13 +101,11 @@ impl Call {
     ) -> Result<Self, Refused> {
         let Invitation { id, key, request, tag } = invitation;
         let dialog = Dialog::invited(request, tag).map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
-        if request.body.is_empty() {
+        let body = request.session_body().map_err(|error| Refused::new(error.status(), error))?;
+        let Some(body) = body else {
             return Err(Refused::new(StatusCode::NOT_ACCEPTABLE_HERE, "this phone wants the offer in the INVITE"));
-        }
-        if !request.headers.content_type().is_ok_and(|t| t.is_some_and(|t| t.is("application", "sdp"))) {
-            return Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this phone reads application/sdp only"));
-        }
-        let offer = Sdp::parse(&request.body).map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
+        };
+        let offer = Sdp::parse(body).map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
         let profiles = profiles(cx.settings);
         let mut media = Media::new(*id, ports, plan.clone(), cx);
         let ask = AnswerAsk {

@@ -37,7 +37,7 @@ pub fn refusal(datagram: &[u8], why: &SipError, tag: &str) -> Option<Response> {
     let end = head.iter().position(|b| *b == b'\n')?;
     let first = std::str::from_utf8(head[..end].split(|b| *b == b' ').next()?).ok()?;
     let method: Method = first.parse().ok()?;
-    refuse(&method, &Headers::parse(&head[end + 1..]).ok()?, why, tag)
+    refuse(&method, &Headers::parse_some(&head[end + 1..], &COPIED), why, tag)
 }
 
 /// The response to a request whose [`check`](super::Message::check) failed. None for an ACK, and if nothing says on whose
@@ -85,8 +85,11 @@ fn follow(invite: &Request, method: Method, to: &Headers) -> Result<Request, Sip
     Ok(request)
 }
 
+/// What every response has of its request (RFC 3261 section 8.2.6.2).
+const COPIED: [&str; 5] = ["Via", "From", "To", "Call-ID", "CSeq"];
+
 fn answer(from: &Headers, into: &mut Headers, tag: Option<&str>) {
-    for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
+    for name in COPIED {
         into.copy(name, from);
     }
     let to = into.get("To").and_then(|to| NameAddr::parse(to).ok());
