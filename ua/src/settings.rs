@@ -128,10 +128,14 @@ impl Settings {
         }
     }
 
+    /// Our name, without escapes: what stands in our Contact, and what a Request-URI says that is for us.
+    pub(crate) fn user(&self) -> String {
+        self.me.sip().and_then(SipUri::user_text).unwrap_or_else(|| "keyphone".into())
+    }
+
     /// Our Contact: where requests inside a dialog reach us.
     pub(crate) fn contact(&self, transport: Transport) -> String {
-        let user = self.me.sip().and_then(|me| me.user()).unwrap_or("keyphone");
-        let uri = SipUri::new(false, Host::Ip(self.sip.ip())).with_user(user).with_port(self.sip.port());
+        let uri = SipUri::new(false, Host::Ip(self.sip.ip())).with_user(&self.user()).with_port(self.sip.port());
         let uri = match transport {
             Transport::Udp => uri,
             Transport::Tcp | Transport::Tls => uri.with_param("transport", Some(transport.param())),

@@ -31,6 +31,8 @@ mod talking;
 mod usage;
 
 pub(crate) use book::Book;
+pub(crate) use exchange::profiles;
+pub(crate) use media::codec_lines;
 
 use crate::dialog::Dialog;
 use crate::event::{CallId, Counts, Event, Outcome, Side};

@@ -4,7 +4,11 @@
 //! and gives up, `call` decides, the keying systems prove. Whoever drives it hands over what arrived, does what comes
 //! out in that order, and calls back at [`Endpoint::next_timeout`].
 
+mod admit;
+mod options;
 mod requests;
+
+pub use admit::MAX_ENTITY;
 
 pub use crate::io::{Command, Input, MediaPorts, Output, Recording};
 
@@ -16,6 +20,7 @@ use crate::outside::Outside;
 use crate::settings::Settings;
 use crate::sip::{Message, StatusCode, make};
 use crate::transaction::{self, ClientKey, Key, Table};
+use admit::Merged;
 use keyphone_keying::mikey::Mikey;
 use keyphone_media::env::{Env, Instant, Now};
 use keyphone_media::srtp::Ledger;
@@ -32,6 +37,7 @@ pub struct Endpoint {
     book: Book,
     gone: Gone,
     outside: Outside,
+    merged: Merged,
     ports: VecDeque<MediaPorts>,
     last_call: u64,
 }
@@ -59,6 +65,7 @@ impl Endpoint {
             book: Book::default(),
             gone: Gone::default(),
             outside: Outside::default(),
+            merged: Merged::default(),
             ports: VecDeque::new(),
             last_call: 0,
             settings,

@@ -104,6 +104,11 @@ impl Table {
         self.entries.is_empty()
     }
 
+    /// Whether a request's transaction still goes on.
+    pub fn is_open(&self, key: ServerKey) -> bool {
+        self.entries.contains_key(&Key::Server(key))
+    }
+
     /// Answers a request. A response to a transaction that is over is dropped (RFC 6026 section 8.3).
     pub fn respond(&mut self, key: ServerKey, response: &Response, env: &mut Env<'_>, out: &mut Vec<Output>) {
         let (status, bytes) = (response.status, response.to_bytes());
@@ -433,14 +438,12 @@ impl Machine {
     }
 }
 
-/// Answers a faulty request without a trace, if it says enough to be answered (RFC 3261 section 8.2.7).
+/// Answers a faulty request without a trace (RFC 3261 section 8.2.7); if even its Via is faulty, there where it came
+/// from.
 fn refuse(mut request: Request, why: &SipError, from: Destination, env: &mut Env<'_>, out: &mut Vec<Output>) {
-    let says_enough = ["CSeq", "Call-ID", "From", "To"].iter().all(|name| request.headers.get(name).is_some());
-    if request.method == Method::Ack || !says_enough {
-        return;
-    }
-    if let Ok(hop) = matching::stamp(&mut request, from) {
-        turn_away(&request, why.status(), hop, env, out);
+    let hop = matching::stamp(&mut request, from).unwrap_or(from);
+    if let Some(refusal) = make::refuse(&request.method, &request.headers, why, &env.token::<8>()) {
+        super::send(&hop.into(), refusal.to_bytes(), out);
     }
 }
 
