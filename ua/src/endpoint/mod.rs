@@ -15,7 +15,7 @@ use crate::locate::Hop;
 use crate::outside::Outside;
 use crate::settings::Settings;
 use crate::sip::{Message, StatusCode, make};
-use crate::transaction::{self, ClientKey, Key, Table};
+use crate::transaction::{self, ClientKey, Destination, Key, Table};
 use keyphone_keying::mikey::Mikey;
 use keyphone_media::env::{Env, Instant, Now};
 use keyphone_media::srtp::Ledger;
@@ -32,6 +32,8 @@ pub struct Endpoint {
     book: Book,
     gone: Gone,
     outside: Outside,
+    /// Where each call was heard from last.
+    peers: BTreeMap<CallId, Destination>,
     ports: VecDeque<MediaPorts>,
     last_call: u64,
 }
@@ -53,12 +55,13 @@ impl Endpoint {
         Self {
             mikey: Mikey::new(settings.psks.clone(), now.ntp),
             ledger: Ledger::default(),
-            transactions: Table::default().able(settings.abilities()),
+            transactions: Table::default().able(settings.abilities()).at(settings.local()),
             calls: BTreeMap::new(),
             due: BTreeSet::new(),
             book: Book::default(),
             gone: Gone::default(),
             outside: Outside::default(),
+            peers: BTreeMap::new(),
             ports: VecDeque::new(),
             last_call: 0,
             settings,
@@ -90,6 +93,11 @@ impl Endpoint {
     /// How many transactions are still waiting for something.
     pub fn transactions(&self) -> usize {
         self.transactions.len()
+    }
+
+    /// Whom calls and transactions depend on: connections to them should stay.
+    pub fn peers(&self) -> BTreeSet<Destination> {
+        self.transactions.hops().chain(self.peers.values().copied()).collect()
     }
 
     /// When it wants [`Input::Timeout`].
@@ -190,6 +198,7 @@ impl Endpoint {
                 }
                 transaction::Output::Response { key, response } => match self.book.client(key) {
                     Some(call) => {
+                        self.saw(call, Key::Client(key));
                         self.with(call, env, &mut said, out, |call, cx| call.response(key, &response, cx));
                     }
                     None => self.stray(&response, env, &mut said, out),
@@ -204,7 +213,12 @@ impl Endpoint {
                 }
                 // A response of ours that was never acknowledged: its call has its own timers.
                 transaction::Output::TimedOut { .. } | transaction::Output::TransportFailed { .. } => {}
-                transaction::Output::Request { key, request } => self.request(key, &request, env, &mut said, out),
+                transaction::Output::Request { key, request } => {
+                    self.request(key, &request, env, &mut said, out);
+                    if let Some(call) = self.book.server(key) {
+                        self.saw(call, Key::Server(key));
+                    }
+                }
                 transaction::Output::Ack(request) => {
                     if let Some(call) = self.book.dialog_of(&request) {
                         self.with(call, env, &mut said, out, |call, cx| call.acked(&request, cx));
@@ -251,6 +265,13 @@ impl Endpoint {
         self.outside = outside;
     }
 
+    /// Remembers where a call was heard from.
+    fn saw(&mut self, call: CallId, key: Key) {
+        if self.calls.contains_key(&call) {
+            self.peers.extend(self.transactions.hop(key).map(|hop| (call, hop)));
+        }
+    }
+
     fn next_id(&mut self) -> CallId {
         self.last_call += 1;
         CallId(self.last_call)
@@ -285,7 +306,10 @@ impl Endpoint {
         due.map(|at| self.due.remove(&(at, id)));
         act(&mut call, &mut self.cx(env, said, out));
         match call.is_over() {
-            true => call.close(&mut self.cx(env, said, out)),
+            true => {
+                self.peers.remove(&id);
+                call.close(&mut self.cx(env, said, out));
+            }
             false => self.keep(id, call),
         }
     }
