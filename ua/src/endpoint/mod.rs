@@ -19,7 +19,7 @@ use crate::locate::Hop;
 use crate::outside::Outside;
 use crate::settings::Settings;
 use crate::sip::{Message, StatusCode, make};
-use crate::transaction::{self, ClientKey, Key, Table};
+use crate::transaction::{self, ClientKey, Destination, Key, Table};
 use admit::Merged;
 use keyphone_keying::mikey::Mikey;
 use keyphone_media::env::{Env, Instant, Now};
@@ -38,6 +38,8 @@ pub struct Endpoint {
     gone: Gone,
     outside: Outside,
     merged: Merged,
+    /// Where each call was heard from last.
+    peers: BTreeMap<CallId, Destination>,
     ports: VecDeque<MediaPorts>,
     last_call: u64,
 }
@@ -59,13 +61,14 @@ impl Endpoint {
         Self {
             mikey: Mikey::new(settings.psks.clone(), now.ntp),
             ledger: Ledger::default(),
-            transactions: Table::default().able(settings.abilities()),
+            transactions: Table::default().able(settings.abilities()).at(settings.local()),
             calls: BTreeMap::new(),
             due: BTreeSet::new(),
             book: Book::default(),
             gone: Gone::default(),
             outside: Outside::default(),
             merged: Merged::default(),
+            peers: BTreeMap::new(),
             ports: VecDeque::new(),
             last_call: 0,
             settings,
@@ -97,6 +100,11 @@ impl Endpoint {
     /// How many transactions are still waiting for something.
     pub fn transactions(&self) -> usize {
         self.transactions.len()
+    }
+
+    /// Whom calls and transactions depend on: connections to them should stay.
+    pub fn peers(&self) -> BTreeSet<Destination> {
+        self.transactions.hops().chain(self.peers.values().copied()).collect()
     }
 
     /// When it wants [`Input::Timeout`].
@@ -197,6 +205,7 @@ impl Endpoint {
                 }
                 transaction::Output::Response { key, response } => match self.book.client(key) {
                     Some(call) => {
+                        self.saw(call, Key::Client(key));
                         self.with(call, env, &mut said, out, |call, cx| call.response(key, &response, cx));
                     }
                     None => self.stray(&response, env, &mut said, out),
@@ -211,7 +220,12 @@ impl Endpoint {
                 }
                 // A response of ours that was never acknowledged: its call has its own timers.
                 transaction::Output::TimedOut { .. } | transaction::Output::TransportFailed { .. } => {}
-                transaction::Output::Request { key, request } => self.request(key, &request, env, &mut said, out),
+                transaction::Output::Request { key, request } => {
+                    self.request(key, &request, env, &mut said, out);
+                    if let Some(call) = self.book.server(key) {
+                        self.saw(call, Key::Server(key));
+                    }
+                }
                 transaction::Output::Ack(request) => {
                     if let Some(call) = self.book.dialog_of(&request) {
                         self.with(call, env, &mut said, out, |call, cx| call.acked(&request, cx));
@@ -258,6 +272,13 @@ impl Endpoint {
         self.outside = outside;
     }
 
+    /// Remembers where a call was heard from.
+    fn saw(&mut self, call: CallId, key: Key) {
+        if self.calls.contains_key(&call) {
+            self.peers.extend(self.transactions.hop(key).map(|hop| (call, hop)));
+        }
+    }
+
     fn next_id(&mut self) -> CallId {
         self.last_call += 1;
         CallId(self.last_call)
@@ -292,7 +313,10 @@ impl Endpoint {
         due.map(|at| self.due.remove(&(at, id)));
         act(&mut call, &mut self.cx(env, said, out));
         match call.is_over() {
-            true => call.close(&mut self.cx(env, said, out)),
+            true => {
+                self.peers.remove(&id);
+                call.close(&mut self.cx(env, said, out));
+            }
             false => self.keep(id, call),
         }
     }
