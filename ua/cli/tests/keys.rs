@@ -15,12 +15,13 @@ const PATIENCE: Option<u64> = Some(30_000);
 fn call(flags: &str) -> (Running, PtySession, tempfile::TempDir) {
     let (bob, address) = Running::answer("127.0.0.1", &["--psk", KEY]);
     let dir = tempfile::tempdir().unwrap();
+    // Whatever is typed to stop the phone must not stop the shell.
     let script = format!(
-        "stty -g > before; {} call sip:bob@{address} --psk {KEY} --for 60s {flags}; code=$?; stty -g > after; echo \"code $code\"",
+        "trap : INT QUIT; stty echo; stty -g > before; {} call sip:bob@{address} --psk {KEY} --for 60s {flags}; code=$?; stty -g > after; echo \"code $code\"",
         env!("CARGO_BIN_EXE_keyphone")
     );
     std::fs::write(dir.path().join("script"), script).unwrap();
-    let terminal = spawn(&format!("sh -c 'cd {} && . ./script'", dir.path().display()), PATIENCE).unwrap();
+    let terminal = spawn(&format!("sh -c \"cd '{}' && . ./script\"", dir.path().display()), PATIENCE).unwrap();
     (bob, terminal, dir)
 }
 
