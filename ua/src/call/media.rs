@@ -429,6 +429,7 @@ fn source(plan: &Plan, rate: u32) -> Result<Source, AudioError> {
 fn told(call: CallId, event: engine::Event) -> Event {
     let what = match event {
         engine::Event::Hearing { ssrc, .. } => return Event::Heard { call, ssrc: ssrc.to_string() },
+        engine::Event::Key(key) => return Event::Dtmf { call, key: key.into() },
         engine::Event::SourceEnded => return Event::PlayedOut { call },
         engine::Event::Moved { ssrc, from } => format!("{ssrc} now sends from {from}"),
         engine::Event::Collision { ssrc, from } => format!("{from} uses the SSRC {ssrc} of another sender; not played"),
