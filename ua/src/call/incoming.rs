@@ -6,7 +6,7 @@ use super::inside::session_body;
 use super::media::Media;
 use super::refused::Refused;
 use super::usage::Usage;
-use super::{ALLOW, Call, Cx, Phase, SUPPORTED, decline};
+use super::{ALLOW, Call, Cx, Phase, Place, SUPPORTED, decline};
 use crate::dialog::Dialog;
 use crate::event::{CallId, Direction, Event, Outcome};
 use crate::io::MediaPorts;
@@ -35,12 +35,13 @@ struct Invitation<'a> {
 }
 
 impl Call {
-    /// Takes an INVITE that begins a dialog. `None` if it was refused; the response has left.
+    /// Takes an INVITE that begins a dialog; one that takes another call's place is answered at once. `None` if it was refused; the response has left.
     pub(crate) fn invited(
         id: CallId,
         key: ServerKey,
         request: &Request,
         ports: MediaPorts,
+        place: Option<Place>,
         cx: &mut Cx<'_, '_>,
     ) -> Option<Self> {
         let peer = request.headers.from().map(|from| from.uri.to_string()).unwrap_or_default();
@@ -56,7 +57,9 @@ impl Call {
             keying: keying.name().into(),
         });
         let invitation = Invitation { id, key, request, tag: cx.env.token::<4>() };
+        let must_be_keyed = place.as_ref().is_some_and(|place| place.keyed);
         let (answer_at, plan) = match cx.settings.incoming.clone() {
+            _ if let Some(Place { plan, .. }) = place => (Some(cx.env.now.mono), plan),
             Incoming::Answer { after, plan, .. } => (Some(cx.env.now.mono + after), plan),
             Incoming::Ring { plan } => (None, plan),
             Incoming::Redirect(_) => {
@@ -68,7 +71,7 @@ impl Call {
                 return None;
             }
         };
-        match Self::try_ring(&invitation, ports, plan, answer_at, cx) {
+        match Self::try_ring(&invitation, ports, plan, answer_at, must_be_keyed, cx) {
             Ok(mut call) => {
                 call.ring(&invitation.tag, cx);
                 Some(call)
@@ -85,6 +88,7 @@ impl Call {
         ports: MediaPorts,
         plan: Plan,
         answer_at: Option<Instant>,
+        must_be_keyed: bool,
         cx: &mut Cx<'_, '_>,
     ) -> Result<Self, Refused> {
         let Invitation { id, key, request, tag } = invitation;
@@ -92,10 +96,12 @@ impl Call {
         if request.body.is_empty() {
             return Err(Refused::new(StatusCode::NOT_ACCEPTABLE_HERE, "this phone wants the offer in the INVITE"));
         }
-        let offer =
-            Sdp::parse(session_body(request)?).map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
+        let offer = Sdp::parse(session_body(request)?).map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
         let mut media = Media::new(*id, ports, plan.clone(), cx);
         let exchange = Exchange::answering(request, &offer, &mut media, cx)?;
+        if must_be_keyed && exchange.system() == System::Clear {
+            return Err(Refused::keying("a call that is keyed cannot be replaced by one that is not", None));
+        }
         cx.book.add_server(*key, *id);
         cx.book.add_media(ports, *id);
         cx.book.add_dialog(dialog.call_id(), dialog.local_tag(), *id);
@@ -131,6 +137,7 @@ impl Call {
         let seq = invite.headers.cseq().map(|cseq| cseq.seq).unwrap_or_default();
         let handshake = Handshake::ok_sent(key, response, seq, cx.env.now.mono);
         self.talk(usage, handshake, cx);
+        self.has_name_to_tell(&invite, cx);
     }
 
     /// The caller has hung up before we answered: 487 (RFC 3261 section 9.2).

@@ -23,6 +23,10 @@ impl Call {
             Method::Bye => self.bye(key, request, cx),
             Method::Invite => self.reinvited(key, request, cx),
             Method::Update => self.updated(key, request, cx),
+            Method::Refer => self.referred(key, request, cx),
+            Method::Notify => self.notified(key, request, cx),
+            Method::Subscribe => self.subscribed(key, request, cx),
+            Method::Info => self.informed(key, request, cx),
             _ => {
                 let mut response = decline::reply(request, StatusCode::METHOD_NOT_ALLOWED, cx.env);
                 response.headers.push("Allow", ALLOW);
@@ -32,7 +36,7 @@ impl Call {
     }
 
     /// The dialog that a request of the peer's is in: branches are told apart by the peer's tag.
-    fn usage_of(&mut self, request: &Request) -> Option<&mut Usage> {
+    pub(super) fn usage_of(&mut self, request: &Request) -> Option<&mut Usage> {
         let usage = match &mut self.phase {
             Phase::Calling(calling) => calling.usages().find(|usage| usage.dialog.is_from_peer(request))?,
             Phase::Ringing(ringing) => &mut ringing.usage,
@@ -79,7 +83,9 @@ impl Call {
             // Without an offer, ours goes into the 200, and the answer comes in the ACK.
             true => match exchange.offer(exchange.is_holding(), false, &mut self.media, cx) {
                 Ok(body) => (body, None),
-                Err(why) => return self.refuse_inside(key, request, Refused::new(StatusCode::SERVER_INTERNAL_ERROR, why), cx),
+                Err(why) => {
+                    return self.refuse_inside(key, request, Refused::new(StatusCode::SERVER_INTERNAL_ERROR, why), cx);
+                }
             },
             false => match session_body(request).and_then(|body| exchange.answer(body, &mut self.media, cx)) {
                 Ok(answered) => answered,
@@ -144,7 +150,8 @@ impl Call {
     }
 
     /// A 200 inside the dialog, with our half of the session if it has one.
-    fn ok(&self, request: &Request, body: Vec<u8>, cx: &mut Cx<'_, '_>) -> Response {
+    pub(super) fn ok(&mut self, request: &Request, body: Vec<u8>, cx: &mut Cx<'_, '_>) -> Response {
+        self.hear_name(request, cx);
         let mut response = make::response(request, StatusCode::OK, None);
         response.headers.push("Contact", cx.settings.contact(decline::transport_of(request)));
         response.headers.push("Allow", ALLOW);
@@ -183,6 +190,7 @@ impl Call {
                 }
             }
         }
+        self.tell_name(cx);
         self.change(cx);
     }
 
@@ -217,6 +225,10 @@ impl Call {
                 }
             }
             Purpose::Change(change) => self.changed(change, status, response, cx),
+            Purpose::Refer => self.referred_answered(status, response, cx),
+            Purpose::Notify(seq) => self.notify_answered(seq, response.map(|response| response.status), cx),
+            Purpose::Info => self.info_answered(status, cx),
+            Purpose::Name => {}
         }
     }
 

@@ -2,9 +2,12 @@
 
 use super::change::Wishes;
 use super::handshake::{Handshake, Unacknowledged};
+use super::referred::Follows;
+use super::transfer::Asked;
 use super::usage::Usage;
 use super::{Call, Cx, Phase};
 use crate::event::{Event, Outcome, Side};
+use crate::refer::connected::Connected;
 use crate::settings::HangUp;
 use keyphone_media::env::Instant;
 
@@ -13,6 +16,11 @@ pub(super) struct Talking {
     pub(super) usage: Usage,
     pub(super) handshake: Handshake,
     pub(super) wishes: Wishes,
+    /// What we have asked the peer for.
+    pub(super) asked: Option<Box<Asked>>,
+    /// What the peer has asked us for.
+    pub(super) follows: Option<Box<Follows>>,
+    pub(super) connected: Connected,
     hang_up_at: Option<Instant>,
 }
 
@@ -22,7 +30,15 @@ impl Talking {
             HangUp::After(d) => Some(now + d),
             HangUp::Never | HangUp::WhenPlayed => None,
         };
-        Self { usage, handshake, wishes: Wishes::default(), hang_up_at }
+        Self {
+            usage,
+            handshake,
+            wishes: Wishes::default(),
+            asked: None,
+            follows: None,
+            connected: Connected::Silent,
+            hang_up_at,
+        }
     }
 
     pub(super) fn hang_up_at(&mut self, at: Instant) {
@@ -40,6 +56,8 @@ impl Talking {
             self.hang_up_due(),
             self.usage.exchange.next_timeout(),
             self.wishes.next_timeout(),
+            self.asked.as_ref().and_then(|asked| asked.subscriber.next_timeout()),
+            self.follows.as_ref().and_then(|follows| follows.next_timeout()),
         ];
         all.into_iter().flatten().min()
     }
@@ -71,7 +89,11 @@ impl Call {
         let Phase::Talking(talking) = &mut self.phase else { return };
         match talking.timeout(cx) {
             Some(outcome) => self.leave(None, outcome, cx),
-            None => self.change(cx),
+            None => {
+                self.follows_timeout(cx);
+                self.transfer_timeout(cx);
+                self.change(cx);
+            }
         }
     }
 }

@@ -2,8 +2,8 @@
 //! do, what we have asked it, and how far offer and answer are.
 
 use super::Cx;
-use super::decline;
 use super::change::Change;
+use super::decline;
 use super::exchange::Exchange;
 use crate::dialog::Dialog;
 use crate::event::CallId;
@@ -48,6 +48,14 @@ pub(super) enum Purpose {
     Bye,
     /// To change the session.
     Change(Change),
+    /// To have the peer call somebody else.
+    Refer,
+    /// To tell what the REFER of that number has come to.
+    Notify(u32),
+    /// To tell something that is not the session's.
+    Info,
+    /// To tell who we are.
+    Name,
 }
 
 /// What a response to one of our requests means to the usage.
@@ -68,16 +76,15 @@ impl Usage {
         exchange: Exchange,
         said: &Headers,
     ) -> Self {
-        let mut usage =
-            Self {
-                call,
-                dialog,
-                fallback,
-                exchange,
-                peer: Abilities::default(),
-                ours: BTreeMap::new(),
-                last_invite: None,
-            };
+        let mut usage = Self {
+            call,
+            dialog,
+            fallback,
+            exchange,
+            peer: Abilities::default(),
+            ours: BTreeMap::new(),
+            last_invite: None,
+        };
         usage.learn(said);
         usage
     }
@@ -167,7 +174,7 @@ impl Usage {
         }
         match purpose {
             Purpose::Change(_) => self.last_invite = Some(key),
-            Purpose::Bye => cx.book.forget_client(key, self.call),
+            _ => cx.book.forget_client(key, self.call),
         }
         Heard::Final(purpose)
     }

@@ -5,13 +5,15 @@
 //! out in that order, and calls back at [`Endpoint::next_timeout`].
 
 mod requests;
+mod transfers;
 
 pub use crate::io::{Command, Input, MediaPorts, Output, Recording};
 
 use crate::call::decline::{self, Gone};
-use crate::call::{Book, Call, Cx};
+use crate::call::{Ask, Book, Call, Cx};
 use crate::event::CallId;
 use crate::outside::Outside;
+use crate::refer::ReferTo;
 use crate::settings::Settings;
 use crate::sip::{Message, StatusCode, make};
 use crate::transaction::{self, ClientKey, Key, Table};
@@ -19,6 +21,7 @@ use keyphone_keying::mikey::Mikey;
 use keyphone_media::env::{Env, Instant, Now};
 use keyphone_media::srtp::Ledger;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use transfers::Followed;
 
 /// A phone.
 pub struct Endpoint {
@@ -31,6 +34,8 @@ pub struct Endpoint {
     book: Book,
     gone: Gone,
     outside: Outside,
+    asks: Vec<Ask>,
+    follows: BTreeMap<CallId, Followed>,
     ports: VecDeque<MediaPorts>,
     last_call: u64,
 }
@@ -59,6 +64,8 @@ impl Endpoint {
             book: Book::default(),
             gone: Gone::default(),
             outside: Outside::default(),
+            asks: vec![],
+            follows: BTreeMap::new(),
             ports: VecDeque::new(),
             last_call: 0,
         }
@@ -141,7 +148,7 @@ impl Endpoint {
                 let id = self.next_id();
                 let ports = self.take_ports();
                 let cx = &mut self.cx(env, said, out);
-                if let Some(call) = Call::place(id, *target, to, ports, plan, cx) {
+                if let Some(call) = Call::place(id, *target, to, ports, plan, vec![], cx) {
                     self.keep(id, call);
                 }
             }
@@ -154,6 +161,14 @@ impl Endpoint {
                     self.with(call, env, said, out, Call::hang_up);
                 }
             }
+            Command::Transfer { call, to } => {
+                let refer_to = ReferTo { target: *to, replaces: None };
+                self.with(call, env, said, out, |call, cx| call.transfer(&refer_to, cx));
+            }
+            Command::TransferInto { call, other } => self.transfer_into(call, other, env, said, out),
+            Command::Info { call, content_type, body } => {
+                self.with(call, env, said, out, |call, cx| call.info(&content_type, body, cx));
+            }
             Command::Message { to, text } => self.outside(env, said, out, |o, cx| o.message(*to, &text, cx)),
             Command::Options { to } => self.outside(env, said, out, |o, cx| o.options(*to, cx)),
             _ => {}
@@ -162,6 +177,8 @@ impl Endpoint {
 
     /// Does what the transactions say, and what that makes them say in turn.
     fn settle(&mut self, said: Vec<transaction::Output>, env: &mut Env<'_>, out: &mut Vec<Output>) {
+        let mut said = said;
+        self.obey(env, &mut said, out);
         let mut queue = VecDeque::from(said);
         while let Some(next) = queue.pop_front() {
             let mut said = vec![];
@@ -203,6 +220,9 @@ impl Endpoint {
                         self.with(call, env, &mut said, out, Call::cancelled);
                     }
                 }
+            }
+            if queue.is_empty() {
+                self.obey(env, &mut said, out);
             }
             queue.extend(said);
         }
@@ -247,8 +267,8 @@ impl Endpoint {
         said: &'a mut Vec<transaction::Output>,
         out: &'a mut Vec<Output>,
     ) -> Cx<'a, 'e> {
-        let Self { settings, ledger, mikey, transactions, book, gone, .. } = self;
-        Cx { settings, ledger, mikey, transactions, book, gone, env, said, out }
+        let Self { settings, ledger, mikey, transactions, book, gone, asks, .. } = self;
+        Cx { settings, ledger, mikey, transactions, book, gone, env, said, out, asks }
     }
 
     fn keep(&mut self, id: CallId, call: Call) {
@@ -268,10 +288,12 @@ impl Endpoint {
     ) {
         let Some(Scheduled { mut call, due }) = self.calls.remove(&id) else { return };
         due.map(|at| self.due.remove(&(at, id)));
+        let before = out.len();
         act(&mut call, &mut self.cx(env, said, out));
         match call.is_over() {
             true => call.close(&mut self.cx(env, said, out)),
             false => self.keep(id, call),
         }
+        self.watch(id, before, env, said, out);
     }
 }

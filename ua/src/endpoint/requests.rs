@@ -1,10 +1,11 @@
 //! What becomes of a request (RFC 3261 section 8.2): to its call, or to an answer of our own.
 
 use super::{Endpoint, Output};
-use crate::call::{ALLOW, Call, decline};
+use crate::call::{ALLOW, Call, SUPPORTED, decline};
 use crate::dialog::Dialog;
 use crate::event::Event;
 use crate::outside;
+use crate::refer::PACKAGE;
 use crate::sip::{Method, Request, Response, StatusCode};
 use crate::transaction::{self, ServerKey};
 use keyphone_media::env::Env;
@@ -50,10 +51,19 @@ impl Endpoint {
             },
             (Method::Message, _) => reply(StatusCode::CALL_DOES_NOT_EXIST),
             (Method::Invite, None) if !in_dialog => return self.invited(key, request, env, said, out),
-            (Method::Invite | Method::Bye | Method::Update, Some(call)) => {
+            (method, Some(call)) if IN_DIALOG.contains(method) => {
                 return self.with(call, env, said, out, |call, cx| call.request(key, request, cx));
             }
-            (Method::Invite | Method::Bye | Method::Update, None) => reply(StatusCode::CALL_DOES_NOT_EXIST),
+            // Whoever is in no call with us has nobody called by us (RFC 3515 section 5.2), and subscribes to nothing.
+            (Method::Refer, None) if !in_dialog => reply(StatusCode::FORBIDDEN),
+            (Method::Subscribe, None) if !in_dialog => {
+                let refer = request.headers.event().is_ok_and(|event| event.is_some_and(|e| e.package == PACKAGE));
+                // RFC 3515 section 2.4.4, RFC 6665 section 4.2.1.1.
+                let mut response = reply(if refer { StatusCode::FORBIDDEN } else { StatusCode::BAD_EVENT });
+                response.headers.push("Allow-Events", PACKAGE);
+                response
+            }
+            (method, None) if IN_DIALOG.contains(method) => reply(StatusCode::CALL_DOES_NOT_EXIST),
             _ => {
                 let mut response = reply(StatusCode::METHOD_NOT_ALLOWED);
                 response.headers.push("Allow", ALLOW);
@@ -71,6 +81,14 @@ impl Endpoint {
         said: &mut Vec<transaction::Output>,
         out: &mut Vec<Output>,
     ) {
+        let replaced = match self.replaced(request) {
+            Ok(replaced) => replaced,
+            Err(status) => {
+                let response = decline::reply(request, status, env);
+                return self.transactions.respond(key, &response, env, said);
+            }
+        };
+        let place = replaced.and_then(|old| self.calls.get(&old)).map(|old| old.call.place_here());
         let room = self.calls.len() < Self::MAX_CALLS;
         let Some(ports) = room.then(|| self.take_ports()).flatten() else {
             let mut response = decline::reply(request, StatusCode::SERVICE_UNAVAILABLE, env);
@@ -78,9 +96,12 @@ impl Endpoint {
             return self.transactions.respond(key, &response, env, said);
         };
         let id = self.next_id();
-        let call = Call::invited(id, key, request, ports, &mut self.cx(env, said, out));
+        let call = Call::invited(id, key, request, ports, place, &mut self.cx(env, said, out));
         match call {
-            Some(call) => self.keep(id, call),
+            Some(call) => {
+                self.keep(id, call);
+                replaced.into_iter().for_each(|old| self.replace(id, old, env, said, out));
+            }
             None if ports.are_open() => self.ports.push_front(ports),
             None => {}
         }
@@ -105,8 +126,13 @@ impl Endpoint {
     }
 }
 
-/// The option tags of Require that we do not have: all of them, so far.
+/// What a call takes inside its dialogs.
+const IN_DIALOG: [Method; 7] =
+    [Method::Invite, Method::Bye, Method::Update, Method::Refer, Method::Notify, Method::Subscribe, Method::Info];
+
+/// The option tags of Require that we do not have.
 fn unsupported(request: &Request) -> Option<String> {
-    let tags = request.headers.require().unwrap_or_default();
+    let mut tags = request.headers.require().unwrap_or_default();
+    tags.retain(|tag| !SUPPORTED.split(", ").any(|ours| ours == tag));
     (!tags.is_empty() && !matches!(request.method, Method::Cancel | Method::Ack)).then(|| tags.join(", "))
 }

@@ -135,7 +135,7 @@ fn request(method: Method, to: &Uri, cx: &mut Cx<'_, '_>) -> Request {
 }
 
 /// Where a request for this URI goes.
-fn hop(to: &Uri) -> Result<Destination, StatusCode> {
+pub(crate) fn hop(to: &Uri) -> Result<Destination, StatusCode> {
     let sip = to.sip().ok_or(StatusCode::UNSUPPORTED_URI_SCHEME)?;
     let transport = match sip.param("transport") {
         Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
