@@ -122,6 +122,13 @@ impl Engine {
         })
     }
 
+    /// What is sent from now on, from its beginning.
+    pub fn set_source(&mut self, source: Source) -> Result<(), AudioError> {
+        check_rate(self.codec, source.rate())?;
+        (self.source, self.source_ended) = (source, false);
+        Ok(())
+    }
+
     /// Which codec it runs.
     pub fn codec(&self) -> Codec {
         self.codec

@@ -1,5 +1,6 @@
 //! What an endpoint is told once, before its first call.
 
+use crate::locate::Abilities;
 use crate::sip::{Host, NameAddr, Request, SipError, SipUri, StatusCode, Uri};
 use crate::transaction::Transport;
 use keyphone_config::{Account, Config, KeyingSystem};
@@ -47,6 +48,8 @@ pub struct Rules {
     pub session_expires: Option<Duration>,
     /// The shortest that we let the peer ask for (RFC 4028 section 5). At least 90 seconds outside of tests.
     pub min_se: Duration,
+    /// How long we let somebody ring whom we call.
+    pub ring_limit: Duration,
     /// How many contacts of 3xx responses one call may try, in all.
     pub redirects: usize,
     /// May the peer of a call have us call somebody else (RFC 3515)?
@@ -62,6 +65,7 @@ impl Default for Rules {
             reliable: Reliable::Supported,
             session_expires: Some(Duration::from_secs(1800)),
             min_se: Duration::from_secs(90),
+            ring_limit: Duration::from_secs(180),
             redirects: 5,
             transfers: true,
             media: true,
@@ -106,6 +110,11 @@ impl Settings {
         })
     }
 
+    /// Which addresses we can find and reach.
+    pub(crate) fn abilities(&self) -> Abilities {
+        Abilities::at(self.sip.ip())
+    }
+
     /// How keying knows us when we call.
     pub(crate) fn identity(&self) -> Identity {
         Identity::new(&self.me.to_string())
@@ -125,7 +134,7 @@ impl Settings {
         let uri = SipUri::new(false, Host::Ip(self.sip.ip())).with_user(user).with_port(self.sip.port());
         let uri = match transport {
             Transport::Udp => uri,
-            Transport::Tcp => uri.with_param("transport", Some("tcp")),
+            Transport::Tcp | Transport::Tls => uri.with_param("transport", Some(transport.param())),
         };
         NameAddr::new(Uri::Sip(uri)).to_string()
     }

@@ -7,6 +7,7 @@ mod downgrade;
 mod fork;
 mod identity;
 mod info;
+mod locate;
 mod message;
 mod refused;
 mod replaces;

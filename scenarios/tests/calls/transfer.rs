@@ -203,7 +203,9 @@ fn the_new_call_is_keyed_for_the_one_whom_the_peer_named() {
     // Bob has a key for alice and another for carol; carol's own is not the one that he has for her.
     let keys = |carol: &'static str| {
         move |config: &mut Config| {
-            let psk = |peer: &str, key| keyphone_config::PskEntry::from_hex(Some(peer.parse().unwrap()), key).unwrap();
+            let psk = |peer: &str, key| {
+                keyphone_config::PskEntry::from_hex(Some(keyphone_keying::Identity::new(peer)), key).unwrap()
+            };
             config.credentials.psks = vec![psk("sip:alice@10.0.0.1", KEY), psk("sip:carol@10.0.0.3", carol)];
         }
     };

@@ -1,19 +1,74 @@
-//! One branch of a forked INVITE: what a To-tag has said so far (RFC 3261 section 13.2.2).
+//! One branch of a forked INVITE: what a To-tag has said so far (RFC 3261 section 13.2.2), with an early dialog, an
+//! offer/answer exchange and a keying session of its own.
 
-use super::usage::Usage;
-use crate::sip::{Response, StatusCode};
+use super::Cx;
+use super::exchange::Exchange;
+use super::first::FirstOffer;
+use super::media::Media;
+use super::usage::{Purpose, Usage};
+use crate::dialog::Dialog;
+use crate::event::CallId;
+use crate::sip::{Method, RAck, Request, Response, StatusCode};
 
 /// A branch that has not answered finally. Each To-tag is its own, from its first 1xx on.
 #[derive(Default)]
 pub(super) struct Branch {
     /// Its early dialog, if it has one.
     pub(super) usage: Option<Box<Usage>>,
+    /// The number of its last reliable response (RFC 3262 section 4).
+    rseq: Option<u32>,
     rung: bool,
 }
 
 impl Branch {
-    /// Takes a provisional response; true if the branch rings for the first time.
-    pub(super) fn provisional(&mut self, response: &Response) -> bool {
+    /// Takes a provisional response: makes the early dialog, acknowledges what wants it, and reads an answer. False if
+    /// the response is one that we have seen, or comes out of order.
+    pub(super) fn take(
+        &mut self,
+        call: CallId,
+        offer: &FirstOffer,
+        response: &Response,
+        reliable: bool,
+        media: &mut Media,
+        cx: &mut Cx<'_, '_>,
+    ) -> bool {
+        match &mut self.usage {
+            Some(usage) => usage.learn(&response.headers),
+            // Without a Contact there is no dialog (RFC 3261 section 12.1.1), and nothing but the tag is known.
+            None => {
+                let dialog = Dialog::answered(response).ok();
+                let new = |dialog| Box::new(Usage::new(call, dialog, Exchange::offered(offer), &response.headers));
+                self.usage = dialog.map(new);
+            }
+        }
+        let asks = response.headers.require().is_ok_and(|tags| tags.iter().any(|tag| tag == "100rel"));
+        let number = response.headers.rseq().ok().flatten().filter(|_| asks && reliable);
+        if let Some(number) = number {
+            // RFC 3262 section 4: what is not next in line is neither acknowledged nor processed.
+            if self.rseq.is_some_and(|last| last.checked_add(1) != Some(number)) {
+                return false;
+            }
+            let (Some(usage), Ok(cseq)) = (&mut self.usage, response.headers.cseq()) else { return false };
+            self.rseq = Some(number);
+            let rack = RAck { rseq: number, seq: cseq.seq, method: Method::Invite };
+            let fill = |prack: &mut Request| prack.headers.push("RAck", rack.to_string());
+            usage.request(Method::Prack, Purpose::Prack, fill, cx);
+        }
+        if let Some(usage) = self.usage.as_mut().filter(|usage| !response.body.is_empty() && usage.exchange.is_first())
+        {
+            match usage.exchange.first_answer(offer, &response.body, media, cx) {
+                // In a reliable response it is the answer; in another one only what the 2xx will say, too (RFC 3261
+                // section 13.2.1).
+                Ok(()) if number.is_some() => usage.exchange.settle(),
+                Ok(()) => {}
+                Err(bad) => tracing::warn!(%call, why = %bad.why, "an early answer cannot be used"),
+            }
+        }
+        true
+    }
+
+    /// Does this response have it ring for the first time?
+    pub(super) fn rings(&mut self, response: &Response) -> bool {
         let rings = response.status == StatusCode::RINGING && !self.rung;
         self.rung |= rings;
         rings

@@ -3,7 +3,7 @@
 use super::decline::{self, Ack};
 use super::handshake::Handshake;
 use super::usage::{Purpose, Usage};
-use super::{ALLOW, Call, Cx, Phase, SUPPORTED};
+use super::{ALLOW, Call, Cx, Phase, supported};
 use crate::event::{Event, Outcome, Side};
 use crate::sip::{Method, Request, Response, StatusCode};
 use crate::transaction::ClientKey;
@@ -15,6 +15,7 @@ use std::time::Duration;
 pub(super) struct Wishes {
     hold: Option<bool>,
     rekey: bool,
+    refresh: bool,
     /// Not before then: the peer was busy with a change of its own.
     not_before: Option<Instant>,
     /// How often the peer has put us off.
@@ -28,6 +29,14 @@ pub(super) struct Change {
     /// Puts the peer on hold, or takes it back.
     hold: Option<bool>,
     rekey: bool,
+    refresh: bool,
+}
+
+impl Change {
+    /// The session is refreshed as it is.
+    fn only_refreshes(self) -> bool {
+        self.hold.is_none() && !self.rekey
+    }
 }
 
 impl Wishes {
@@ -44,7 +53,12 @@ impl Wishes {
     }
 
     fn wants(&self) -> bool {
-        self.hold.is_some() || self.rekey
+        self.hold.is_some() || self.rekey || self.refresh
+    }
+
+    /// The session timer asks for it (RFC 4028 section 10).
+    pub(super) fn refresh(&mut self) {
+        self.refresh = true;
     }
 
     /// Takes what is wanted next.
@@ -55,13 +69,15 @@ impl Wishes {
         self.not_before = None;
         let hold = self.hold.take().filter(|hold| *hold != holding);
         let rekey = std::mem::take(&mut self.rekey);
-        (hold.is_some() || rekey).then_some(Change { hold, rekey })
+        let refresh = std::mem::take(&mut self.refresh);
+        (hold.is_some() || rekey || refresh).then_some(Change { hold, rekey, refresh })
     }
 
     /// Wants it again, unless something else was asked for meanwhile.
     fn again(&mut self, change: Change) {
         self.hold = self.hold.or(change.hold);
         self.rekey |= change.rekey;
+        self.refresh |= change.refresh;
     }
 }
 
@@ -93,10 +109,17 @@ impl Call {
         }
         let holding = talking.usage.exchange.is_holding();
         let Some(change) = talking.wishes.next(holding, cx.env.now.mono) else { return };
-        let offered = talking.usage.exchange.offer(change.hold.unwrap_or(holding), change.rekey, media, cx);
+        // A refresh by UPDATE needs no offer (RFC 4028 section 7.4).
+        let (method, offered) = match change.only_refreshes() && talking.usage.peer.update {
+            true => (Method::Update, Ok(vec![])),
+            false => {
+                let holding = change.hold.unwrap_or(holding);
+                (Method::Invite, talking.usage.exchange.offer(holding, change.rekey, media, cx))
+            }
+        };
         let sent = offered.and_then(|body| {
-            let key = reinvite(&mut talking.usage, change, body, cx);
-            key.ok_or_else(|| "nobody knows where the peer is".to_owned())
+            let key = send(&mut talking.usage, method, change, body, cx);
+            key.ok_or_else(|| "the request cannot be written".to_owned())
         });
         match sent {
             Ok(key) => talking.wishes.under_way = Some(key),
@@ -136,9 +159,13 @@ impl Call {
         if let Some(ack) = acknowledge(&mut talking.usage, response, cx) {
             talking.handshake = Handshake::ack_sent(ack, seq, cx.env.now.mono);
         }
+        talking.usage.refresh.heard(response, cx.settings, cx.env.now.mono);
         talking.wishes.tries = 0;
         match talking.usage.exchange.answered(&response.body, media, cx) {
             Ok(held) => {
+                if change.refresh {
+                    cx.event(Event::Refreshed { call: self.id, by: Side::Us });
+                }
                 self.held(change.hold, Side::Us, cx);
                 self.held(held, Side::Peer, cx);
                 self.change(cx);
@@ -159,6 +186,9 @@ impl Call {
         if matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::CALL_DOES_NOT_EXIST) {
             let why = format!("the peer does not know this call any more: {status} {}", status.phrase());
             return self.leave(None, Outcome::Failed { status: Some(status.code()), why }, cx);
+        }
+        if status == StatusCode::SESSION_INTERVAL_TOO_SMALL {
+            response.iter().for_each(|response| talking.usage.refresh.at_least(&response.headers));
         }
         if let Some(wait) = put_off(status, response, *we_called, cx)
             && talking.wishes.tries < Wishes::MOST_TRIES
@@ -183,10 +213,11 @@ fn put_off(status: StatusCode, response: Option<&Response>, we_called: bool, cx:
             let (least, most) = if we_called { (210, 400) } else { (0, 200) };
             Some(Duration::from_millis(10 * (least + cx.env.random() % (most - least + 1))))
         }
+        // With the interval that was named, it may be asked for at once (RFC 4028 section 7.3).
+        StatusCode::SESSION_INTERVAL_TOO_SMALL => Some(Duration::ZERO),
         StatusCode::SERVER_INTERNAL_ERROR | StatusCode::SERVICE_UNAVAILABLE => {
-            let after = response?.headers.single("Retry-After").ok()??;
-            let seconds = after.split([' ', ';', '(']).next()?.parse().ok()?;
-            Some(Duration::from_secs(seconds)).filter(|after| *after <= LONGEST_WAIT)
+            let after = response?.headers.retry_after().ok()??.after;
+            Some(after).filter(|after| *after <= LONGEST_WAIT)
         }
         _ => None,
     }
@@ -195,20 +226,28 @@ fn put_off(status: StatusCode, response: Option<&Response>, we_called: bool, cx:
 /// A peer that wants us to wait longer than this has refused.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-fn reinvite(usage: &mut Usage, change: Change, body: Vec<u8>, cx: &mut Cx<'_, '_>) -> Option<ClientKey> {
+fn send(usage: &mut Usage, method: Method, change: Change, body: Vec<u8>, cx: &mut Cx<'_, '_>) -> Option<ClientKey> {
+    let mut said =
+        Request::new(method.clone(), crate::sip::Uri::Sip(crate::sip::SipUri::new(false, "x".parse().ok()?)));
+    said.headers.push("Allow", ALLOW);
+    said.headers.push("Supported", supported(cx.settings));
+    usage.refresh.ask(&mut said);
     let fill = |request: &mut Request| {
-        request.headers.push("Allow", ALLOW);
-        request.headers.push("Supported", SUPPORTED);
-        request.headers.push("Content-Type", "application/sdp");
-        request.body = body;
+        for name in ["Allow", "Supported", "Session-Expires", "Min-SE"] {
+            request.headers.copy(name, &said.headers);
+        }
+        if !body.is_empty() {
+            request.headers.push("Content-Type", "application/sdp");
+            request.body = body;
+        }
     };
-    usage.request(Method::Invite, Purpose::Change(change), fill, cx)
+    usage.request(method, Purpose::Change(change), fill, cx)
 }
 
-/// The ACK for a 2xx to our INVITE inside the dialog.
+/// The ACK for a 2xx to our INVITE inside the dialog; an UPDATE has none.
 fn acknowledge(usage: &mut Usage, response: &Response, cx: &mut Cx<'_, '_>) -> Option<Ack> {
-    let (seq, hop) = (response.headers.cseq().ok()?.seq, usage.hop()?);
-    let ack = Ack::new(&usage.dialog, seq, hop, |_| {}, cx);
-    ack.send(cx);
+    let cseq = response.headers.cseq().ok().filter(|cseq| cseq.method == Method::Invite)?;
+    let ack = Ack::new(&usage.dialog, cseq.seq, |_| {}, cx);
+    ack.send(cx.transactions, cx.env, cx.said);
     Some(ack)
 }

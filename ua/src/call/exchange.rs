@@ -140,9 +140,12 @@ impl Exchange {
         Ok(())
     }
 
-    /// Our half of what holds, as it goes into a body.
+    /// Our offer that waits for its answer, or our half of what holds, as it goes into a body.
     pub(super) fn body(&self) -> Vec<u8> {
-        self.sdp.ours().map(Sdp::bytes).unwrap_or_default()
+        match &self.state {
+            State::First(Some(first)) => first.body.clone(),
+            _ => self.sdp.ours().map(Sdp::bytes).unwrap_or_default(),
+        }
     }
 
     /// What was agreed on, if anything was.
@@ -216,16 +219,21 @@ impl Exchange {
         self.first_answer(&first, body, media, cx)
     }
 
+    /// Does the first offer wait for its answer, and is it ours?
+    pub(super) fn is_first(&self) -> bool {
+        matches!(self.state, State::First(_))
+    }
+
     /// Does the first offer wait for its answer, and is it this dialog's alone?
     pub(super) fn owns_first(&self) -> bool {
         matches!(self.state, State::First(Some(_)))
     }
 
-    /// What was agreed on is heard and, unless only early media is wanted, spoken.
-    pub(super) fn start(&self, early: bool, media: &mut Media, cx: &mut Cx<'_, '_>) {
+    /// What was agreed on is heard and, once there is an answer, spoken.
+    pub(super) fn start(&self, media: &mut Media, cx: &mut Cx<'_, '_>) {
         let Some(agreed) = self.agreed() else { return };
         self.voice.map(|ssrc| media.prefer(ssrc));
-        if early { media.listen(agreed, cx) } else { media.start(agreed, cx) }
+        media.start(agreed, cx);
     }
 
     /// An offer inside the dialog, with new keys or the ones that there are, that has the peer on hold or not.
@@ -303,7 +311,7 @@ impl Exchange {
             }
         }
         self.holding = holding;
-        self.start(false, media, cx);
+        self.start(media, cx);
         let after = self.is_held();
         Ok((before != after).then_some(after))
     }
@@ -350,7 +358,7 @@ impl Exchange {
             }
         }
         let body = self.sdp.reply(&offer, &reply, &self.ours).bytes();
-        self.start(false, media, cx);
+        self.start(media, cx);
         let after = self.is_held();
         Ok((body, (before != after).then_some(after)))
     }

@@ -2,12 +2,14 @@
 
 use super::exchange::{Conflict, Held};
 use super::handshake::Handshake;
+use super::refresh::{self, TooSmall};
 use super::refused::Refused;
 use super::usage::{Heard, Purpose, Usage};
-use super::{ALLOW, Call, Cx, Phase, SUPPORTED, decline};
+use super::{ALLOW, Call, Cx, Phase, decline, supported};
 use crate::event::{Event, Outcome, Side};
 use crate::sip::{Method, Request, Response, StatusCode, make};
 use crate::transaction::{ClientKey, ServerKey};
+use std::time::Duration;
 
 impl Call {
     /// A request inside our dialog (RFC 3261 section 12.2.2).
@@ -27,6 +29,7 @@ impl Call {
             Method::Notify => self.notified(key, request, cx),
             Method::Subscribe => self.subscribed(key, request, cx),
             Method::Info => self.informed(key, request, cx),
+            Method::Prack => self.pracked(key, request, cx),
             _ => {
                 let mut response = decline::reply(request, StatusCode::METHOD_NOT_ALLOWED, cx.env);
                 response.headers.push("Allow", ALLOW);
@@ -77,6 +80,9 @@ impl Call {
         if let Err(conflict) = talking.usage.exchange.is_free() {
             return self.put_off(key, request, Some(conflict), cx);
         }
+        if let Err(TooSmall(least)) = refresh::check(request, cx.settings) {
+            return self.too_small(key, request, least, cx);
+        }
         let seq = request.headers.cseq().map(|cseq| cseq.seq).unwrap_or_default();
         let exchange = &mut talking.usage.exchange;
         let (body, held) = match request.body.is_empty() {
@@ -84,7 +90,8 @@ impl Call {
             true => match exchange.offer(exchange.is_holding(), false, &mut self.media, cx) {
                 Ok(body) => (body, None),
                 Err(why) => {
-                    return self.refuse_inside(key, request, Refused::new(StatusCode::SERVER_INTERNAL_ERROR, why), cx);
+                    let refused = Refused::new(StatusCode::SERVER_INTERNAL_ERROR, why);
+                    return self.refuse_inside(key, request, refused, cx);
                 }
             },
             false => match session_body(request).and_then(|body| exchange.answer(body, &mut self.media, cx)) {
@@ -97,11 +104,22 @@ impl Call {
         if let Phase::Talking(talking) = &mut self.phase {
             talking.handshake = Handshake::ok_sent(key, ok, seq, cx.env.now.mono);
         }
-        self.held(held, Side::Peer, cx);
+        self.changed_by_peer(held, cx);
     }
 
     /// UPDATE (RFC 3311 section 5.2): a new offer, or none to refresh the session.
     fn updated(&mut self, key: ServerKey, request: &Request, cx: &mut Cx<'_, '_>) {
+        if matches!(self.phase, Phase::Leaving(_)) {
+            return cx.reply(key, request, StatusCode::CALL_DOES_NOT_EXIST);
+        }
+        if let Err(TooSmall(least)) = refresh::check(request, cx.settings) {
+            return self.too_small(key, request, least, cx);
+        }
+        if request.body.is_empty() {
+            let ok = self.ok(request, vec![], cx);
+            cx.respond(key, &ok);
+            return self.changed_by_peer(None, cx);
+        }
         let Self { phase, media, .. } = self;
         let usage = match phase {
             Phase::Calling(calling) => calling.usages().find(|usage| usage.dialog.is_from_peer(request)),
@@ -109,11 +127,7 @@ impl Call {
             Phase::Talking(talking) => Some(&mut talking.usage),
             Phase::Leaving(_) | Phase::Over => None,
         };
-        let Some(usage) = usage else { return cx.reply(key, request, StatusCode::CALL_DOES_NOT_EXIST) };
-        if request.body.is_empty() {
-            let ok = self.ok(request, vec![], cx);
-            return cx.respond(key, &ok);
-        }
+        let Some(usage) = usage else { return };
         if let Err(conflict) = usage.exchange.is_free() {
             return self.put_off(key, request, Some(conflict), cx);
         }
@@ -121,7 +135,10 @@ impl Call {
             Ok((body, held)) => {
                 let ok = self.ok(request, body, cx);
                 cx.respond(key, &ok);
-                self.held(held, Side::Peer, cx);
+                if let Phase::Calling(calling) = &self.phase {
+                    calling.hear_again(&mut self.media, cx);
+                }
+                self.changed_by_peer(held, cx);
             }
             Err(refused) => self.refuse_inside(key, request, refused, cx),
         }
@@ -155,12 +172,33 @@ impl Call {
         let mut response = make::response(request, StatusCode::OK, None);
         response.headers.push("Contact", cx.settings.contact(decline::transport_of(request)));
         response.headers.push("Allow", ALLOW);
-        response.headers.push("Supported", SUPPORTED);
+        response.headers.push("Supported", supported(cx.settings));
+        if let Phase::Talking(talking) = &mut self.phase {
+            let usage = &mut talking.usage;
+            usage.refresh.answer(request, usage.peer, &mut response, cx.settings, cx.env.now.mono);
+        }
         if !body.is_empty() {
             response.headers.push("Content-Type", "application/sdp");
             response.body = body;
         }
         response
+    }
+
+    /// A session interval below what we take: 422 (RFC 4028 section 9).
+    fn too_small(&mut self, key: ServerKey, request: &Request, least: Duration, cx: &mut Cx<'_, '_>) {
+        let mut response = decline::reply(request, StatusCode::SESSION_INTERVAL_TOO_SMALL, cx.env);
+        response.headers.push("Min-SE", least.as_secs().to_string());
+        cx.respond(key, &response);
+    }
+
+    /// The peer has changed the session or, if nothing is different, refreshed it.
+    fn changed_by_peer(&mut self, held: Held, cx: &mut Cx<'_, '_>) {
+        match &self.phase {
+            Phase::Talking(talking) if held.is_none() && talking.usage.refresh.runs() => {
+                cx.event(Event::Refreshed { call: self.id, by: Side::Peer });
+            }
+            _ => self.held(held, Side::Peer, cx),
+        }
     }
 
     /// Tells who was put on hold by whom, or taken back.
@@ -180,14 +218,31 @@ impl Call {
             return;
         }
         let exchange = &mut talking.usage.exchange;
-        if exchange.is_free().is_err() {
-            match exchange.answered(&ack.body, media, cx) {
-                Ok(held) => self.held(held, Side::Peer, cx),
-                Err(bad) => {
-                    let why = bad.why.clone();
-                    let (status, outcome) = bad.outcome(self.id, cx);
-                    return self.leave(Some(decline::reason(status, &why)), outcome, cx);
+        let answered = match exchange.is_first() {
+            true => exchange.own_first_answer(&ack.body, media, cx).map(|()| true),
+            false if exchange.is_free().is_ok() => Ok(false),
+            false => match exchange.answered(&ack.body, media, cx) {
+                Ok(held) => {
+                    self.held(held, Side::Peer, cx);
+                    Ok(false)
                 }
+                Err(bad) => Err(bad),
+            },
+        };
+        match answered {
+            // The answer to the offer in our 200: now we talk.
+            Ok(true) => {
+                let Self { phase: Phase::Talking(talking), media, .. } = self else { return };
+                talking.usage.exchange.start(media, cx);
+                if let Phase::Talking(talking) = &self.phase {
+                    self.tell_answered(&talking.usage, cx);
+                }
+            }
+            Ok(false) => {}
+            Err(bad) => {
+                let why = bad.why.clone();
+                let (status, outcome) = bad.outcome(self.id, cx);
+                return self.leave(Some(decline::reason(status, &why)), outcome, cx);
             }
         }
         self.tell_name(cx);
@@ -229,6 +284,8 @@ impl Call {
             Purpose::Notify(seq) => self.notify_answered(seq, response.map(|response| response.status), cx),
             Purpose::Info => self.info_answered(status, cx),
             Purpose::Name => {}
+            // Without it the peer repeats its response, and gives up in time (RFC 3262 section 3).
+            Purpose::Prack => {}
         }
     }
 

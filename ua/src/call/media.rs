@@ -28,6 +28,8 @@ pub(super) struct Media {
     path: Path,
     engine: Option<Engine>,
     remote: Option<Remote>,
+    /// The call is answered, or has early media of ours.
+    speaks: bool,
     /// Whom the answer names: of all branches that share our key, the one to hear.
     preferred: Option<Ssrc>,
     dropped: Dropped,
@@ -63,7 +65,19 @@ impl Media {
         let codecs = codec_lines(&cx.settings.codecs);
         let cname = Text::new(&cx.env.token::<12>()).unwrap_or_default();
         let (path, dropped) = (Path::Keyed(Box::default()), Dropped::default());
-        Self { call, ports, plan, codecs, path, engine: None, remote: None, preferred: None, dropped, cname }
+        Self {
+            call,
+            ports,
+            plan,
+            codecs,
+            path,
+            engine: None,
+            remote: None,
+            speaks: false,
+            preferred: None,
+            dropped,
+            cname,
+        }
     }
 
     /// What we speak, best first.
@@ -157,18 +171,25 @@ impl Media {
         Ok(())
     }
 
-    /// The answer is here, or leaves: from now on we speak, if the peer wants to hear us.
-    pub(super) fn start(&mut self, negotiated: &Negotiated, cx: &mut Cx<'_, '_>) {
-        self.listen(negotiated, cx);
-        match &mut self.engine {
-            Some(engine) if negotiated.direction.sends() => engine.start_sending(cx.env),
-            Some(engine) => engine.stop_sending(),
-            None => {}
+    /// From now on we speak as soon as there is somebody to hear us: the call is answered, or has early media.
+    pub(super) fn speak(&mut self) {
+        self.speaks = true;
+    }
+
+    /// What the peer gets to hear from now on.
+    pub(super) fn play(&mut self, play: Play, cx: &mut Cx<'_, '_>) {
+        self.plan.play = play;
+        let call = self.call;
+        if let Some(engine) = &mut self.engine {
+            let source = source(&self.plan, engine.codec().rate()).and_then(|source| engine.set_source(source));
+            if let Err(error) = source {
+                cx.event(Event::Trouble { call, what: error.to_string() });
+            }
         }
     }
 
-    /// Before the call is answered: the peer is heard, and nothing is said to it.
-    pub(super) fn listen(&mut self, negotiated: &Negotiated, cx: &mut Cx<'_, '_>) {
+    /// Two sides have agreed: the peer is heard, and hears us if it wants to and we speak.
+    pub(super) fn start(&mut self, negotiated: &Negotiated, cx: &mut Cx<'_, '_>) {
         let Negotiated { line, remote_rtp: rtp, remote_rtcp: rtcp, payload_type, heard_as, .. } = *negotiated;
         self.remote = Some(Remote { line, rtp, rtcp, payload_type });
         if let Path::Keyed(leg) = &mut self.path {
@@ -181,6 +202,11 @@ impl Media {
         if self.engine.as_ref().is_none_or(|engine| Some(engine.codec()) != codec) {
             self.engine = codec.and_then(|c| open_engine(self.call, &self.plan, c, heard_as, cx));
             self.engine.iter_mut().zip(self.preferred).for_each(|(engine, ssrc)| engine.prefer(ssrc));
+        }
+        match &mut self.engine {
+            Some(engine) if self.speaks && negotiated.direction.sends() => engine.start_sending(cx.env),
+            Some(engine) => engine.stop_sending(),
+            None => {}
         }
     }
 
@@ -381,11 +407,7 @@ impl Media {
 fn open_engine(call: CallId, plan: &Plan, codec: Codec, payload_type: u8, cx: &mut Cx<'_, '_>) -> Option<Engine> {
     let (rate, jitter) = (codec.rate(), cx.settings.jitter);
     let open = || -> Result<Engine, AudioError> {
-        let source = match &plan.play {
-            Play::Clip(clip) => Source::samples(clip.at(rate)?, rate),
-            Play::Tone(hz) => Source::tone(f64::from(*hz), rate),
-            Play::Silence => Source::Silence(rate),
-        };
+        let source = source(plan, rate)?;
         let sink = match &plan.record {
             Record::Wav(path) => Sink::wav(&numbered(path, call), rate)?,
             Record::Memory => Sink::memory(rate),
@@ -394,6 +416,14 @@ fn open_engine(call: CallId, plan: &Plan, codec: Codec, payload_type: u8, cx: &m
         Engine::new(codec, payload_type, source, sink, jitter)
     };
     open().map_err(|error| cx.event(Event::Trouble { call, what: error.to_string() })).ok()
+}
+
+fn source(plan: &Plan, rate: u32) -> Result<Source, AudioError> {
+    Ok(match &plan.play {
+        Play::Clip(clip) => Source::samples(clip.at(rate)?, rate),
+        Play::Tone(hz) => Source::tone(f64::from(*hz), rate),
+        Play::Silence => Source::Silence(rate),
+    })
 }
 
 fn told(call: CallId, event: engine::Event) -> Event {

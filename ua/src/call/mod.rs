@@ -23,9 +23,13 @@ mod media;
 mod name;
 mod outgoing;
 mod path;
+mod redirect;
 mod referred;
+mod refresh;
 mod refused;
+mod reliable;
 mod replaced;
+mod responses;
 mod talking;
 mod transfer;
 mod usage;
@@ -38,7 +42,7 @@ use crate::event::{CallId, Event, Outcome, Side};
 use crate::io::Output;
 use crate::refer::ReferTo;
 use crate::sdp::Origin;
-use crate::settings::{HangUp, Plan, Settings};
+use crate::settings::{HangUp, Plan, Reliable, Settings};
 use crate::sip::{Method, NameAddr, Reason, Request, Response, StatusCode};
 use crate::transaction::{self, ClientKey, ServerKey, Table};
 use decline::Gone;
@@ -51,16 +55,24 @@ use keyphone_media::env::{Env, Instant};
 use keyphone_media::srtp::Ledger;
 use media::{Media, PlayedOut};
 use outgoing::Calling;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 use talking::Talking;
 use usage::{Purpose, Usage};
 
 /// What we answer to, as Allow says it (RFC 3261 section 20.5).
-pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, REFER, NOTIFY, SUBSCRIBE, INFO, MESSAGE";
+pub(crate) const ALLOW: &str =
+    "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, REFER, NOTIFY, SUBSCRIBE, INFO, MESSAGE";
 
-/// The extensions that we know, as Supported says them (RFC 3261 section 20.37).
-pub(crate) const SUPPORTED: &str = "timer, 100rel, replaces, norefersub, from-change";
+/// The extensions that we know, as Supported says them (RFC 3261 section 20.37): RFC 4028, RFC 3262, RFC 6228, RFC 3891,
+/// RFC 4488, RFC 4916.
+pub(crate) fn supported(settings: &Settings) -> &'static str {
+    match settings.rules.reliable {
+        Reliable::Never => "timer, 199, replaces, norefersub, from-change",
+        Reliable::Supported | Reliable::Required => "timer, 100rel, 199, replaces, norefersub, from-change",
+    }
+}
 
 /// What a call wants done that is no single call's to do.
 pub(crate) enum Ask {
@@ -119,6 +131,8 @@ pub(crate) struct Call {
     media: Media,
     /// The Call-ID is ours.
     we_called: bool,
+    /// How far our requests have come in the branches of our INVITE that did not win.
+    numbers: BTreeMap<String, u32>,
     phase: Phase,
 }
 
@@ -160,15 +174,16 @@ impl Call {
             && cx.gone.has_room(&dialog)
         {
             cx.event(Event::BranchLost { call: self.id, branch: dialog.remote_tag().into() });
-            decline::decline(dialog, cx);
+            let last = self.numbers.get(dialog.remote_tag()).copied().unwrap_or_default();
+            decline::decline(dialog, last, cx);
         }
     }
 
-    /// Nobody answered a request of ours, or it could not be sent: `status` is what a proxy would say of that
-    /// (RFC 3261 section 8.1.3.1).
-    pub(crate) fn unanswered(&mut self, key: ClientKey, status: StatusCode, cx: &mut Cx<'_, '_>) {
+    /// Nobody answered a request of ours, or it could not be sent, and `why`: `status` is what a proxy would say of
+    /// that (RFC 3261 section 8.1.3.1).
+    pub(crate) fn unanswered(&mut self, key: ClientKey, status: StatusCode, why: String, cx: &mut Cx<'_, '_>) {
         match &self.phase {
-            Phase::Calling(calling) if calling.key == key => self.invite_unanswered(status, cx),
+            Phase::Calling(calling) if calling.key == key => self.invite_unanswered(status, why, cx),
             _ => self.inside_unanswered(key, status, cx),
         }
     }
@@ -199,7 +214,7 @@ impl Call {
     /// The user hangs up.
     pub(crate) fn hang_up(&mut self, cx: &mut Cx<'_, '_>) {
         match &mut self.phase {
-            Phase::Calling(_) => self.cancel(cx),
+            Phase::Calling(_) => self.cancel(outgoing::Reason::HungUp, cx),
             Phase::Ringing(_) => self.refuse(StatusCode::TEMPORARILY_UNAVAILABLE, cx),
             // RFC 3261 section 15: whoever was called says no BYE before the ACK. But we can be silent.
             Phase::Talking(talking) if talking.handshake.awaits_ack() => {
@@ -216,7 +231,8 @@ impl Call {
         self.notice(played_out, cx);
         let now = cx.env.now.mono;
         match &mut self.phase {
-            Phase::Ringing(ringing) if ringing.answer_at.is_some_and(|at| at <= now) => self.pick_up(cx),
+            Phase::Calling(_) => self.calling_timeout(cx),
+            Phase::Ringing(_) => self.ringing_timeout(cx),
             Phase::Talking(talking) => {
                 if talking.usage.exchange.next_timeout().is_some_and(|at| at <= now) {
                     self.tell_keying(Input::Timeout, cx);
@@ -229,7 +245,8 @@ impl Call {
 
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let phase = match &self.phase {
-            Phase::Ringing(ringing) => ringing.answer_at,
+            Phase::Calling(calling) => calling.next_timeout(),
+            Phase::Ringing(ringing) => ringing.next_timeout(),
             Phase::Talking(talking) => talking.next_timeout(),
             _ => None,
         };

@@ -1,7 +1,7 @@
 //! Who is at the other end, as both sides say it while they talk (RFC 4916).
 
 use super::usage::{Purpose, Usage};
-use super::{ALLOW, Call, Cx, Phase, SUPPORTED};
+use super::{ALLOW, Call, Cx, Phase, supported};
 use crate::event::Event;
 use crate::refer::connected::Connected;
 use crate::sip::{Method, Request};
@@ -24,9 +24,10 @@ impl Call {
         let Some(me) = talking.connected.take() else { return };
         talking.usage.dialog.rename_us(me, cx.settings.display_name.clone());
         if talking.usage.peer.update {
+            let ours = supported(cx.settings);
             let fill = |request: &mut Request| {
                 request.headers.push("Allow", ALLOW);
-                request.headers.push("Supported", SUPPORTED);
+                request.headers.push("Supported", ours);
             };
             // Whether it is taken or not, there is nothing to do (RFC 4916 section 4.4.1).
             talking.usage.request(Method::Update, Purpose::Name, fill, cx);

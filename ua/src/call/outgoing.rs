@@ -1,42 +1,58 @@
-//! A call that we place: the INVITE until its final answer (RFC 3261 section 13.2).
+//! A call that we place: the INVITE until its final answer (RFC 3261 section 13.2). What the responses mean is
+//! `responses`' business.
 
 use super::branch::Branch;
-use super::decline::{self, Ack};
-use super::exchange::{Exchange, Parties};
+use super::decline;
+use super::exchange::Parties;
 use super::first::FirstOffer;
-use super::handshake::Handshake;
 use super::media::Media;
-use super::refused::Unacceptable;
+use super::redirect::Targets;
 use super::usage::Usage;
-use super::{ALLOW, Call, Cx, Phase, SUPPORTED};
-use crate::dialog::Dialog;
+use super::{ALLOW, Call, Cx, Phase, supported};
 use crate::event::{CallId, Direction, Event, Outcome};
 use crate::io::{MediaPorts, Output};
-use crate::sdp::{self, Sdp};
-use crate::settings::{Plan, System};
-use crate::sip::{Method, NameAddr, Request, Response, SipError, StatusCode, Uri, make};
-use crate::transaction::{ClientKey, Destination};
+use crate::locate::Hop;
+use crate::settings::{Plan, Reliable, Rules, System};
+use crate::sip::{CSeq, Method, NameAddr, Request, SessionExpires, StatusCode, Uri, make};
+use crate::transaction::ClientKey;
 use keyphone_keying::Identity;
+use keyphone_media::env::Instant;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Our INVITE is under way. Every To-tag that answers it is a branch of its own.
 pub(super) struct Calling {
     pub(super) key: ClientKey,
-    invite: Request,
-    to: Destination,
-    offer: FirstOffer,
-    branches: BTreeMap<String, Branch>,
+    pub(super) invite: Request,
+    to: Hop,
+    pub(super) offer: FirstOffer,
+    pub(super) branches: BTreeMap<String, Branch>,
+    /// The branch whose early media is heard.
+    pub(super) heard: Option<String>,
+    /// Whom else to try.
+    pub(super) targets: Targets,
+    /// How often the INVITE was sent anew: with credentials, with a longer session.
+    pub(super) tries: u8,
     /// Has any provisional response come?
-    proceeding: bool,
-    cancel: Cancel,
+    pub(super) proceeding: bool,
+    pub(super) cancel: Cancel,
+    /// Who has not answered by then is not called any longer.
+    give_up: Instant,
 }
 
 /// A CANCEL may not be sent before a provisional response has come (RFC 3261 section 9.1).
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Cancel {
+pub(super) enum Cancel {
     No,
-    WhenProvisional,
-    Sent,
+    WhenProvisional(Reason),
+    Sent(Reason),
+}
+
+/// Why we cancel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    HungUp,
+    NobodyAnswered,
 }
 
 impl Call {
@@ -44,7 +60,7 @@ impl Call {
     pub(crate) fn place(
         id: CallId,
         target: Uri,
-        to: Destination,
+        to: Hop,
         ports: Option<MediaPorts>,
         plan: Plan,
         extra: Vec<(&'static str, String)>,
@@ -79,7 +95,7 @@ impl Call {
     fn try_place(
         id: CallId,
         target: Uri,
-        to: Destination,
+        to: Hop,
         ports: MediaPorts,
         plan: Plan,
         (call_id, extra): (&str, Vec<(&'static str, String)>),
@@ -89,110 +105,42 @@ impl Call {
         let mut media = Media::new(id, ports, plan.clone(), cx);
         let offer = FirstOffer::new(parties, &mut media, cx)?;
         let our_tag = cx.env.token::<4>();
-        let mut invite = write_invite(target, to, (call_id, &our_tag), &offer.body, cx);
+        let mut invite = write_invite(&target, &to, (call_id, &our_tag), &offer.body, cx);
         extra.into_iter().for_each(|(name, value)| invite.headers.push(name, value));
-        let invite = decline::with_via(invite, to.transport, cx);
-        let key = cx.transactions.request(invite.clone(), to, cx.env, cx.said).map_err(|e| e.to_string())?;
+        let invite = decline::with_via(invite, cx);
+        let key = cx.transactions.request(invite.clone(), to.clone(), cx.env, cx.said).map_err(|e| e.to_string())?;
         cx.book.add_client(key, id);
         cx.book.add_media(ports, id);
         cx.book.add_dialog(call_id, &our_tag, id);
-        let branches = BTreeMap::new();
-        let calling = Calling { key, invite, to, offer, branches, proceeding: false, cancel: Cancel::No };
-        Ok(Self { id, plan, media, we_called: true, phase: Phase::Calling(Box::new(calling)) })
-    }
-
-    pub(super) fn invite_answered(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
-        match response.status.class() {
-            1 => self.provisional(response, cx),
-            2 => self.accepted(response, cx),
-            _ => self.rejected(response, cx),
-        }
-    }
-
-    fn provisional(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
-        let Phase::Calling(calling) = &mut self.phase else { return };
-        calling.proceeding = true;
-        if calling.cancel == Cancel::WhenProvisional {
-            calling.send_cancel(cx);
-        }
-        let Some(tag) = response.headers.to().ok().and_then(|to| to.tag().map(str::to_owned)) else { return };
-        let room = calling.branches.len() < MAX_BRANCHES || calling.branches.contains_key(&tag);
-        if room && calling.branches.entry(tag.clone()).or_default().provisional(response) {
-            cx.event(Event::Ringing { call: self.id, branch: tag });
-        }
-    }
-
-    /// A 2xx: ACK, whatever becomes of it, and then we talk or say BYE (RFC 3261 section 13.2.2.4).
-    fn accepted(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
-        let Phase::Calling(calling) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
-        let mut usage = match calling.confirmed(self.id, response) {
-            Ok(usage) => usage,
-            Err(error) => {
-                let why = format!("the answer cannot be acknowledged: {error}");
-                return self.end(Outcome::Failed { status: Some(response.status.code()), why }, cx);
-            }
+        let calling = Calling {
+            key,
+            invite,
+            to,
+            offer,
+            branches: BTreeMap::new(),
+            heard: None,
+            targets: Targets::new(target, cx.settings.rules.redirects),
+            tries: 0,
+            proceeding: false,
+            cancel: Cancel::No,
+            give_up: cx.env.now.mono + cx.settings.rules.ring_limit,
         };
-        let agreed = match calling.cancel {
-            Cancel::No => usage.exchange.first_answer(&calling.offer, &response.body, &mut self.media, cx),
-            _ => Err(Unacceptable::other("the call was hung up before it was answered")),
-        };
-        let hop = usage.hop().unwrap_or(calling.to);
-        let seq = response.headers.cseq().map(|cseq| cseq.seq).unwrap_or_default();
-        let ack = Ack::new(&usage.dialog, seq, hop, |_| {}, cx);
-        ack.send(cx);
-        let handshake = Handshake::ack_sent(ack, seq, cx.env.now.mono);
-        match agreed {
-            Ok(()) => {
-                usage.exchange.settle();
-                usage.exchange.start(false, &mut self.media, cx);
-                self.talk(usage, handshake, cx);
-            }
-            Err(bad) => {
-                let why = bad.why.clone();
-                let (status, outcome) = bad.outcome(self.id, cx);
-                self.depart(usage, handshake, Some(decline::reason(status, &why)), outcome, cx);
-            }
-        }
+        let phase = Phase::Calling(Box::new(calling));
+        Ok(Self { id, plan, media, we_called: true, numbers: BTreeMap::new(), phase })
     }
 
-    fn rejected(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
-        let Phase::Calling(calling) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
-        let warnings = response.headers.warning().unwrap_or_default();
-        let said = warnings.into_iter().map(|w| w.text).collect::<Vec<_>>().join("; ");
-        let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-        let why = format!("{} {}{said}", response.status, response.reason);
-        let outcome = match &calling.offer.offered {
-            // 488 and 606 say that the session was not acceptable, and ours was keyed (RFC 4567 section 4.1.2).
-            Some(offered) if is_not_acceptable(response.status) => {
-                let lines = Sdp::parse(&response.body).ok().and_then(|sdp| sdp::key_mgmt::read(&sdp).ok());
-                let hint = lines.and_then(|lines| offered.refused(&lines)).map(|e| e.to_string());
-                if let Some(hint) = &hint {
-                    tracing::warn!(call = %self.id, %hint, "an error message that nobody authenticated");
-                }
-                cx.event(Event::Refused { call: self.id, why: why.clone(), hint });
-                Outcome::KeyingRefused { why }
-            }
-            _ => Outcome::Failed { status: Some(response.status.code()), why },
-        };
-        self.end(outcome, cx);
-    }
-
-    pub(super) fn invite_unanswered(&mut self, status: StatusCode, cx: &mut Cx<'_, '_>) {
-        let Phase::Calling(calling) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
-        let Destination { addr, transport } = calling.to;
-        let why = match status {
-            StatusCode::REQUEST_TIMEOUT => format!("nobody answers at {addr} over {transport}"),
-            _ => format!("{addr} cannot be reached over {transport}"),
-        };
-        self.end(Outcome::Failed { status: Some(status.code()), why }, cx);
-    }
-
-    pub(super) fn cancel(&mut self, cx: &mut Cx<'_, '_>) {
+    pub(super) fn cancel(&mut self, why: Reason, cx: &mut Cx<'_, '_>) {
         let Phase::Calling(calling) = &mut self.phase else { return };
         match (calling.cancel, calling.proceeding) {
-            (Cancel::No, false) => calling.cancel = Cancel::WhenProvisional,
-            (Cancel::No, true) => calling.send_cancel(cx),
-            (Cancel::WhenProvisional | Cancel::Sent, _) => {}
+            (Cancel::No, false) => calling.cancel = Cancel::WhenProvisional(why),
+            (Cancel::No, true) => calling.send_cancel(why, cx),
+            (Cancel::WhenProvisional(_) | Cancel::Sent(_), _) => {}
+        }
+    }
+
+    pub(super) fn calling_timeout(&mut self, cx: &mut Cx<'_, '_>) {
+        if matches!(&self.phase, Phase::Calling(calling) if calling.next_timeout() <= Some(cx.env.now.mono)) {
+            self.cancel(Reason::NobodyAnswered, cx);
         }
     }
 }
@@ -213,49 +161,75 @@ impl Calling {
         self.branches.values_mut().filter_map(|branch| branch.usage.as_deref_mut())
     }
 
-    /// The dialog that a 2xx confirms: the early one with the same tag, or a new one.
-    fn confirmed(&self, call: CallId, response: &Response) -> Result<Usage, SipError> {
-        let exchange = Exchange::offered(&self.offer);
-        Ok(Usage::new(call, Dialog::answered(response)?, Some(self.to), exchange, &response.headers))
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        (self.cancel == Cancel::No).then_some(self.give_up)
     }
 
-    fn send_cancel(&mut self, cx: &mut Cx<'_, '_>) {
-        self.cancel = Cancel::Sent;
+    pub(super) fn send_cancel(&mut self, why: Reason, cx: &mut Cx<'_, '_>) {
+        self.cancel = Cancel::Sent(why);
         // Its headers are our INVITE's, so that the transaction can read them; what becomes of it, the INVITE says.
         if let Ok(cancel) = make::cancel(&self.invite) {
-            let _ = cx.transactions.request(cancel, self.to, cx.env, cx.said);
+            let _ = cx.transactions.request(cancel, self.to.clone(), cx.env, cx.said);
         }
+    }
+
+    /// Sends the INVITE anew, changed: the same call with the next number (RFC 3261 sections 8.1.3.4 and 8.1.3.5).
+    pub(super) fn send_again(
+        &mut self,
+        call: CallId,
+        to: Option<Hop>,
+        change: impl FnOnce(&mut Request),
+        cx: &mut Cx<'_, '_>,
+    ) -> Result<(), String> {
+        let mut invite = self.invite.clone();
+        invite.headers.remove("Via");
+        let seq = invite.headers.cseq().map_err(|error| error.to_string())?.seq + 1;
+        invite.headers.set("CSeq", CSeq { seq, method: Method::Invite }.to_string());
+        change(&mut invite);
+        let to = to.unwrap_or_else(|| self.to.clone());
+        let invite = decline::with_via(invite, cx);
+        let key = cx.transactions.request(invite.clone(), to.clone(), cx.env, cx.said).map_err(|e| e.to_string())?;
+        cx.book.forget_client(self.key, call);
+        cx.book.add_client(key, call);
+        (self.key, self.invite, self.to) = (key, invite, to);
+        (self.proceeding, self.heard) = (false, None);
+        self.branches.clear();
+        Ok(())
     }
 }
 
-/// More To-tags than this are not told apart before they answer: a peer could make them up without end.
-const MAX_BRANCHES: usize = 64;
-
-/// Was it the session that was refused, rather than the call (RFC 3261 sections 21.4.26 and 21.6.4)?
-fn is_not_acceptable(status: StatusCode) -> bool {
-    matches!(status, StatusCode::NOT_ACCEPTABLE_HERE | StatusCode::NOT_ACCEPTABLE_ANYWHERE)
-}
-
-fn write_invite(
-    target: Uri,
-    to: Destination,
-    (call_id, our_tag): (&str, &str),
-    offer: &[u8],
-    cx: &Cx<'_, '_>,
-) -> Request {
+fn write_invite(target: &Uri, to: &Hop, (call_id, our_tag): (&str, &str), offer: &[u8], cx: &Cx<'_, '_>) -> Request {
     let mut invite = Request::new(Method::Invite, target.clone());
     let me = NameAddr::new(cx.settings.me.clone()).with_tag(our_tag);
     let from = NameAddr { display: cx.settings.display_name.clone(), ..me };
     let headers = &mut invite.headers;
     headers.push("Max-Forwards", make::MAX_FORWARDS);
     headers.push("From", from.to_string());
-    headers.push("To", NameAddr::new(target).to_string());
+    headers.push("To", NameAddr::new(target.clone()).to_string());
     headers.push("Call-ID", call_id);
     headers.push("CSeq", "1 INVITE");
-    headers.push("Contact", cx.settings.contact(to.transport));
+    headers.push("Contact", cx.settings.contact(to.likely_transport()));
     headers.push("Allow", ALLOW);
-    headers.push("Supported", SUPPORTED);
+    let Rules { reliable, session_expires, min_se, ring_limit, .. } = &cx.settings.rules;
+    headers.push("Supported", supported(cx.settings));
+    if *reliable == Reliable::Required {
+        // RFC 3262 section 4.
+        headers.push("Require", "100rel");
+    }
+    if let Some(interval) = session_expires {
+        // RFC 4028 section 7.1: whoever answers says who refreshes.
+        let interval = (*interval).max(*min_se);
+        headers.push("Session-Expires", SessionExpires { interval, refresher: None }.to_string());
+    }
+    // RFC 3261 section 13.2.1: so long the invitation holds.
+    headers.push("Expires", ring_limit.as_secs().max(1).to_string());
     headers.push("Content-Type", "application/sdp");
     invite.body = offer.to_vec();
     invite
+}
+
+/// What `--timeout`-like settings mean in a sentence.
+pub(super) fn nobody_answered(limit: Duration) -> Outcome {
+    let why = format!("nobody answered within {} s", limit.as_secs());
+    Outcome::Failed { status: Some(StatusCode::REQUEST_TIMEOUT.code()), why }
 }

@@ -3,7 +3,7 @@
 
 use super::refused::Refused;
 use super::usage::Purpose;
-use super::{ALLOW, Ask, Call, Cx, Phase, SUPPORTED, decline};
+use super::{ALLOW, Ask, Call, Cx, Phase, decline, supported};
 use crate::event::{Event, Side};
 use crate::refer::{Notifier, Notify, PACKAGE, ReferTo, sipfrag};
 use crate::sip::{Method, Request, StatusCode, make};
@@ -86,7 +86,7 @@ impl Call {
         let mut accepted = make::response(request, StatusCode::ACCEPTED, None);
         accepted.headers.push("Contact", cx.settings.contact(decline::transport_of(request)));
         accepted.headers.push("Allow", ALLOW);
-        accepted.headers.push("Supported", SUPPORTED);
+        accepted.headers.push("Supported", supported(cx.settings));
         if !wants_news {
             accepted.headers.push("Refer-Sub", "false");
         }

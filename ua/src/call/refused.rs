@@ -10,21 +10,30 @@ pub(super) struct Refused {
     pub(super) why: String,
     keying: bool,
     body: Option<Vec<u8>>,
+    header: Option<(&'static str, String)>,
 }
 
 impl Refused {
     pub(super) fn new(status: StatusCode, why: impl ToString) -> Self {
-        Self { status, why: why.to_string(), keying: false, body: None }
+        Self { status, why: why.to_string(), keying: false, body: None, header: None }
+    }
+
+    /// The same with the header that the status needs.
+    pub(super) fn with(self, name: &'static str, value: String) -> Self {
+        Self { header: Some((name, value)), ..self }
     }
 
     pub(super) fn keying(why: impl ToString, body: Option<Vec<u8>>) -> Self {
-        Self { status: StatusCode::NOT_ACCEPTABLE_HERE, why: why.to_string(), keying: true, body }
+        Self { status: StatusCode::NOT_ACCEPTABLE_HERE, why: why.to_string(), keying: true, body, header: None }
     }
 
     /// The response that says so.
     pub(super) fn response(&self, request: &Request, tag: &str, cx: &mut Cx<'_, '_>) -> Response {
         let mut response = make::response(request, self.status, Some(tag));
         response.headers.push("Warning", decline::warning(cx.settings, &self.why));
+        if let Some((name, value)) = &self.header {
+            response.headers.push(name, value);
+        }
         if let Some(body) = &self.body {
             response.headers.push("Content-Type", "application/sdp");
             response.body.clone_from(body);

@@ -3,6 +3,8 @@
 use super::change::Wishes;
 use super::handshake::{Handshake, Unacknowledged};
 use super::referred::Follows;
+use super::refresh::Due;
+use super::reliable::Numbered;
 use super::transfer::Asked;
 use super::usage::Usage;
 use super::{Call, Cx, Phase};
@@ -21,6 +23,8 @@ pub(super) struct Talking {
     /// What the peer has asked us for.
     pub(super) follows: Option<Box<Follows>>,
     pub(super) connected: Connected,
+    /// A reliable response whose PRACK may still come.
+    pub(super) numbered: Option<Box<Numbered>>,
     hang_up_at: Option<Instant>,
 }
 
@@ -37,6 +41,7 @@ impl Talking {
             asked: None,
             follows: None,
             connected: Connected::Silent,
+            numbered: None,
             hang_up_at,
         }
     }
@@ -58,6 +63,7 @@ impl Talking {
             self.wishes.next_timeout(),
             self.asked.as_ref().and_then(|asked| asked.subscriber.next_timeout()),
             self.follows.as_ref().and_then(|follows| follows.next_timeout()),
+            self.usage.refresh.next_timeout(),
         ];
         all.into_iter().flatten().min()
     }
@@ -68,13 +74,30 @@ impl Talking {
             let why = "the caller never acknowledged our answer".into();
             return Some(Outcome::Failed { status: None, why });
         }
-        self.hang_up_due().filter(|at| *at <= cx.env.now.mono).map(|_| Outcome::Completed { by: Side::Us })
+        let now = cx.env.now.mono;
+        match self.usage.refresh.due(now) {
+            Some(Due::Refresh) => self.wishes.refresh(),
+            Some(Due::Expired(interval)) => {
+                let why = format!("nobody refreshed the session in {} s", interval.as_secs());
+                return Some(Outcome::Failed { status: None, why });
+            }
+            None => {}
+        }
+        self.hang_up_due().filter(|at| *at <= now).map(|_| Outcome::Completed { by: Side::Us })
     }
 }
 
 impl Call {
-    /// The dialog is confirmed: we talk from now on.
+    /// The dialog is confirmed: we talk from now on, or as soon as the ACK brings the answer.
     pub(super) fn talk(&mut self, usage: Usage, handshake: Handshake, cx: &mut Cx<'_, '_>) {
+        if !usage.exchange.owns_first() {
+            self.tell_answered(&usage, cx);
+        }
+        let talking = Talking::new(usage, handshake, self.plan.hang_up, cx.env.now.mono);
+        self.phase = Phase::Talking(Box::new(talking));
+    }
+
+    pub(super) fn tell_answered(&self, usage: &Usage, cx: &mut Cx<'_, '_>) {
         let exchange = &usage.exchange;
         let codec = exchange.agreed().map(|agreed| agreed.codec.name.clone()).unwrap_or_default();
         let (branch, keying) = (usage.dialog.remote_tag().to_owned(), exchange.system().name().into());
@@ -82,7 +105,6 @@ impl Call {
         if exchange.is_held() {
             cx.event(Event::Held { call: self.id, by: Side::Peer });
         }
-        self.phase = Phase::Talking(Box::new(Talking::new(usage, handshake, self.plan.hang_up, cx.env.now.mono)));
     }
 
     pub(super) fn talking_timeout(&mut self, cx: &mut Cx<'_, '_>) {

@@ -1,7 +1,7 @@
 //! Transfer, the side that asks: REFER in the dialog, and what the peer tells of it (RFC 3515, RFC 5589).
 
 use super::usage::Purpose;
-use super::{ALLOW, Call, Cx, Phase, SUPPORTED, decline};
+use super::{ALLOW, Call, Cx, Phase, decline, supported};
 use crate::event::{Event, Side};
 use crate::refer::subscriber::Heard;
 use crate::refer::{News, PACKAGE, ReferTo, Subscriber, sipfrag};
@@ -22,13 +22,13 @@ impl Call {
         if talking.asked.as_ref().is_some_and(|asked| !asked.subscriber.is_over()) {
             return self.cannot("is being transferred already", cx);
         }
-        let (uri, me) = (refer_to.write(), cx.settings.me.clone());
+        let (uri, me, ours) = (refer_to.write(), cx.settings.me.clone(), supported(cx.settings));
         let fill = |request: &mut Request| {
             request.headers.push("Refer-To", NameAddr::new(uri).to_string());
             // RFC 3892 section 2.1.
             request.headers.push("Referred-By", NameAddr::new(me).to_string());
             request.headers.push("Allow", ALLOW);
-            request.headers.push("Supported", SUPPORTED);
+            request.headers.push("Supported", ours);
         };
         if talking.usage.request(Method::Refer, Purpose::Refer, fill, cx).is_none() {
             return self.cannot("has a peer whom nobody can find", cx);

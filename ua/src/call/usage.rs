@@ -5,20 +5,20 @@ use super::Cx;
 use super::change::Change;
 use super::decline;
 use super::exchange::Exchange;
+use super::refresh::Refresh;
 use crate::dialog::Dialog;
 use crate::event::CallId;
 use crate::sip::{Headers, Method, Request, Response, StatusCode};
-use crate::transaction::{ClientKey, Destination};
+use crate::transaction::ClientKey;
 use std::collections::BTreeMap;
 
 /// One dialog of a call.
 pub(super) struct Usage {
     call: CallId,
     pub(super) dialog: Dialog,
-    /// Where requests go if the dialog names a host that only a resolver could find.
-    fallback: Option<Destination>,
     pub(super) exchange: Exchange,
     pub(super) peer: Abilities,
+    pub(super) refresh: Refresh,
     /// Our requests that have no final response yet.
     ours: BTreeMap<ClientKey, Asked>,
     /// The last INVITE of ours inside the dialog that has its final response.
@@ -46,7 +46,7 @@ struct Asked {
 pub(super) enum Purpose {
     /// To end the call.
     Bye,
-    /// To change the session.
+    /// To change the session, or to refresh it.
     Change(Change),
     /// To have the peer call somebody else.
     Refer,
@@ -56,6 +56,8 @@ pub(super) enum Purpose {
     Info,
     /// To tell who we are.
     Name,
+    /// To acknowledge a reliable response.
+    Prack,
 }
 
 /// What a response to one of our requests means to the usage.
@@ -69,22 +71,10 @@ pub(super) enum Heard {
 }
 
 impl Usage {
-    pub(super) fn new(
-        call: CallId,
-        dialog: Dialog,
-        fallback: Option<Destination>,
-        exchange: Exchange,
-        said: &Headers,
-    ) -> Self {
-        let mut usage = Self {
-            call,
-            dialog,
-            fallback,
-            exchange,
-            peer: Abilities::default(),
-            ours: BTreeMap::new(),
-            last_invite: None,
-        };
+    /// `said` are the headers of the message that began the dialog.
+    pub(super) fn new(call: CallId, dialog: Dialog, exchange: Exchange, said: &Headers) -> Self {
+        let (peer, refresh, ours) = (Abilities::default(), Refresh::default(), BTreeMap::new());
+        let mut usage = Self { call, dialog, exchange, peer, refresh, ours, last_invite: None };
         usage.learn(said);
         usage
     }
@@ -99,11 +89,6 @@ impl Usage {
             self.peer.timer = supported.iter().any(|tag| tag == "timer");
             self.peer.reliable = supported.iter().any(|tag| tag == "100rel");
         }
-    }
-
-    /// Where requests go. `None` if the peer names a host that only a resolver could find, and nothing else is known.
-    pub(super) fn hop(&self) -> Option<Destination> {
-        self.dialog.next_hop().or(self.fallback)
     }
 
     /// Is the request from this dialog's peer and in order? Otherwise the status to answer it with.
@@ -129,19 +114,15 @@ impl Usage {
         fill: impl FnOnce(&mut Request),
         cx: &mut Cx<'_, '_>,
     ) -> Option<ClientKey> {
-        let hop = self.hop()?;
+        let hop = self.dialog.next_hop();
         // RFC 3261 sections 12.2.1.1 and 20.10: what refreshes the target says where we are.
         let names_us = matches!(method, Method::Invite | Method::Update | Method::Refer | Method::Notify);
         let mut request = self.dialog.request(method);
         if names_us {
-            request.headers.push("Contact", cx.settings.contact(hop.transport));
+            request.headers.push("Contact", cx.settings.contact(hop.likely_transport()));
         }
         fill(&mut request);
-        self.send(request, hop, purpose, cx)
-    }
-
-    fn send(&mut self, request: Request, hop: Destination, purpose: Purpose, cx: &mut Cx<'_, '_>) -> Option<ClientKey> {
-        let with_via = decline::with_via(request, hop.transport, cx);
+        let with_via = decline::with_via(request, cx);
         // All headers are ours, so that the transaction can read them.
         let key = cx.transactions.request(with_via, hop, cx.env, cx.said).ok()?;
         cx.book.add_client(key, self.call);

@@ -12,6 +12,7 @@ pub use crate::io::{Command, Input, MediaPorts, Output, Recording};
 use crate::call::decline::{self, Gone};
 use crate::call::{Ask, Book, Call, Cx};
 use crate::event::CallId;
+use crate::locate::Hop;
 use crate::outside::Outside;
 use crate::refer::ReferTo;
 use crate::settings::Settings;
@@ -56,9 +57,8 @@ impl Endpoint {
     pub fn new(settings: Settings, now: &Now) -> Self {
         Self {
             mikey: Mikey::new(settings.psks.clone(), now.ntp),
-            settings,
             ledger: Ledger::default(),
-            transactions: Table::default(),
+            transactions: Table::default().able(settings.abilities()),
             calls: BTreeMap::new(),
             due: BTreeSet::new(),
             book: Book::default(),
@@ -68,6 +68,7 @@ impl Endpoint {
             follows: BTreeMap::new(),
             ports: VecDeque::new(),
             last_call: 0,
+            settings,
         }
     }
 
@@ -108,7 +109,8 @@ impl Endpoint {
                 Err(error) => {
                     tracing::info!(%from, %error, "a SIP message cannot be read");
                     if let Some(refusal) = make::refusal(bytes, &error, &env.token::<4>()) {
-                        out.push(Output::Sip { to: from, transport, bytes: refusal.to_bytes() });
+                        let bytes = refusal.to_bytes();
+                        out.push(Output::Sip { to: from, transport, name: None, bytes });
                     }
                 }
             },
@@ -118,9 +120,10 @@ impl Endpoint {
                 }
             }
             Input::Ports(ports) => self.ports.push_back(ports),
-            Input::TransportFailed { to, transport } => {
-                self.transactions.transport_failed(to, transport, env, &mut said);
+            Input::TransportFailed { to, transport, why } => {
+                self.transactions.transport_failed(to, transport, &why, env, &mut said);
             }
+            Input::Found { question, answer } => self.transactions.found(&question, answer, env, &mut said),
             Input::Command(command) => self.command(command, env, &mut said, out),
             Input::Timeout => {
                 self.transactions.timeout(env, &mut said);
@@ -145,14 +148,18 @@ impl Endpoint {
     ) {
         match command {
             Command::Call { target, to, plan } => {
+                let hop = to.map_or_else(|| (&*target).into(), Hop::from);
                 let id = self.next_id();
                 let ports = self.take_ports();
                 let cx = &mut self.cx(env, said, out);
-                if let Some(call) = Call::place(id, *target, to, ports, plan, vec![], cx) {
+                if let Some(call) = Call::place(id, *target.clone(), hop, ports, plan, vec![], cx) {
                     self.keep(id, call);
                 }
             }
             Command::HangUp(call) => self.with(call, env, said, out, Call::hang_up),
+            Command::Answer(call) => self.with(call, env, said, out, Call::answer),
+            Command::Refuse(call, status) => self.with(call, env, said, out, |call, cx| call.decline(status, cx)),
+            Command::Redirect(call, to) => self.with(call, env, said, out, |call, cx| call.redirect(&to, cx)),
             Command::Hold(call) => self.with(call, env, said, out, |call, cx| call.hold(true, cx)),
             Command::Resume(call) => self.with(call, env, said, out, |call, cx| call.hold(false, cx)),
             Command::Rekey(call) => self.with(call, env, said, out, Call::rekey),
@@ -183,9 +190,12 @@ impl Endpoint {
         while let Some(next) = queue.pop_front() {
             let mut said = vec![];
             match next {
-                transaction::Output::Send { to, transport, bytes } => out.push(Output::Sip { to, transport, bytes }),
+                transaction::Output::Send { to, transport, name, bytes } => {
+                    out.push(Output::Sip { to, transport, name, bytes });
+                }
+                transaction::Output::Lookup(question) => out.push(Output::Lookup(question)),
                 transaction::Output::Response { response, .. } if let Some(ack) = self.gone.ack(&response) => {
-                    said.push(ack);
+                    ack.send(&mut self.transactions, env, &mut said);
                 }
                 transaction::Output::Response { key, response } if self.outside.has(key) => {
                     self.outside(env, &mut said, out, |o, cx| o.response(key, &response, cx));
@@ -198,11 +208,11 @@ impl Endpoint {
                 },
                 // Dropped: whoever makes it up could have us say BYE to whom it likes (RFC 6026 section 8.9).
                 transaction::Output::Stray(_) => {}
-                transaction::Output::TimedOut { key: Key::Client(key) } => {
-                    self.unanswered(key, StatusCode::REQUEST_TIMEOUT, env, &mut said, out);
+                transaction::Output::TimedOut { key: Key::Client(key), why } => {
+                    self.unanswered(key, (StatusCode::REQUEST_TIMEOUT, why), env, &mut said, out);
                 }
-                transaction::Output::TransportFailed { key: Key::Client(key) } => {
-                    self.unanswered(key, StatusCode::SERVICE_UNAVAILABLE, env, &mut said, out);
+                transaction::Output::TransportFailed { key: Key::Client(key), why } => {
+                    self.unanswered(key, (StatusCode::SERVICE_UNAVAILABLE, why), env, &mut said, out);
                 }
                 // A response of ours that was never acknowledged: its call has its own timers.
                 transaction::Output::TimedOut { .. } | transaction::Output::TransportFailed { .. } => {}
@@ -231,7 +241,7 @@ impl Endpoint {
     fn unanswered(
         &mut self,
         key: ClientKey,
-        status: StatusCode,
+        (status, why): (StatusCode, String),
         env: &mut Env<'_>,
         said: &mut Vec<transaction::Output>,
         out: &mut Vec<Output>,
@@ -239,7 +249,7 @@ impl Endpoint {
         if self.outside.has(key) {
             self.outside(env, said, out, |o, cx| o.unanswered(key, status, cx));
         } else if let Some(call) = self.book.client(key) {
-            self.with(call, env, said, out, |call, cx| call.unanswered(key, status, cx));
+            self.with(call, env, said, out, |call, cx| call.unanswered(key, status, why, cx));
         }
     }
 

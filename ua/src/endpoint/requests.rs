@@ -1,11 +1,12 @@
 //! What becomes of a request (RFC 3261 section 8.2): to its call, or to an answer of our own.
 
 use super::{Endpoint, Output};
-use crate::call::{ALLOW, Call, SUPPORTED, decline};
+use crate::call::{ALLOW, Call, decline, supported};
 use crate::dialog::Dialog;
 use crate::event::Event;
 use crate::outside;
 use crate::refer::PACKAGE;
+use crate::settings::Settings;
 use crate::sip::{Method, Request, Response, StatusCode};
 use crate::transaction::{self, ServerKey};
 use keyphone_media::env::Env;
@@ -22,7 +23,7 @@ impl Endpoint {
         let in_dialog = request.headers.to().is_ok_and(|to| to.tag().is_some());
         let mut reply = |status| decline::reply(request, status, env);
         let response = match (&request.method, self.book.dialog_of(request)) {
-            _ if !in_dialog && let Some(options) = unsupported(request) => {
+            _ if !in_dialog && let Some(options) = unsupported(request, &self.settings) => {
                 // RFC 3261 section 8.2.2.3.
                 let mut response = reply(StatusCode::BAD_EXTENSION);
                 response.headers.push("Unsupported", options);
@@ -121,18 +122,27 @@ impl Endpoint {
             && let Ok(dialog) = Dialog::answered(response)
             && self.gone.has_room(&dialog)
         {
-            decline::decline(dialog, &mut self.cx(env, said, out));
+            decline::decline(dialog, 0, &mut self.cx(env, said, out));
         }
     }
 }
 
 /// What a call takes inside its dialogs.
-const IN_DIALOG: [Method; 7] =
-    [Method::Invite, Method::Bye, Method::Update, Method::Refer, Method::Notify, Method::Subscribe, Method::Info];
+const IN_DIALOG: [Method; 8] = [
+    Method::Invite,
+    Method::Bye,
+    Method::Prack,
+    Method::Update,
+    Method::Refer,
+    Method::Notify,
+    Method::Subscribe,
+    Method::Info,
+];
 
 /// The option tags of Require that we do not have.
-fn unsupported(request: &Request) -> Option<String> {
+fn unsupported(request: &Request, settings: &Settings) -> Option<String> {
+    let ours = supported(settings);
     let mut tags = request.headers.require().unwrap_or_default();
-    tags.retain(|tag| !SUPPORTED.split(", ").any(|ours| ours == tag));
+    tags.retain(|tag| ours.split(", ").all(|known| known != tag));
     (!tags.is_empty() && !matches!(request.method, Method::Cancel | Method::Ack)).then(|| tags.join(", "))
 }

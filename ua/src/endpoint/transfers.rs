@@ -3,11 +3,12 @@
 use super::{Endpoint, Output};
 use crate::call::{Ask, Call};
 use crate::event::{CallId, Event, Outcome};
+use crate::locate::Hop;
 use crate::outside;
 use crate::refer::ReferTo;
 use crate::refer::replaces::{self, Standing};
 use crate::sip::{NameAddr, Request, StatusCode};
-use crate::transaction::{self, Destination};
+use crate::transaction;
 use keyphone_media::env::Env;
 
 /// Who wants to know what a call comes to: the call in which we were asked for it, and the REFER's CSeq number.
@@ -34,7 +35,7 @@ impl Endpoint {
         }
     }
 
-    fn reach(&self, refer_to: &ReferTo) -> Result<Destination, StatusCode> {
+    fn reach(&self, refer_to: &ReferTo) -> Result<Hop, StatusCode> {
         match self.calls.len() < Self::MAX_CALLS {
             true => outside::hop(&refer_to.target),
             false => Err(StatusCode::SERVICE_UNAVAILABLE),

@@ -9,10 +9,10 @@ pub(crate) use text::{ACCEPT, read};
 
 use crate::call::{ALLOW, Cx, decline};
 use crate::event::Event;
+use crate::locate::Hop;
 use crate::sip::{Headers, Method, NameAddr, Request, Response, StatusCode, Uri, make};
-use crate::transaction::{ClientKey, Destination, Transport};
+use crate::transaction::ClientKey;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 /// Requests of ours outside any dialog that wait for their final response.
 #[derive(Default)]
@@ -91,7 +91,7 @@ impl Outside {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
         let hop = hop(to)?;
-        let request = decline::with_via(request, hop.transport, cx);
+        let request = decline::with_via(request, cx);
         if request.method == Method::Message && request.to_bytes().len() > text::MOST_SENT {
             return Err(StatusCode::MESSAGE_TOO_LARGE);
         }
@@ -135,12 +135,6 @@ fn request(method: Method, to: &Uri, cx: &mut Cx<'_, '_>) -> Request {
 }
 
 /// Where a request for this URI goes.
-pub(crate) fn hop(to: &Uri) -> Result<Destination, StatusCode> {
-    let sip = to.sip().ok_or(StatusCode::UNSUPPORTED_URI_SCHEME)?;
-    let transport = match sip.param("transport") {
-        Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
-        _ => Transport::Udp,
-    };
-    let ip = sip.host().ip().ok_or(StatusCode::NOT_FOUND)?;
-    Ok(Destination { addr: SocketAddr::new(ip, sip.port().unwrap_or(5060)), transport })
+pub(crate) fn hop(to: &Uri) -> Result<Hop, StatusCode> {
+    to.sip().map(|_| Hop::from(to)).ok_or(StatusCode::UNSUPPORTED_URI_SCHEME)
 }

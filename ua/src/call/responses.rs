@@ -1,0 +1,230 @@
+//! What the responses to our INVITE mean, branch by branch (RFC 3261 sections 13.2.2 and 8.1.3).
+
+use super::branch::Branch;
+use super::decline::{self, Ack};
+use super::exchange::Exchange;
+use super::handshake::Handshake;
+use super::media::Media;
+use super::outgoing::{Calling, Cancel, Reason, nobody_answered};
+use super::refused::Unacceptable;
+use super::usage::Usage;
+use super::{Call, Cx, Phase};
+use crate::dialog::Dialog;
+use crate::event::{CallId, Event, Outcome};
+use crate::locate::Hop;
+use crate::sdp::{self, Sdp};
+use crate::settings::Reliable;
+use crate::sip::{Request, Response, SessionExpires, SipError, StatusCode};
+
+impl Call {
+    pub(super) fn invite_answered(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
+        match response.status.class() {
+            1 => self.provisional(response, cx),
+            2 => self.accepted(response, cx),
+            _ => self.rejected(response, cx),
+        }
+    }
+
+    fn provisional(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
+        let Self { id, phase: Phase::Calling(calling), media, .. } = self else { return };
+        calling.proceeding = true;
+        if let Cancel::WhenProvisional(why) = calling.cancel {
+            calling.send_cancel(why, cx);
+        }
+        let Some(tag) = response.headers.to().ok().and_then(|to| to.tag().map(str::to_owned)) else { return };
+        if response.status == StatusCode::TRYING
+            || calling.branches.len() >= MAX_BRANCHES && !calling.branches.contains_key(&tag)
+        {
+            return;
+        }
+        // RFC 6228 section 4: this branch has nothing more to say; another one may be heard.
+        if response.status == StatusCode::EARLY_DIALOG_TERMINATED {
+            calling.branches.remove(&tag);
+            calling.heard.take_if(|heard| *heard == tag);
+            calling.hear_somebody(media, cx);
+            let (call, status) = (*id, response.status.code());
+            return cx.event(Event::Progress { call, branch: tag, status, reliable: false, early_media: false });
+        }
+        let mut branch = calling.branches.remove(&tag).unwrap_or_default();
+        let reliable = cx.settings.rules.reliable != Reliable::Never;
+        let taken = branch.take(*id, &calling.offer, response, reliable, media, cx);
+        let rings = taken && branch.rings(response);
+        calling.branches.insert(tag.clone(), branch);
+        if !taken {
+            return;
+        }
+        calling.hear_somebody(media, cx);
+        let (call, branch) = (*id, tag);
+        if rings {
+            cx.event(Event::Ringing { call, branch: branch.clone() });
+        }
+        cx.event(Event::Progress {
+            call,
+            branch,
+            status: response.status.code(),
+            reliable: reliable && response.headers.require().is_ok_and(|tags| tags.iter().any(|tag| tag == "100rel")),
+            early_media: !response.body.is_empty(),
+        });
+    }
+
+    /// A 2xx: ACK, whatever becomes of it, and then we talk or say BYE (RFC 3261 section 13.2.2.4).
+    fn accepted(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
+        let Phase::Calling(mut calling) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
+        let mut usage = match calling.confirmed(self.id, response) {
+            Ok(usage) => usage,
+            Err(error) => {
+                let why = format!("the answer cannot be acknowledged: {error}");
+                return self.end(Outcome::Failed { status: Some(response.status.code()), why }, cx);
+            }
+        };
+        // The other branches may have heard requests of ours; a BYE to one of them goes on from there.
+        let said = |(tag, branch): (String, Branch)| Some((tag, branch.usage?.dialog.local_seq()));
+        self.numbers = std::mem::take(&mut calling.branches).into_iter().filter_map(said).collect();
+        let agreed = match calling.cancel {
+            Cancel::No if usage.exchange.is_free().is_ok() => Ok(()),
+            Cancel::No => usage.exchange.first_answer(&calling.offer, &response.body, &mut self.media, cx),
+            _ => Err(Unacceptable::other("the call was hung up before it was answered")),
+        };
+        let seq = response.headers.cseq().map(|cseq| cseq.seq).unwrap_or_default();
+        let credentials = &calling.invite.headers;
+        let ack = Ack::new(&usage.dialog, seq, |ack| decline::copy_credentials(credentials, ack), cx);
+        ack.send(cx.transactions, cx.env, cx.said);
+        let handshake = Handshake::ack_sent(ack, seq, cx.env.now.mono);
+        match agreed {
+            Ok(()) => {
+                usage.exchange.settle();
+                self.media.speak();
+                usage.exchange.start(&mut self.media, cx);
+                usage.refresh.heard(response, cx.settings, cx.env.now.mono);
+                self.talk(usage, handshake, cx);
+            }
+            Err(bad) => {
+                let why = bad.why.clone();
+                let (status, outcome) = bad.outcome(self.id, cx);
+                self.depart(usage, handshake, Some(decline::reason(status, &why)), outcome, cx);
+            }
+        }
+    }
+
+    fn rejected(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
+        if self.tried_again(response, cx) {
+            return;
+        }
+        let Phase::Calling(calling) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
+        if let Cancel::Sent(Reason::NobodyAnswered) = calling.cancel {
+            return self.end(nobody_answered(cx.settings.rules.ring_limit), cx);
+        }
+        let warnings = response.headers.warning().unwrap_or_default();
+        let said = warnings.into_iter().map(|w| w.text).collect::<Vec<_>>().join("; ");
+        let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+        let why = format!("{} {}{said}", response.status, response.reason);
+        let outcome = match &calling.offer.offered {
+            // 488 and 606 say that the session was not acceptable, and ours was keyed (RFC 4567 section 4.1.2).
+            Some(offered) if is_not_acceptable(response.status) => {
+                let lines = Sdp::parse(&response.body).ok().and_then(|sdp| sdp::key_mgmt::read(&sdp).ok());
+                let hint = lines.and_then(|lines| offered.refused(&lines)).map(|e| e.to_string());
+                if let Some(hint) = &hint {
+                    tracing::warn!(call = %self.id, %hint, "an error message that nobody authenticated");
+                }
+                cx.event(Event::Refused { call: self.id, why: why.clone(), hint });
+                Outcome::KeyingRefused { why }
+            }
+            _ => Outcome::Failed { status: Some(response.status.code()), why },
+        };
+        self.end(outcome, cx);
+    }
+
+    /// Not the end, if there is another way: a longer session, or another target.
+    fn tried_again(&mut self, response: &Response, cx: &mut Cx<'_, '_>) -> bool {
+        let Self { id, phase: Phase::Calling(calling), .. } = self else { return false };
+        if calling.cancel != Cancel::No {
+            return false;
+        }
+        match response.status {
+            // RFC 4028 section 7.3.
+            StatusCode::SESSION_INTERVAL_TOO_SMALL => {
+                let (Ok(Some(least)), true) = (response.headers.min_se(), calling.tries < MOST_TRIES) else {
+                    return false;
+                };
+                calling.tries += 1;
+                let asked = calling.invite.headers.session_expires().ok().flatten().map(|asked| asked.interval);
+                let interval = asked.unwrap_or_default().max(least);
+                let longer = |invite: &mut Request| {
+                    let longer = SessionExpires { interval, refresher: None };
+                    invite.headers.set("Session-Expires", longer.to_string());
+                    invite.headers.set("Min-SE", least.as_secs().to_string());
+                };
+                calling.send_again(*id, None, longer, cx).is_ok()
+            }
+            // Everywhere is everywhere (RFC 3261 section 21.6).
+            status if status.class() == 6 => false,
+            _ => {
+                let added = calling.targets.add(response);
+                if !added.is_empty() {
+                    let to = added.iter().map(ToString::to_string).collect();
+                    cx.event(Event::Redirected { call: *id, to });
+                }
+                calling.next_target(*id, cx)
+            }
+        }
+    }
+
+    pub(super) fn invite_unanswered(&mut self, status: StatusCode, why: String, cx: &mut Cx<'_, '_>) {
+        if let Self { id, phase: Phase::Calling(calling), .. } = self
+            && calling.cancel == Cancel::No
+            && calling.next_target(*id, cx)
+        {
+            return;
+        }
+        self.end(Outcome::Failed { status: Some(status.code()), why }, cx);
+    }
+}
+
+impl Calling {
+    /// Calls the next of those to whom we were sent; false if there is none.
+    fn next_target(&mut self, call: CallId, cx: &mut Cx<'_, '_>) -> bool {
+        let Some(uri) = self.targets.next() else { return false };
+        let to = Hop::from(&uri);
+        self.send_again(call, Some(to), |invite| invite.uri = uri, cx).is_ok()
+    }
+
+    /// The dialog that a 2xx confirms: the early one with the same tag, or a new one.
+    fn confirmed(&mut self, call: CallId, response: &Response) -> Result<Usage, SipError> {
+        let dialog = Dialog::answered(response)?;
+        if let Some(mut usage) = self.branches.remove(dialog.remote_tag()).and_then(|branch| branch.usage) {
+            usage.dialog.confirmed(response)?;
+            usage.learn(&response.headers);
+            return Ok(*usage);
+        }
+        Ok(Usage::new(call, dialog, Exchange::offered(&self.offer), &response.headers))
+    }
+
+    /// Media goes where it went before a branch changed its own.
+    pub(super) fn hear_again(&self, media: &mut Media, cx: &mut Cx<'_, '_>) {
+        let heard = self.heard.as_ref().and_then(|tag| self.branches.get(tag)?.usage.as_ref());
+        heard.into_iter().for_each(|usage| usage.exchange.start(media, cx));
+    }
+
+    /// Early media of one branch at a time: of the first that has any.
+    fn hear_somebody(&mut self, media: &mut Media, cx: &mut Cx<'_, '_>) {
+        if self.heard.is_some() {
+            return;
+        }
+        let early = |branch: &Branch| branch.usage.as_ref().is_some_and(|usage| usage.exchange.agreed().is_some());
+        if let Some((tag, branch)) = self.branches.iter().find(|(_, branch)| early(branch)) {
+            branch.usage.iter().for_each(|usage| usage.exchange.start(media, cx));
+            self.heard = Some(tag.clone());
+        }
+    }
+}
+
+/// More To-tags than this are not told apart before they answer: a peer could make them up without end.
+const MAX_BRANCHES: usize = 64;
+
+/// So often one call is sent anew with what a server asks for.
+const MOST_TRIES: u8 = 5;
+
+/// Was it the session that was refused, rather than the call (RFC 3261 sections 21.4.26 and 21.6.4)?
+fn is_not_acceptable(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NOT_ACCEPTABLE_HERE | StatusCode::NOT_ACCEPTABLE_ANYWHERE)
+}
