@@ -76,7 +76,8 @@ fn a_keyed_call_is_not_replaced_by_one_in_the_clear_nor_by_one_with_another_key(
         pair.run(2000);
         assert_eq!(outcomes(&pair.world, mallory).len(), 1, "{theft}: {:#?}", pair.world.node(mallory).events);
         assert_eq!(replaced(&pair.world, pair.bob), 0, "{theft}");
-        assert_eq!(outcome(&pair.world, mallory).exit_code(), 3, "{theft}");
+        assert!(outcome(&pair.world, mallory).exit_code() > 0, "{theft}");
+        assert_eq!(refusal(&pair.world, pair.bob).1, None, "{theft}: bob says no, for want of the key");
         pair.run(200_000);
         assert_eq!(pair.outcome(pair.alice), WE_HUNG_UP, "{theft}");
         assert_eq!(media_from(&pair.world, "10.0.0.66").count(), 0, "{theft}");

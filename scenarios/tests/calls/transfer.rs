@@ -53,7 +53,8 @@ impl Three {
 
     /// Alice talks to carol, too: her second call.
     fn consulting(mut self, until: u64) -> Self {
-        self.world.command(self.alice, call(CAROL, Transport::Udp, plan(ALICE_HZ, HangUp::Never)));
+        let (target, plan) = (Box::new("sip:carol@10.0.0.3".parse().unwrap()), plan(ALICE_HZ, HangUp::Never));
+        self.world.command(self.alice, Command::Call { target, to: None, plan });
         self.world.run(at(until));
         self
     }

@@ -74,6 +74,7 @@ impl Call {
             keying: keying.name().into(),
         });
         let invitation = Invitation { id, key, request, tag: cx.env.token::<4>() };
+        let takes_place = place.is_some();
         let must_be_keyed = place.as_ref().is_some_and(|place| place.keyed);
         let (answer_at, early, plan) = match cx.settings.incoming.clone() {
             _ if let Some(Place { plan, .. }) = place => (Some(cx.env.now.mono), None, plan),
@@ -90,7 +91,11 @@ impl Call {
         };
         match Self::try_ring(&invitation, ports, plan, (answer_at, early), must_be_keyed, cx) {
             Ok(mut call) => {
-                call.ring(cx);
+                match takes_place {
+                    // Nobody is rung for what is only another end of a call (RFC 3891 section 3).
+                    true => call.pick_up(cx),
+                    false => call.ring(cx),
+                }
                 Some(call)
             }
             Err(refused) => {
@@ -166,6 +171,8 @@ impl Call {
         let status = if early.is_some() { StatusCode::SESSION_PROGRESS } else { StatusCode::RINGING };
         let mut response = ringing.response(status, cx.settings);
         response.headers.push("Allow", ALLOW);
+        // RFC 4916 section 4.2: every response that may begin a dialog says so.
+        response.headers.push("Supported", supported(cx.settings));
         let required = requires_reliable(&ringing.invite) || cx.settings.rules.reliable == Reliable::Required;
         let may = cx.settings.rules.reliable != Reliable::Never && ringing.usage.peer.reliable;
         let reliable = required || (may && early.is_some());

@@ -23,6 +23,8 @@ struct Follow {
     seq: u32,
     /// Whom we call.
     to: String,
+    /// What the new call had come to when that was told last.
+    status: StatusCode,
     /// `None` if the peer does not want to be told (RFC 4488).
     notifier: Option<Notifier>,
 }
@@ -81,7 +83,7 @@ impl Call {
             true => Some(Notifier::accept((!first).then_some(seq), now)).unzip(),
             false => (None, None),
         };
-        follows.running.push(Follow { seq, to: to.clone(), notifier });
+        follows.running.push(Follow { seq, to: to.clone(), status: StatusCode::TRYING, notifier });
         // 202 says what 200 does (RFC 6665 section 8.3.1), and is what RFC 3515 section 2.4.2 has peers expect.
         let mut accepted = make::response(request, StatusCode::ACCEPTED, None);
         accepted.headers.push("Contact", cx.settings.contact(decline::transport_of(request)));
@@ -103,6 +105,9 @@ impl Call {
         let Phase::Talking(talking) = &mut self.phase else { return };
         let Some(follows) = &mut talking.follows else { return };
         let Some(follow) = follows.running.iter_mut().find(|follow| follow.seq == seq) else { return };
+        if std::mem::replace(&mut follow.status, status) == status {
+            return;
+        }
         let notify = follow.notifier.as_mut().and_then(|notifier| notifier.progress(status, cx.env.now.mono));
         let (to, code) = (follow.to.clone(), status.code());
         cx.event(Event::Transfer { call: self.id, by: Side::Peer, to, status: code });
