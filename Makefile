@@ -2,6 +2,7 @@
 # make test    formatting, lints, all tests; .ci/run runs this
 # make interop 100 calls of every SIPp scenario in scenarios/interop (INTEROP_CALLS)
 # make bench   the benchmarks
+# make load    what a call costs the callee, beside SIPp and pjsip-perf (PJSIP_PERF names it, if it is not on PATH)
 # make fuzz    every fuzz target for FUZZ_SECONDS (120)
 #
 # Each installs what is missing first and says so (scripts/deps).
@@ -36,6 +37,10 @@ interop:
 bench:
 	@scripts/deps build
 	cargo bench --locked --workspace
+
+load:
+	@scripts/deps build peers
+	KEYPHONE_LOAD=1 cargo bench --locked -p keyphone-cli --bench load
 
 # libFuzzer needs -Z flags, which a stable toolchain takes only when told that it is building itself. What a target finds
 # belongs into fuzz/regressions/<target>, where `make test` replays it.

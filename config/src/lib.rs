@@ -18,6 +18,7 @@ pub mod mikey;
 pub mod network;
 pub mod policy;
 mod section;
+pub mod tls;
 
 pub use account::{Account, SipUri};
 pub use audio::{Audio, Play};
@@ -28,6 +29,7 @@ pub use login::{DigestAlgorithm, Login, Password};
 pub use mikey::{Mikey, MikeyEncryption};
 pub use network::{Network, PortRange, Transport};
 pub use policy::{KeyingSystem, Policy};
+pub use tls::Tls;
 
 use finding::Report;
 use section::Section;
@@ -48,6 +50,8 @@ pub struct Config {
     pub audio: Audio,
     /// `[network]`: where we listen.
     pub network: Network,
+    /// `[tls]`: our certificate, and whom we trust.
+    pub tls: Tls,
 }
 
 impl Config {
@@ -112,6 +116,9 @@ fn read(text: &str, file_name: &str) -> (Config, Vec<Finding>) {
     }
     if let Some(section) = root.section("network", &mut report) {
         config.network.read(section, &mut report);
+    }
+    if let Some(section) = root.section("tls", &mut report) {
+        config.tls.read(section, directory, &mut report);
     }
     root.finish(&mut report);
     if config.policy.keying.contains(&KeyingSystem::MikeyPsk) && config.credentials.psks.is_empty() {

@@ -2,7 +2,7 @@
 
 use crate::locate::Abilities;
 use crate::sip::{Host, NameAddr, Request, SipError, SipUri, StatusCode, Uri};
-use crate::transaction::Transport;
+use crate::transaction::{Local, Transport};
 use keyphone_config::{Account, Config, KeyingSystem};
 use keyphone_keying::{Identity, Policy, PskStore};
 use keyphone_media::audio::Clip;
@@ -23,6 +23,10 @@ pub struct Settings {
     pub any_name: bool,
     /// The address that Via and Contact say: where the SIP port is open, for UDP and TCP.
     pub sip: SocketAddr,
+    /// What we have of TLS.
+    pub tls: Secured,
+    /// What a request goes over if its URI leaves that to us.
+    pub transport: Transport,
     /// How calls may be keyed, preferred first. An offer takes the first; an incoming offer may take any.
     pub keying: Vec<System>,
     /// What the configuration allows.
@@ -37,6 +41,15 @@ pub struct Settings {
     pub incoming: Incoming,
     /// How calls are made and kept.
     pub rules: Rules,
+}
+
+/// What we have of TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Secured {
+    /// We trust a CA, so that we can make connections.
+    pub connects: bool,
+    /// Where we take connections, if we have a certificate.
+    pub port: Option<u16>,
 }
 
 /// How calls are made and kept.
@@ -100,6 +113,12 @@ impl Settings {
             display_name: config.account.display_name.clone(),
             any_name: config.account.from == Account::default().from,
             sip,
+            tls: Secured::default(),
+            transport: match config.network.transport {
+                keyphone_config::Transport::Udp => Transport::Udp,
+                keyphone_config::Transport::Tcp => Transport::Tcp,
+                keyphone_config::Transport::Tls => Transport::Tls,
+            },
             keying,
             policy: config.policy.keying_policy(),
             psks: config.credentials.psk_store(),
@@ -112,7 +131,15 @@ impl Settings {
 
     /// Which addresses we can find and reach.
     pub(crate) fn abilities(&self) -> Abilities {
-        Abilities::at(self.sip.ip())
+        // Over TLS we go only where we can check who is there.
+        let prefer =
+            if self.transport == Transport::Tls && !self.tls.connects { Transport::Udp } else { self.transport };
+        Abilities { tls: self.tls.connects, prefer, ..Abilities::at(self.sip.ip()) }
+    }
+
+    /// What Via and Contact say of us.
+    pub(crate) fn local(&self) -> Local {
+        Local { ip: self.sip.ip(), port: self.sip.port(), tls: self.tls.port }
     }
 
     /// How keying knows us when we call.
@@ -128,13 +155,18 @@ impl Settings {
         }
     }
 
+    /// Our name, without escapes: what stands in our Contact, and what a Request-URI says that is for us.
+    pub(crate) fn user(&self) -> String {
+        self.me.sip().and_then(SipUri::user_text).unwrap_or_else(|| "keyphone".into())
+    }
+
     /// Our Contact: where requests inside a dialog reach us.
     pub(crate) fn contact(&self, transport: Transport) -> String {
-        let user = self.me.sip().and_then(|me| me.user()).unwrap_or("keyphone");
-        let uri = SipUri::new(false, Host::Ip(self.sip.ip())).with_user(user).with_port(self.sip.port());
+        let uri = SipUri::new(false, Host::Ip(self.sip.ip())).with_user(&self.user()).with_port(self.sip.port());
         let uri = match transport {
             Transport::Udp => uri,
-            Transport::Tcp | Transport::Tls => uri.with_param("transport", Some(transport.param())),
+            // RFC 5630 section 5.1.1: never transport=tls. Where sips is due, the transaction writes it.
+            Transport::Tcp | Transport::Tls => uri.with_param("transport", Some("tcp")),
         };
         NameAddr::new(Uri::Sip(uri)).to_string()
     }

@@ -450,7 +450,7 @@ fn numbered(path: &FilePath, call: CallId) -> PathBuf {
 
 /// The codecs as an m-line says them: static payload types where there are any (RFC 3551 table 4), 96 and on for the
 /// others.
-fn codec_lines(codecs: &[Codec]) -> Vec<CodecLine> {
+pub(crate) fn codec_lines(codecs: &[Codec]) -> Vec<CodecLine> {
     let mut dynamic = 96..=127;
     let line = |codec: &Codec| {
         let payload_type = codec.static_payload_type().or_else(|| dynamic.next())?;

@@ -35,10 +35,12 @@ mod transfer;
 mod usage;
 
 pub(crate) use book::Book;
+pub(crate) use exchange::profiles;
+pub(crate) use media::codec_lines;
 pub(crate) use replaced::Place;
 
 use crate::dialog::Dialog;
-use crate::event::{CallId, Event, Outcome, Side};
+use crate::event::{CallId, Counts, Event, Outcome, Side};
 use crate::io::Output;
 use crate::refer::ReferTo;
 use crate::sdp::Origin;
@@ -255,6 +257,11 @@ impl Call {
 
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
+    }
+
+    /// How its media goes so far.
+    pub(crate) fn counts(&self) -> Option<Counts> {
+        self.media.counts()
     }
 
     /// Gives back what the call held.

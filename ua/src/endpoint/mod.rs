@@ -4,20 +4,25 @@
 //! and gives up, `call` decides, the keying systems prove. Whoever drives it hands over what arrived, does what comes
 //! out in that order, and calls back at [`Endpoint::next_timeout`].
 
+mod admit;
+mod options;
 mod requests;
 mod transfers;
+
+pub use admit::MAX_ENTITY;
 
 pub use crate::io::{Command, Input, MediaPorts, Output, Recording};
 
 use crate::call::decline::{self, Gone};
 use crate::call::{Ask, Book, Call, Cx};
-use crate::event::CallId;
+use crate::event::{CallId, Counts};
 use crate::locate::Hop;
 use crate::outside::Outside;
 use crate::refer::ReferTo;
 use crate::settings::Settings;
 use crate::sip::{Message, StatusCode, make};
-use crate::transaction::{self, ClientKey, Key, Table};
+use crate::transaction::{self, ClientKey, Destination, Key, Table};
+use admit::Merged;
 use keyphone_keying::mikey::Mikey;
 use keyphone_media::env::{Env, Instant, Now};
 use keyphone_media::srtp::Ledger;
@@ -37,6 +42,9 @@ pub struct Endpoint {
     outside: Outside,
     asks: Vec<Ask>,
     follows: BTreeMap<CallId, Followed>,
+    merged: Merged,
+    /// Where each call was heard from last.
+    peers: BTreeMap<CallId, Destination>,
     ports: VecDeque<MediaPorts>,
     last_call: u64,
 }
@@ -58,7 +66,7 @@ impl Endpoint {
         Self {
             mikey: Mikey::new(settings.psks.clone(), now.ntp),
             ledger: Ledger::default(),
-            transactions: Table::default().able(settings.abilities()),
+            transactions: Table::default().able(settings.abilities()).at(settings.local()),
             calls: BTreeMap::new(),
             due: BTreeSet::new(),
             book: Book::default(),
@@ -66,6 +74,8 @@ impl Endpoint {
             outside: Outside::default(),
             asks: vec![],
             follows: BTreeMap::new(),
+            merged: Merged::default(),
+            peers: BTreeMap::new(),
             ports: VecDeque::new(),
             last_call: 0,
             settings,
@@ -89,9 +99,19 @@ impl Endpoint {
         self.calls.len()
     }
 
+    /// How the media of a call goes so far; `None` before there is any, and when there is no such call.
+    pub fn counts(&self, call: CallId) -> Option<Counts> {
+        self.calls.get(&call)?.call.counts()
+    }
+
     /// How many transactions are still waiting for something.
     pub fn transactions(&self) -> usize {
         self.transactions.len()
+    }
+
+    /// Whom calls and transactions depend on: connections to them should stay.
+    pub fn peers(&self) -> BTreeSet<Destination> {
+        self.transactions.hops().chain(self.peers.values().copied()).collect()
     }
 
     /// When it wants [`Input::Timeout`].
@@ -202,6 +222,7 @@ impl Endpoint {
                 }
                 transaction::Output::Response { key, response } => match self.book.client(key) {
                     Some(call) => {
+                        self.saw(call, Key::Client(key));
                         self.with(call, env, &mut said, out, |call, cx| call.response(key, &response, cx));
                     }
                     None => self.stray(&response, env, &mut said, out),
@@ -216,7 +237,12 @@ impl Endpoint {
                 }
                 // A response of ours that was never acknowledged: its call has its own timers.
                 transaction::Output::TimedOut { .. } | transaction::Output::TransportFailed { .. } => {}
-                transaction::Output::Request { key, request } => self.request(key, &request, env, &mut said, out),
+                transaction::Output::Request { key, request } => {
+                    self.request(key, &request, env, &mut said, out);
+                    if let Some(call) = self.book.server(key) {
+                        self.saw(call, Key::Server(key));
+                    }
+                }
                 transaction::Output::Ack(request) => {
                     if let Some(call) = self.book.dialog_of(&request) {
                         self.with(call, env, &mut said, out, |call, cx| call.acked(&request, cx));
@@ -266,6 +292,13 @@ impl Endpoint {
         self.outside = outside;
     }
 
+    /// Remembers where a call was heard from.
+    fn saw(&mut self, call: CallId, key: Key) {
+        if self.calls.contains_key(&call) {
+            self.peers.extend(self.transactions.hop(key).map(|hop| (call, hop)));
+        }
+    }
+
     fn next_id(&mut self) -> CallId {
         self.last_call += 1;
         CallId(self.last_call)
@@ -301,7 +334,10 @@ impl Endpoint {
         let before = out.len();
         act(&mut call, &mut self.cx(env, said, out));
         match call.is_over() {
-            true => call.close(&mut self.cx(env, said, out)),
+            true => {
+                self.peers.remove(&id);
+                call.close(&mut self.cx(env, said, out));
+            }
             false => self.keep(id, call),
         }
         self.watch(id, before, env, said, out);

@@ -95,7 +95,7 @@ impl Outside {
         if request.method == Method::Message && request.to_bytes().len() > text::MOST_SENT {
             return Err(StatusCode::MESSAGE_TOO_LARGE);
         }
-        cx.transactions.request(request, hop, cx.env, cx.said).map_err(|_| StatusCode::BAD_REQUEST)
+        cx.transactions.request(request, to, cx.env, cx.said).map_err(|_| StatusCode::BAD_REQUEST)
     }
 }
 

@@ -170,6 +170,11 @@ impl SipUri {
         self
     }
 
+    /// All parameters, as written.
+    pub fn params(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.params.iter().map(|(n, v)| (n.as_str(), v.as_deref()))
+    }
+
     /// The headers that a request made of this URI should have, as written.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.headers.iter().map(|(n, v)| (n.as_str(), v.as_str()))
