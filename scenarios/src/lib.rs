@@ -10,3 +10,4 @@ pub mod ladder;
 pub mod link;
 pub mod report;
 pub mod world;
+pub mod zone;

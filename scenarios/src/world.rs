@@ -1,6 +1,7 @@
 //! Endpoints, the link between them, and one clock.
 
 use crate::link::Link;
+use crate::zone::Zone;
 use keyphone_media::env::{Env, Instant, Now, NtpTime, Rng};
 use keyphone_ua::endpoint::{Command, Endpoint, Input, MediaPorts, Output, Recording};
 use keyphone_ua::event::{CallId, Event};
@@ -92,6 +93,7 @@ pub struct World {
     deliveries: u64,
     /// Whose media port is where.
     ports: BTreeMap<SocketAddr, usize>,
+    zone: Zone,
     middle: Option<InTheMiddle>,
     log: Vec<Sent>,
 }
@@ -117,6 +119,7 @@ impl World {
             on_the_way: BTreeMap::new(),
             deliveries: 0,
             ports: BTreeMap::new(),
+            zone: Zone::default(),
             middle: None,
             log: vec![],
         }
@@ -181,6 +184,11 @@ impl World {
         self.nodes[node].skew = Skew { by, ahead };
     }
 
+    /// What the name servers of this world know.
+    pub fn zone(&mut self) -> &mut Zone {
+        &mut self.zone
+    }
+
     /// Tells a phone to do something.
     pub fn command(&mut self, node: usize, command: Command) {
         self.step_node(node, Input::Command(command));
@@ -200,12 +208,19 @@ impl World {
         let arrival = self.on_the_way.first_key_value().map(|((at, _), _)| *at);
         let timers = self.nodes.iter().enumerate().filter_map(|(i, n)| Some((n.endpoint.next_timeout()?, i)));
         let timer = timers.min();
-        let next = arrival.into_iter().chain(timer.map(|(at, _)| at)).min();
+        let answer = self.zone.next();
+        let next = arrival.into_iter().chain(timer.map(|(at, _)| at)).chain(answer).min();
         let Some(next) = next.filter(|at| *at <= until) else {
             self.now = self.now.max(until);
             return false;
         };
         self.now = self.now.max(next);
+        if answer == Some(next)
+            && let Some((node, question, answer)) = self.zone.pop()
+        {
+            self.step_node(node, Input::Found { question, answer });
+            return true;
+        }
         match timer {
             Some((at, node)) if arrival.is_none_or(|a| at < a) => self.step_node(node, Input::Timeout),
             _ => {
@@ -225,8 +240,8 @@ impl World {
             return self.step_node(*node, Input::Media { at: to, from, bytes: &bytes });
         }
         // Nobody is there. Over UDP nobody notices.
-        if let Some(sender) = self.nodes.iter().position(|n| n.sip == from).filter(|_| transport == Transport::Tcp) {
-            self.step_node(sender, Input::TransportFailed { to, transport });
+        if let Some(sender) = self.nodes.iter().position(|n| n.sip == from).filter(|_| transport.is_reliable()) {
+            self.step_node(sender, Input::TransportFailed { to, transport, why: String::new() });
         }
     }
 
@@ -238,7 +253,8 @@ impl World {
         self.top_up(number);
         for output in out {
             match output {
-                Output::Sip { to, transport, bytes } => self.send(sip, to, transport, false, bytes),
+                Output::Lookup(question) => self.zone.ask(number, question, self.now),
+                Output::Sip { to, transport, bytes, .. } => self.send(sip, to, transport, false, bytes),
                 Output::Media { from, to, packet } => {
                     self.send(from, to, Transport::Udp, true, packet.bytes().to_vec());
                 }
@@ -259,7 +275,7 @@ impl World {
     fn send(&mut self, from: SocketAddr, to: SocketAddr, transport: Transport, media: bool, bytes: Vec<u8>) {
         let delays = match transport {
             Transport::Udp => self.link.fate(&mut self.dice),
-            Transport::Tcp => vec![self.link.latency],
+            Transport::Tcp | Transport::Tls => vec![self.link.latency],
         };
         let arrived: Vec<_> = delays.into_iter().map(|d| self.now + d).collect();
         let mut sent = Sent { at: self.now, from, to, transport, media, bytes, arrived };

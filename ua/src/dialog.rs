@@ -1,8 +1,7 @@
 //! A dialog (RFC 3261 section 12): what two phones remember of each other between requests.
 
+use crate::locate::Hop;
 use crate::sip::{CSeq, Headers, Method, NameAddr, Request, Response, SipError, Uri, make};
-use crate::transaction::{Destination, Transport};
-use std::net::SocketAddr;
 
 /// One dialog, early or confirmed. A forked INVITE makes one for each To-tag (RFC 3261 section 12.1.2).
 #[derive(Clone, Debug)]
@@ -113,15 +112,9 @@ impl Dialog {
         }
     }
 
-    /// Where requests go: the first route, or the peer's Contact. `None` if that is a name that must be looked up.
-    pub(crate) fn next_hop(&self) -> Option<Destination> {
-        let uri = self.routes.first().map_or(&self.target, |route| &route.uri).sip()?;
-        let transport = match uri.param("transport") {
-            Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
-            _ => Transport::Udp,
-        };
-        let port = uri.port().unwrap_or(5060);
-        Some(Destination { addr: SocketAddr::new(uri.host().ip()?, port), transport })
+    /// Where requests go: to the first route, or to the peer's Contact (RFC 3261 section 8.1.2).
+    pub(crate) fn next_hop(&self) -> Hop {
+        self.routes.first().map_or(&self.target, |route| &route.uri).into()
     }
 
     fn write(&self, method: Method, seq: u32) -> Request {
@@ -169,8 +162,7 @@ mod tests {
     #[test]
     fn without_routes_a_request_goes_to_the_contact() {
         let mut dialog = answered("");
-        let hop = dialog.next_hop().unwrap();
-        assert_eq!((hop.addr.to_string(), hop.transport), ("192.0.2.9:5070".into(), Transport::Tcp));
+        assert_eq!(dialog.next_hop(), "sip:b@192.0.2.9:5070;transport=tcp".parse::<Uri>().unwrap().into());
         let (ack, bye) = (dialog.ack(7), dialog.request(Method::Bye));
         assert_eq!(ack.headers.get("CSeq"), Some("7 ACK"));
         assert_eq!(bye.headers.get("CSeq"), Some("8 BYE"));

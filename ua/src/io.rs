@@ -1,12 +1,14 @@
 //! What goes into an [`Endpoint`](crate::endpoint::Endpoint) and what comes out of it.
 
 use crate::event::{CallId, Event};
+use crate::locate::{Answer, Question};
 use crate::settings::Plan;
 use crate::sip::{StatusCode, Uri};
 use crate::transaction::{Destination, Transport};
 use keyphone_keying::KeyingPacket;
 use keyphone_media::srtp::Sealed;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// What an endpoint is given.
@@ -38,6 +40,15 @@ pub enum Input<'a> {
         to: SocketAddr,
         /// Over what.
         transport: Transport,
+        /// What went wrong, as the end of a sentence; empty if nobody knows.
+        why: String,
+    },
+    /// What a resolver says to an [`Output::Lookup`].
+    Found {
+        /// What it was asked.
+        question: Question,
+        /// What it says.
+        answer: Answer,
     },
     /// The user wants something.
     Command(Command),
@@ -52,8 +63,9 @@ pub enum Command {
     Call {
         /// Whom to call: what the Request-URI and To say.
         target: Box<Uri>,
-        /// Where the INVITE goes. What is too long for UDP goes over TCP (RFC 3261 section 18.1.1).
-        to: Destination,
+        /// Where the INVITE goes, if not to whom the target means (RFC 3263). What is too long for UDP goes over TCP
+        /// (RFC 3261 section 18.1.1).
+        to: Option<Destination>,
         /// What to say, to record, and when to hang up.
         plan: Plan,
     },
@@ -131,9 +143,13 @@ pub enum Output {
         to: SocketAddr,
         /// Over what.
         transport: Transport,
+        /// Over TLS: who must be there, unless it is the way back on a connection (RFC 5922 section 7.1).
+        name: Option<Arc<str>>,
         /// The message.
         bytes: Vec<u8>,
     },
+    /// A question for a resolver: its answer comes in as [`Input::Found`].
+    Lookup(Question),
     /// Media to send. Nothing but [`Sealed`] leaves this way.
     Media {
         /// From which port of ours.

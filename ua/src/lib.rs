@@ -15,6 +15,7 @@ mod dialog;
 pub mod endpoint;
 pub mod event;
 mod io;
+pub mod locate;
 pub mod net;
 mod outside;
 mod refer;

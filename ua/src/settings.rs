@@ -1,5 +1,6 @@
 //! What an endpoint is told once, before its first call.
 
+use crate::locate::Abilities;
 use crate::sip::{Host, NameAddr, Request, SipError, SipUri, StatusCode, Uri};
 use crate::transaction::Transport;
 use keyphone_config::{Account, Config, KeyingSystem};
@@ -106,6 +107,11 @@ impl Settings {
         })
     }
 
+    /// Which addresses we can find and reach.
+    pub(crate) fn abilities(&self) -> Abilities {
+        Abilities::at(self.sip.ip())
+    }
+
     /// How keying knows us when we call.
     pub(crate) fn identity(&self) -> Identity {
         Identity::new(&self.me.to_string())
@@ -125,7 +131,7 @@ impl Settings {
         let uri = SipUri::new(false, Host::Ip(self.sip.ip())).with_user(user).with_port(self.sip.port());
         let uri = match transport {
             Transport::Udp => uri,
-            Transport::Tcp => uri.with_param("transport", Some("tcp")),
+            Transport::Tcp | Transport::Tls => uri.with_param("transport", Some(transport.param())),
         };
         NameAddr::new(Uri::Sip(uri)).to_string()
     }

@@ -144,7 +144,7 @@ impl Phones {
         let from = address(phone);
         for output in out {
             match output {
-                Output::Sip { to, transport, bytes } => self.wire.push(Datagram { from, to, transport, bytes }),
+                Output::Sip { to, transport, bytes, .. } => self.wire.push(Datagram { from, to, transport, bytes }),
                 Output::Media { from, to, packet } => {
                     let (transport, bytes) = (Transport::Udp, packet.bytes().to_vec());
                     self.wire.push(Datagram { from, to, transport, bytes });
@@ -225,14 +225,17 @@ impl Phones {
                 self.deliver(&Datagram { from, to, transport: Transport::Udp, bytes: bytes.clone() });
             }
             Step::Unreachable(phone, transport) => {
-                self.give(*phone, Input::TransportFailed { to: address(1 - phone), transport: *transport });
+                self.give(
+                    *phone,
+                    Input::TransportFailed { to: address(1 - phone), transport: *transport, why: String::new() },
+                );
             }
             Step::Wait(ms) => self.wait(self.now + Duration::from_millis((*ms).into())),
             Step::Call(phone, transport, talk) => {
                 let to = Destination { addr: address(1 - phone), transport: *transport };
                 let target = Box::new(format!("sip:phone@{}", to.addr.ip()).parse().unwrap());
                 let hang_up = talk.map_or(HangUp::Never, |ms| HangUp::After(Duration::from_millis(ms.into())));
-                self.give(*phone, Input::Command(Command::Call { target, to, plan: plan(hang_up) }));
+                self.give(*phone, Input::Command(Command::Call { target, to: Some(to), plan: plan(hang_up) }));
                 self.top_up(*phone);
             }
             Step::HangUp(phone) => self.give(*phone, Input::Command(Command::HangUpAll)),

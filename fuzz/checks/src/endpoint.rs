@@ -115,13 +115,21 @@ impl Phone {
             }
             b'd' => {
                 let target = Box::new("sip:alice@10.0.0.1".parse().expect("a URI"));
-                let to = Destination { addr: address(ALICE), transport: Transport::Udp };
+                let to = Some(Destination { addr: address(ALICE), transport: Transport::Udp });
                 self.causes += 1;
                 self.handle(Input::Command(Command::Call { target, to, plan: plan() }));
             }
             b'h' => self.handle(Input::Command(Command::HangUpAll)),
-            b'x' => self.handle(Input::TransportFailed { to: address(ALICE), transport: Transport::Udp }),
-            b'X' => self.handle(Input::TransportFailed { to: address(ALICE), transport: Transport::Tcp }),
+            b'x' => self.handle(Input::TransportFailed {
+                to: address(ALICE),
+                transport: Transport::Udp,
+                why: String::new(),
+            }),
+            b'X' => self.handle(Input::TransportFailed {
+                to: address(ALICE),
+                transport: Transport::Tcp,
+                why: String::new(),
+            }),
             b'w' => {
                 let until = self.now + Duration::from_millis(10) * rest.first().copied().unwrap_or_default().into();
                 while self.wakes(until) {}
@@ -180,7 +188,7 @@ impl Phone {
             Output::Event(event) => self.note(&event),
             Output::Keying { .. } => panic!("MIKEY says nothing in the media path"),
             Output::KeyLog(_) => panic!("nobody asked for keys"),
-            Output::Release(_) | Output::Recorded(..) => {}
+            Output::Release(_) | Output::Recorded(..) | Output::Lookup(_) => {}
         }
     }
 

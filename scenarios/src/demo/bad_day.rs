@@ -32,7 +32,7 @@ pub fn simulated(out: &Path, seed: u64, link: Link) -> Result<Report, DemoError>
     bob_settings.incoming = answers(&speech, Record::Memory);
     let nodes = [world.add("alice", settings("alice", a, &psk)), world.add("bob", bob_settings)];
     let target = Box::new("sip:bob@10.0.0.2".parse().expect("an address makes a URI"));
-    let to = Destination { addr: b, transport: Transport::Udp };
+    let to = Some(Destination { addr: b, transport: Transport::Udp });
     world.command(nodes[0], Command::Call { target, to, plan: calls(&speech, Record::Memory) });
     world.run(Instant::ZERO + Duration::from_secs(120));
 

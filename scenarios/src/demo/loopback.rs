@@ -62,7 +62,7 @@ pub async fn live(
     let alice = Runner::new(Endpoint::new(alice_settings, &clock.now()), alice, 40_000..=49_999, clock).with_tap(tap);
     let bob = Runner::new(Endpoint::new(bob_settings, &clock.now()), bob, 50_000..=59_999, clock);
     let target = Box::new(format!("sip:bob@{b}").parse().expect("an address makes a URI"));
-    let to = Destination { addr: b, transport: Transport::Udp };
+    let to = Some(Destination { addr: b, transport: Transport::Udp });
     let _ = to_alice.send(Command::Call { target, to, plan: calls(&speech, Record::Wav(alice_file.clone())) });
     progress(&format!(
         "alice (sip:alice@{a}) calls bob (sip:bob@{b}); they talk for {:.1} s",

@@ -5,6 +5,7 @@ mod bad_day;
 mod common;
 mod downgrade;
 mod fork;
+mod locate;
 mod message;
 mod refused;
 mod replay;

@@ -91,7 +91,7 @@ impl Call {
         // Who calls is busy (RFC 3261 section 21.4.24).
         let phone = Phone::open(&self.common, &config, place, Incoming::Refuse(StatusCode::BUSY_HERE), printer).await?;
         let call = || {
-            let to = Destination { addr: to, transport };
+            let to = Some(Destination { addr: to, transport });
             Some(Command::Call { target: Box::new(self.uri.clone()), to, plan: plan.clone() })
         };
         // What a script calls goes on until it says otherwise, unless --for does.

@@ -50,7 +50,7 @@ impl<W: Write> Capture<W> {
                 let packet = udp(seen.from, seen.to, seen.bytes)?;
                 self.write(at, &packet)
             }
-            Transport::Tcp => seen.bytes.chunks(SEGMENT).try_for_each(|segment| {
+            Transport::Tcp | Transport::Tls => seen.bytes.chunks(SEGMENT).try_for_each(|segment| {
                 let packet = self.tcp(seen.from, seen.to, segment)?;
                 self.write(at, &packet)
             }),

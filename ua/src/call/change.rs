@@ -207,8 +207,8 @@ fn reinvite(usage: &mut Usage, change: Change, body: Vec<u8>, cx: &mut Cx<'_, '_
 
 /// The ACK for a 2xx to our INVITE inside the dialog.
 fn acknowledge(usage: &mut Usage, response: &Response, cx: &mut Cx<'_, '_>) -> Option<Ack> {
-    let (seq, hop) = (response.headers.cseq().ok()?.seq, usage.hop()?);
-    let ack = Ack::new(&usage.dialog, seq, hop, |_| {}, cx);
+    let seq = response.headers.cseq().ok()?.seq;
+    let ack = Ack::new(&usage.dialog, seq, usage.hop(), |_| {}, cx);
     ack.send(cx);
     Some(ack)
 }

@@ -2,20 +2,20 @@
 
 use super::Cx;
 use crate::dialog::Dialog;
+use crate::locate::Hop;
 use crate::settings::Settings;
-use crate::sip::{Host, Method, NameAddr, Reason, Request, Response, SipError, StatusCode, Via, Warning, hop, make};
-use crate::transaction::{self, Destination, Timers, Transport, prepare};
+use crate::sip::{self, Host, Method, NameAddr, Reason, Request, Response, SipError, StatusCode, Via, Warning, make};
+use crate::transaction::{self, Table, Timers, Transport};
 use keyphone_media::env::{Env, Instant};
 use std::collections::BTreeMap;
 
-/// ACK for a 2xx of a branch that we do not want, and BYE at once (RFC 3261 section 13.2.2.4). If the dialog names a
-/// host that only a resolver could find, they cannot be sent.
+/// ACK for a 2xx of a branch that we do not want, and BYE at once (RFC 3261 section 13.2.2.4).
 pub(crate) fn decline(mut dialog: Dialog, cx: &mut Cx<'_, '_>) {
-    let Some(hop) = dialog.next_hop() else { return };
-    let ack = Ack::new(&dialog, dialog.local_seq(), hop, |_| {}, cx);
+    let hop = dialog.next_hop();
+    let ack = Ack::new(&dialog, dialog.local_seq(), hop.clone(), |_| {}, cx);
     ack.send(cx);
     cx.gone.insert(&dialog, ack, cx.env.now.mono);
-    let request = with_via(dialog.request(Method::Bye), hop.transport, cx);
+    let request = with_via(dialog.request(Method::Bye), cx);
     // All headers are ours, so that the transaction can read them; nobody waits for what becomes of it.
     let _ = cx.transactions.request(request, hop, cx.env, cx.said);
 }
@@ -48,19 +48,20 @@ impl Gone {
     }
 
     /// The ACK for a 2xx that we have acknowledged before.
-    pub(crate) fn ack(&self, response: &Response) -> Option<transaction::Output> {
+    pub(crate) fn ack(&self, response: &Response) -> Option<Ack> {
         let headers = &response.headers;
         let invite = headers.cseq().is_ok_and(|c| c.method == Method::Invite) && response.status.is_success();
         let tag = |name: Result<NameAddr, SipError>| Some(name.ok()?.tag().unwrap_or_default().to_owned());
         let name = (headers.call_id().ok()?.into(), tag(headers.from())?, tag(headers.to())?);
-        self.0.get(&name).filter(|_| invite).map(|(_, ack)| ack.output())
+        self.0.get(&name).filter(|_| invite).map(|(_, ack)| ack.clone())
     }
 }
 
 /// The ACK for a 2xx: repeated when the 2xx is (RFC 3261 section 13.2.2.4).
-pub(super) struct Ack {
-    to: Destination,
-    bytes: Vec<u8>,
+#[derive(Clone)]
+pub(crate) struct Ack {
+    to: Hop,
+    request: Request,
 }
 
 impl Ack {
@@ -68,31 +69,30 @@ impl Ack {
     pub(super) fn new(
         dialog: &Dialog,
         seq: u32,
-        hop: Destination,
+        to: Hop,
         fill: impl FnOnce(&mut Request),
         cx: &mut Cx<'_, '_>,
     ) -> Self {
         let mut ack = dialog.ack(seq);
         fill(&mut ack);
-        let (to, bytes) = prepare(&mut with_via(ack, hop.transport, cx), hop);
-        Self { to, bytes }
+        Self { to, request: with_via(ack, cx) }
     }
 
     pub(super) fn send(&self, cx: &mut Cx<'_, '_>) {
-        cx.said.push(self.output());
+        self.send_by(cx.transactions, cx.env, cx.said);
     }
 
-    fn output(&self) -> transaction::Output {
-        let Destination { addr, transport } = self.to;
-        transaction::Output::Send { to: addr, transport, bytes: self.bytes.clone() }
+    pub(crate) fn send_by(&self, table: &mut Table, env: &mut Env<'_>, said: &mut Vec<transaction::Output>) {
+        table.acknowledge(self.request.clone(), &self.to, env, said);
     }
 }
 
-/// Puts our Via on top, with a branch that no other transaction has (RFC 3261 section 8.1.1.7).
-pub(crate) fn with_via(mut request: Request, transport: Transport, cx: &mut Cx<'_, '_>) -> Request {
+/// Puts our Via on top, with a branch that no other transaction has (RFC 3261 section 8.1.1.7). The transaction writes
+/// the transport into it, once that is known.
+pub(crate) fn with_via(mut request: Request, cx: &mut Cx<'_, '_>) -> Request {
     let branch = format!("{}{}", Via::MAGIC_COOKIE, cx.env.token::<8>());
     let ours = cx.settings.sip;
-    let via = Via::new(transport.into(), Host::Ip(ours.ip()), Some(ours.port()), &branch);
+    let via = Via::new(sip::Transport::Udp, Host::Ip(ours.ip()), Some(ours.port()), &branch);
     request.headers.push_front("Via", via.to_string());
     request
 }
@@ -114,17 +114,5 @@ pub(crate) fn reply(request: &Request, status: StatusCode, env: &mut Env<'_>) ->
 
 /// What a request came over, as its top Via says.
 pub(super) fn transport_of(request: &Request) -> Transport {
-    match request.headers.via().is_ok_and(|via| via.transport.is_reliable()) {
-        true => Transport::Tcp,
-        false => Transport::Udp,
-    }
-}
-
-/// Where a request came from, as its top Via was stamped: the way back if its Contact cannot be found.
-pub(super) fn way_back(request: &Request) -> Result<Option<Destination>, SipError> {
-    Ok(match hop::response_hop(&request.headers.via()?) {
-        hop::ResponseHop::Datagram(addr) => Some(Destination { addr, transport: Transport::Udp }),
-        hop::ResponseHop::Connection(addr) => addr.map(|addr| Destination { addr, transport: Transport::Tcp }),
-        hop::ResponseHop::Lookup(..) => None,
-    })
+    request.headers.via().ok().and_then(|via| Transport::of_via(&via.transport)).unwrap_or(Transport::Udp)
 }

@@ -92,15 +92,13 @@ impl Call {
         if request.body.is_empty() {
             return Err(Refused::new(StatusCode::NOT_ACCEPTABLE_HERE, "this phone wants the offer in the INVITE"));
         }
-        let offer =
-            Sdp::parse(session_body(request)?).map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
+        let offer = Sdp::parse(session_body(request)?).map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
         let mut media = Media::new(*id, ports, plan.clone(), cx);
         let exchange = Exchange::answering(request, &offer, &mut media, cx)?;
         cx.book.add_server(*key, *id);
         cx.book.add_media(ports, *id);
         cx.book.add_dialog(dialog.call_id(), dialog.local_tag(), *id);
-        let fallback = decline::way_back(request).unwrap_or_default();
-        let usage = Usage::new(*id, dialog, fallback, exchange, &request.headers);
+        let usage = Usage::new(*id, dialog, exchange, &request.headers);
         let ringing = Ringing { key: *key, invite: Request::clone(request), usage, answer_at };
         Ok(Self { id: *id, plan, media, we_called: false, phase: Phase::Ringing(Box::new(ringing)) })
     }

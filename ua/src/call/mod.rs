@@ -141,11 +141,11 @@ impl Call {
         }
     }
 
-    /// Nobody answered a request of ours, or it could not be sent: `status` is what a proxy would say of that
-    /// (RFC 3261 section 8.1.3.1).
-    pub(crate) fn unanswered(&mut self, key: ClientKey, status: StatusCode, cx: &mut Cx<'_, '_>) {
+    /// Nobody answered a request of ours, or it could not be sent, and `why`: `status` is what a proxy would say of
+    /// that (RFC 3261 section 8.1.3.1).
+    pub(crate) fn unanswered(&mut self, key: ClientKey, status: StatusCode, why: String, cx: &mut Cx<'_, '_>) {
         match &self.phase {
-            Phase::Calling(calling) if calling.key == key => self.invite_unanswered(status, cx),
+            Phase::Calling(calling) if calling.key == key => self.invite_unanswered(status, why, cx),
             _ => self.inside_unanswered(key, status, cx),
         }
     }

@@ -12,10 +12,11 @@ use super::{ALLOW, Call, Cx, Phase, SUPPORTED};
 use crate::dialog::Dialog;
 use crate::event::{CallId, Direction, Event, Outcome};
 use crate::io::{MediaPorts, Output};
+use crate::locate::Hop;
 use crate::sdp::{self, Sdp};
 use crate::settings::{Plan, System};
 use crate::sip::{Method, NameAddr, Request, Response, SipError, StatusCode, Uri, make};
-use crate::transaction::{ClientKey, Destination};
+use crate::transaction::ClientKey;
 use keyphone_keying::Identity;
 use std::collections::BTreeMap;
 
@@ -23,7 +24,7 @@ use std::collections::BTreeMap;
 pub(super) struct Calling {
     pub(super) key: ClientKey,
     invite: Request,
-    to: Destination,
+    to: Hop,
     offer: FirstOffer,
     branches: BTreeMap<String, Branch>,
     /// Has any provisional response come?
@@ -44,7 +45,7 @@ impl Call {
     pub(crate) fn place(
         id: CallId,
         target: Uri,
-        to: Destination,
+        to: Hop,
         ports: Option<MediaPorts>,
         plan: Plan,
         cx: &mut Cx<'_, '_>,
@@ -78,7 +79,7 @@ impl Call {
     fn try_place(
         id: CallId,
         target: Uri,
-        to: Destination,
+        to: Hop,
         ports: MediaPorts,
         plan: Plan,
         call_id: &str,
@@ -88,9 +89,9 @@ impl Call {
         let mut media = Media::new(id, ports, plan.clone(), cx);
         let offer = FirstOffer::new(parties, &mut media, cx)?;
         let our_tag = cx.env.token::<4>();
-        let invite = write_invite(target, to, (call_id, &our_tag), &offer.body, cx);
-        let invite = decline::with_via(invite, to.transport, cx);
-        let key = cx.transactions.request(invite.clone(), to, cx.env, cx.said).map_err(|e| e.to_string())?;
+        let invite = write_invite(target, &to, (call_id, &our_tag), &offer.body, cx);
+        let invite = decline::with_via(invite, cx);
+        let key = cx.transactions.request(invite.clone(), to.clone(), cx.env, cx.said).map_err(|e| e.to_string())?;
         cx.book.add_client(key, id);
         cx.book.add_media(ports, id);
         cx.book.add_dialog(call_id, &our_tag, id);
@@ -134,7 +135,7 @@ impl Call {
             Cancel::No => usage.exchange.first_answer(&calling.offer, &response.body, &mut self.media, cx),
             _ => Err(Unacceptable::other("the call was hung up before it was answered")),
         };
-        let hop = usage.hop().unwrap_or(calling.to);
+        let hop = usage.hop();
         let seq = response.headers.cseq().map(|cseq| cseq.seq).unwrap_or_default();
         let ack = Ack::new(&usage.dialog, seq, hop, |_| {}, cx);
         ack.send(cx);
@@ -175,13 +176,7 @@ impl Call {
         self.end(outcome, cx);
     }
 
-    pub(super) fn invite_unanswered(&mut self, status: StatusCode, cx: &mut Cx<'_, '_>) {
-        let Phase::Calling(calling) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
-        let Destination { addr, transport } = calling.to;
-        let why = match status {
-            StatusCode::REQUEST_TIMEOUT => format!("nobody answers at {addr} over {transport}"),
-            _ => format!("{addr} cannot be reached over {transport}"),
-        };
+    pub(super) fn invite_unanswered(&mut self, status: StatusCode, why: String, cx: &mut Cx<'_, '_>) {
         self.end(Outcome::Failed { status: Some(status.code()), why }, cx);
     }
 
@@ -204,14 +199,14 @@ impl Calling {
     /// The dialog that a 2xx confirms: the early one with the same tag, or a new one.
     fn confirmed(&self, call: CallId, response: &Response) -> Result<Usage, SipError> {
         let exchange = Exchange::offered(&self.offer);
-        Ok(Usage::new(call, Dialog::answered(response)?, Some(self.to), exchange, &response.headers))
+        Ok(Usage::new(call, Dialog::answered(response)?, exchange, &response.headers))
     }
 
     fn send_cancel(&mut self, cx: &mut Cx<'_, '_>) {
         self.cancel = Cancel::Sent;
         // Its headers are our INVITE's, so that the transaction can read them; what becomes of it, the INVITE says.
         if let Ok(cancel) = make::cancel(&self.invite) {
-            let _ = cx.transactions.request(cancel, self.to, cx.env, cx.said);
+            let _ = cx.transactions.request(cancel, self.to.clone(), cx.env, cx.said);
         }
     }
 }
@@ -224,13 +219,7 @@ fn is_not_acceptable(status: StatusCode) -> bool {
     matches!(status, StatusCode::NOT_ACCEPTABLE_HERE | StatusCode::NOT_ACCEPTABLE_ANYWHERE)
 }
 
-fn write_invite(
-    target: Uri,
-    to: Destination,
-    (call_id, our_tag): (&str, &str),
-    offer: &[u8],
-    cx: &Cx<'_, '_>,
-) -> Request {
+fn write_invite(target: Uri, to: &Hop, (call_id, our_tag): (&str, &str), offer: &[u8], cx: &Cx<'_, '_>) -> Request {
     let mut invite = Request::new(Method::Invite, target.clone());
     let me = NameAddr::new(cx.settings.me.clone()).with_tag(our_tag);
     let from = NameAddr { display: cx.settings.display_name.clone(), ..me };
@@ -240,7 +229,7 @@ fn write_invite(
     headers.push("To", NameAddr::new(target).to_string());
     headers.push("Call-ID", call_id);
     headers.push("CSeq", "1 INVITE");
-    headers.push("Contact", cx.settings.contact(to.transport));
+    headers.push("Contact", cx.settings.contact(to.likely_transport()));
     headers.push("Allow", ALLOW);
     headers.push("Supported", SUPPORTED);
     headers.push("Content-Type", "application/sdp");

@@ -2,21 +2,20 @@
 //! do, what we have asked it, and how far offer and answer are.
 
 use super::Cx;
-use super::decline;
 use super::change::Change;
+use super::decline;
 use super::exchange::Exchange;
 use crate::dialog::Dialog;
 use crate::event::CallId;
+use crate::locate::Hop;
 use crate::sip::{Headers, Method, Request, Response, StatusCode};
-use crate::transaction::{ClientKey, Destination};
+use crate::transaction::ClientKey;
 use std::collections::BTreeMap;
 
 /// One dialog of a call.
 pub(super) struct Usage {
     call: CallId,
     pub(super) dialog: Dialog,
-    /// Where requests go if the dialog names a host that only a resolver could find.
-    fallback: Option<Destination>,
     pub(super) exchange: Exchange,
     pub(super) peer: Abilities,
     /// Our requests that have no final response yet.
@@ -61,23 +60,9 @@ pub(super) enum Heard {
 }
 
 impl Usage {
-    pub(super) fn new(
-        call: CallId,
-        dialog: Dialog,
-        fallback: Option<Destination>,
-        exchange: Exchange,
-        said: &Headers,
-    ) -> Self {
+    pub(super) fn new(call: CallId, dialog: Dialog, exchange: Exchange, said: &Headers) -> Self {
         let mut usage =
-            Self {
-                call,
-                dialog,
-                fallback,
-                exchange,
-                peer: Abilities::default(),
-                ours: BTreeMap::new(),
-                last_invite: None,
-            };
+            Self { call, dialog, exchange, peer: Abilities::default(), ours: BTreeMap::new(), last_invite: None };
         usage.learn(said);
         usage
     }
@@ -94,9 +79,9 @@ impl Usage {
         }
     }
 
-    /// Where requests go. `None` if the peer names a host that only a resolver could find, and nothing else is known.
-    pub(super) fn hop(&self) -> Option<Destination> {
-        self.dialog.next_hop().or(self.fallback)
+    /// Where requests go.
+    pub(super) fn hop(&self) -> Hop {
+        self.dialog.next_hop()
     }
 
     /// Is the request from this dialog's peer and in order? Otherwise the status to answer it with.
@@ -122,19 +107,19 @@ impl Usage {
         fill: impl FnOnce(&mut Request),
         cx: &mut Cx<'_, '_>,
     ) -> Option<ClientKey> {
-        let hop = self.hop()?;
+        let hop = self.hop();
         // RFC 3261 sections 12.2.1.1 and 20.10: what refreshes the target says where we are.
         let names_us = matches!(method, Method::Invite | Method::Update | Method::Refer | Method::Notify);
         let mut request = self.dialog.request(method);
         if names_us {
-            request.headers.push("Contact", cx.settings.contact(hop.transport));
+            request.headers.push("Contact", cx.settings.contact(hop.likely_transport()));
         }
         fill(&mut request);
         self.send(request, hop, purpose, cx)
     }
 
-    fn send(&mut self, request: Request, hop: Destination, purpose: Purpose, cx: &mut Cx<'_, '_>) -> Option<ClientKey> {
-        let with_via = decline::with_via(request, hop.transport, cx);
+    fn send(&mut self, request: Request, hop: Hop, purpose: Purpose, cx: &mut Cx<'_, '_>) -> Option<ClientKey> {
+        let with_via = decline::with_via(request, cx);
         // All headers are ours, so that the transaction can read them.
         let key = cx.transactions.request(with_via, hop, cx.env, cx.said).ok()?;
         cx.book.add_client(key, self.call);

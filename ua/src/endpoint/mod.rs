@@ -11,6 +11,7 @@ pub use crate::io::{Command, Input, MediaPorts, Output, Recording};
 use crate::call::decline::{self, Gone};
 use crate::call::{Book, Call, Cx};
 use crate::event::{CallId, Counts};
+use crate::locate::Hop;
 use crate::outside::Outside;
 use crate::settings::Settings;
 use crate::sip::{Message, StatusCode, make};
@@ -51,9 +52,8 @@ impl Endpoint {
     pub fn new(settings: Settings, now: &Now) -> Self {
         Self {
             mikey: Mikey::new(settings.psks.clone(), now.ntp),
-            settings,
             ledger: Ledger::default(),
-            transactions: Table::default(),
+            transactions: Table::default().able(settings.abilities()),
             calls: BTreeMap::new(),
             due: BTreeSet::new(),
             book: Book::default(),
@@ -61,6 +61,7 @@ impl Endpoint {
             outside: Outside::default(),
             ports: VecDeque::new(),
             last_call: 0,
+            settings,
         }
     }
 
@@ -106,7 +107,8 @@ impl Endpoint {
                 Err(error) => {
                     tracing::info!(%from, %error, "a SIP message cannot be read");
                     if let Some(refusal) = make::refusal(bytes, &error, &env.token::<4>()) {
-                        out.push(Output::Sip { to: from, transport, bytes: refusal.to_bytes() });
+                        let bytes = refusal.to_bytes();
+                        out.push(Output::Sip { to: from, transport, name: None, bytes });
                     }
                 }
             },
@@ -116,9 +118,10 @@ impl Endpoint {
                 }
             }
             Input::Ports(ports) => self.ports.push_back(ports),
-            Input::TransportFailed { to, transport } => {
-                self.transactions.transport_failed(to, transport, env, &mut said);
+            Input::TransportFailed { to, transport, why } => {
+                self.transactions.transport_failed(to, transport, &why, env, &mut said);
             }
+            Input::Found { question, answer } => self.transactions.found(&question, answer, env, &mut said),
             Input::Command(command) => self.command(command, env, &mut said, out),
             Input::Timeout => {
                 self.transactions.timeout(env, &mut said);
@@ -143,10 +146,11 @@ impl Endpoint {
     ) {
         match command {
             Command::Call { target, to, plan } => {
+                let hop = to.map_or_else(|| (&*target).into(), Hop::from);
                 let id = self.next_id();
                 let ports = self.take_ports();
                 let cx = &mut self.cx(env, said, out);
-                if let Some(call) = Call::place(id, *target, to, ports, plan, cx) {
+                if let Some(call) = Call::place(id, *target.clone(), hop, ports, plan, cx) {
                     self.keep(id, call);
                 }
             }
@@ -171,9 +175,12 @@ impl Endpoint {
         while let Some(next) = queue.pop_front() {
             let mut said = vec![];
             match next {
-                transaction::Output::Send { to, transport, bytes } => out.push(Output::Sip { to, transport, bytes }),
+                transaction::Output::Send { to, transport, name, bytes } => {
+                    out.push(Output::Sip { to, transport, name, bytes });
+                }
+                transaction::Output::Lookup(question) => out.push(Output::Lookup(question)),
                 transaction::Output::Response { response, .. } if let Some(ack) = self.gone.ack(&response) => {
-                    said.push(ack);
+                    ack.send_by(&mut self.transactions, env, &mut said);
                 }
                 transaction::Output::Response { key, response } if self.outside.has(key) => {
                     self.outside(env, &mut said, out, |o, cx| o.response(key, &response, cx));
@@ -186,11 +193,11 @@ impl Endpoint {
                 },
                 // Dropped: whoever makes it up could have us say BYE to whom it likes (RFC 6026 section 8.9).
                 transaction::Output::Stray(_) => {}
-                transaction::Output::TimedOut { key: Key::Client(key) } => {
-                    self.unanswered(key, StatusCode::REQUEST_TIMEOUT, env, &mut said, out);
+                transaction::Output::TimedOut { key: Key::Client(key), why } => {
+                    self.unanswered(key, (StatusCode::REQUEST_TIMEOUT, why), env, &mut said, out);
                 }
-                transaction::Output::TransportFailed { key: Key::Client(key) } => {
-                    self.unanswered(key, StatusCode::SERVICE_UNAVAILABLE, env, &mut said, out);
+                transaction::Output::TransportFailed { key: Key::Client(key), why } => {
+                    self.unanswered(key, (StatusCode::SERVICE_UNAVAILABLE, why), env, &mut said, out);
                 }
                 // A response of ours that was never acknowledged: its call has its own timers.
                 transaction::Output::TimedOut { .. } | transaction::Output::TransportFailed { .. } => {}
@@ -216,7 +223,7 @@ impl Endpoint {
     fn unanswered(
         &mut self,
         key: ClientKey,
-        status: StatusCode,
+        (status, why): (StatusCode, String),
         env: &mut Env<'_>,
         said: &mut Vec<transaction::Output>,
         out: &mut Vec<Output>,
@@ -224,7 +231,7 @@ impl Endpoint {
         if self.outside.has(key) {
             self.outside(env, said, out, |o, cx| o.unanswered(key, status, cx));
         } else if let Some(call) = self.book.client(key) {
-            self.with(call, env, said, out, |call, cx| call.unanswered(key, status, cx));
+            self.with(call, env, said, out, |call, cx| call.unanswered(key, status, why, cx));
         }
     }
 

@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods, reason = "this is the one place that may touch the machine")]
 
 mod clock;
+mod dns;
 mod media;
 pub mod probe;
 pub mod route;

@@ -1,11 +1,13 @@
 //! Steps an [`Endpoint`] in real time over real sockets.
 
+use super::dns::Resolver;
 use super::media::{MediaSockets, PAUSE};
 use super::sip::{SipSide, Sockets};
 use super::tap::{Seen, Tap};
 use super::{Clock, OsRng};
 use crate::endpoint::{Command, Endpoint, Input, Output};
 use crate::event::Event;
+use crate::locate::{Answer, Question};
 use crate::transaction::Transport;
 use keyphone_media::env::{Env, Now};
 use std::io;
@@ -21,7 +23,8 @@ pub(super) enum Arrived {
     Sip { from: SocketAddr, transport: Transport, bytes: Vec<u8> },
     Media { at: SocketAddr, from: SocketAddr, bytes: Vec<u8> },
     Connection { stream: TcpStream, from: SocketAddr },
-    Failed { to: SocketAddr, transport: Transport },
+    Failed { to: SocketAddr, transport: Transport, why: String },
+    Found { question: Question, answer: Answer },
 }
 
 /// Should the runner go on after an event?
@@ -39,6 +42,7 @@ pub struct Runner {
     clock: Clock,
     local: SocketAddr,
     sip: SipSide,
+    resolver: Resolver,
     media: MediaSockets,
     had_ports: bool,
     /// When to look for media ports again, after there were none.
@@ -65,9 +69,10 @@ impl Runner {
         let (to, arrived) = mpsc::channel(256);
         let local = sockets.local();
         let media = MediaSockets::new(local.ip(), media_ports, to.clone());
+        let resolver = Resolver::new(to.clone());
         let sip = SipSide::start(sockets, to);
         let (had_ports, look_again, tap, watch, key_log) = (false, None, None, None, None);
-        Self { endpoint, clock, local, sip, media, had_ports, look_again, arrived, tap, watch, key_log }
+        Self { endpoint, clock, local, sip, resolver, media, had_ports, look_again, arrived, tap, watch, key_log }
     }
 
     /// Shows `tap` all that is sent and received from now on.
@@ -156,7 +161,8 @@ impl Runner {
                 self.step(Input::Media { at, from, bytes: &bytes }, out);
             }
             Arrived::Connection { stream, from } => self.sip.accepted(stream, from),
-            Arrived::Failed { to, transport } => self.step(Input::TransportFailed { to, transport }, out),
+            Arrived::Failed { to, transport, why } => self.step(Input::TransportFailed { to, transport, why }, out),
+            Arrived::Found { question, answer } => self.step(Input::Found { question, answer }, out),
         }
     }
 
@@ -182,7 +188,8 @@ impl Runner {
         let mut stop = Stop::NotYet;
         for output in out.drain(..) {
             match output {
-                Output::Sip { to, transport, bytes } => {
+                Output::Lookup(question) => self.resolver.look_up(question),
+                Output::Sip { to, transport, name: _, bytes } => {
                     self.show(true, self.local, to, transport, &bytes);
                     self.sip.send(to, transport, bytes).await;
                 }

@@ -108,9 +108,10 @@ impl SipSide {
             Transport::Udp => {
                 if let Err(error) = self.udp.send_to(&bytes, to).await {
                     tracing::debug!(%to, %error, "a SIP datagram was not sent");
-                    self.fail(to, transport);
+                    self.fail(to, transport, error.to_string());
                 }
             }
+            Transport::Tls => self.fail(to, transport, "TLS is not set up".into()),
             Transport::Tcp => {
                 if self.connections.get(&to).is_none_or(|c| c.task.is_finished()) {
                     self.serve(to, async move {
@@ -120,15 +121,15 @@ impl SipSide {
                 let sent = self.connections.get(&to).is_some_and(|c| c.write.try_send(bytes).is_ok());
                 if !sent {
                     self.connections.remove(&to);
-                    self.fail(to, transport);
+                    self.fail(to, transport, String::new());
                 }
             }
         }
     }
 
-    fn fail(&self, to: SocketAddr, transport: Transport) {
+    fn fail(&self, to: SocketAddr, transport: Transport, why: String) {
         let arrived = self.arrived.clone();
-        tokio::spawn(async move { arrived.send(Arrived::Failed { to, transport }).await });
+        tokio::spawn(async move { arrived.send(Arrived::Failed { to, transport, why }).await });
     }
 
     fn serve(&mut self, peer: SocketAddr, connect: impl Future<Output = io::Result<TcpStream>> + Send + 'static) {
@@ -141,7 +142,8 @@ impl SipSide {
             };
             if let Err(error) = ended {
                 tracing::debug!(%peer, %error, "a SIP connection failed");
-                let _ = arrived.send(Arrived::Failed { to: peer, transport: Transport::Tcp }).await;
+                let _ =
+                    arrived.send(Arrived::Failed { to: peer, transport: Transport::Tcp, why: error.to_string() }).await;
             }
         });
         self.connections.insert(peer, Connection { write, task });

@@ -10,9 +10,8 @@ pub(crate) use text::{ACCEPT, read};
 use crate::call::{ALLOW, Cx, decline};
 use crate::event::Event;
 use crate::sip::{Headers, Method, NameAddr, Request, Response, StatusCode, Uri, make};
-use crate::transaction::{ClientKey, Destination, Transport};
+use crate::transaction::ClientKey;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 /// Requests of ours outside any dialog that wait for their final response.
 #[derive(Default)]
@@ -90,12 +89,14 @@ impl Outside {
         if self.asked.len() >= Self::MOST {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
-        let hop = hop(to)?;
-        let request = decline::with_via(request, hop.transport, cx);
+        if to.sip().is_none() {
+            return Err(StatusCode::UNSUPPORTED_URI_SCHEME);
+        }
+        let request = decline::with_via(request, cx);
         if request.method == Method::Message && request.to_bytes().len() > text::MOST_SENT {
             return Err(StatusCode::MESSAGE_TOO_LARGE);
         }
-        cx.transactions.request(request, hop, cx.env, cx.said).map_err(|_| StatusCode::BAD_REQUEST)
+        cx.transactions.request(request, to, cx.env, cx.said).map_err(|_| StatusCode::BAD_REQUEST)
     }
 }
 
@@ -132,15 +133,4 @@ fn request(method: Method, to: &Uri, cx: &mut Cx<'_, '_>) -> Request {
     headers.push("Call-ID", call_id);
     headers.push("CSeq", format!("1 {method}"));
     request
-}
-
-/// Where a request for this URI goes.
-fn hop(to: &Uri) -> Result<Destination, StatusCode> {
-    let sip = to.sip().ok_or(StatusCode::UNSUPPORTED_URI_SCHEME)?;
-    let transport = match sip.param("transport") {
-        Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
-        _ => Transport::Udp,
-    };
-    let ip = sip.host().ip().ok_or(StatusCode::NOT_FOUND)?;
-    Ok(Destination { addr: SocketAddr::new(ip, sip.port().unwrap_or(5060)), transport })
 }

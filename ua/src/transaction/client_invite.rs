@@ -42,7 +42,8 @@
 
 use super::sent::Sent;
 use super::timers::{Resend, Timers};
-use super::{ClientKey, Destination, Fate, Step};
+use super::{ClientKey, Fate, Step};
+use crate::locate::Candidate;
 use crate::sip::{Request, Response, make};
 use keyphone_media::env::Instant;
 
@@ -78,8 +79,8 @@ enum State {
 
 impl ClientInvite {
     /// Sends it, and waits.
-    pub(crate) fn start(key: ClientKey, request: Request, hop: Destination, step: &mut Step<'_>) -> Self {
-        let (sent, resend) = Sent::start(key, request, hop, step);
+    pub(crate) fn start(key: ClientKey, request: Request, to: Candidate, step: &mut Step<'_>) -> Self {
+        let (sent, resend) = Sent::start(key, request, to, step);
         let state = State::Calling { resend, give_up: step.now + step.timers.give_up() };
         Self { sent, state }
     }
@@ -94,6 +95,16 @@ impl ClientInvite {
         matches!(self.state, State::Calling { .. })
     }
 
+    /// Its TU may still want it: it has no final response, and no CANCEL was sent.
+    pub(crate) fn may_move(&self) -> bool {
+        matches!(self.state, State::Calling { .. } | State::Proceeding { give_up: None })
+    }
+
+    /// It gives up now, and never heard anything (RFC 3263 section 4.3).
+    pub(crate) fn is_hopeless(&self, now: Instant) -> bool {
+        matches!(self.state, State::Calling { give_up, .. } if give_up <= now)
+    }
+
     /// A response that matches.
     pub(crate) fn receive(&mut self, response: Response, step: &mut Step<'_>) -> Fate {
         let status = response.status;
@@ -106,7 +117,7 @@ impl ClientInvite {
             State::Calling { .. } | State::Proceeding { .. } if status.is_final() => {
                 let ack = make::ack(self.sent.request(), &response).map(|ack| ack.to_bytes());
                 if let Ok(ack) = &ack {
-                    self.sent.hop().send(ack.clone(), step);
+                    self.sent.send(ack.clone(), step);
                 }
                 self.sent.answered(response, step);
                 // Without an ACK, which only a broken INVITE of ours could cause, there is nothing to repeat.
@@ -125,7 +136,7 @@ impl ClientInvite {
             }
             State::Completed { ack, .. } => {
                 if status.is_final() && !status.is_success() {
-                    self.sent.hop().send(ack.clone(), step);
+                    self.sent.send(ack.clone(), step);
                 }
                 Fate::Stays
             }
@@ -162,9 +173,9 @@ impl ClientInvite {
     }
 
     /// The transport could not deliver. What is already answered does not care.
-    pub(crate) fn transport_failed(&mut self, step: &mut Step<'_>) -> Fate {
+    pub(crate) fn transport_failed(&mut self, why: &str, step: &mut Step<'_>) -> Fate {
         match self.state {
-            State::Calling { .. } | State::Completed { .. } => self.sent.undeliverable(step),
+            State::Calling { .. } | State::Completed { .. } => self.sent.undeliverable(why, step),
             State::Proceeding { .. } | State::Accepted { .. } => Fate::Stays,
         }
     }

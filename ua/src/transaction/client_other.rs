@@ -37,7 +37,8 @@
 
 use super::sent::Sent;
 use super::timers::Resend;
-use super::{ClientKey, Destination, Fate, Step};
+use super::{ClientKey, Fate, Step};
+use crate::locate::Candidate;
 use crate::sip::{Request, Response};
 use keyphone_media::env::Instant;
 
@@ -70,8 +71,8 @@ enum State {
 
 impl ClientOther {
     /// Sends it, and waits.
-    pub(crate) fn start(key: ClientKey, request: Request, hop: Destination, step: &mut Step<'_>) -> Self {
-        let (sent, resend) = Sent::start(key, request, hop, step);
+    pub(crate) fn start(key: ClientKey, request: Request, to: Candidate, step: &mut Step<'_>) -> Self {
+        let (sent, resend) = Sent::start(key, request, to, step);
         let state = State::Trying { resend, give_up: step.now + step.timers.give_up() };
         Self { sent, state }
     }
@@ -84,6 +85,16 @@ impl ClientOther {
     /// No response has come yet.
     pub(crate) fn is_unanswered(&self) -> bool {
         matches!(self.state, State::Trying { .. })
+    }
+
+    /// It has no final response.
+    pub(crate) fn may_move(&self) -> bool {
+        !matches!(self.state, State::Completed { .. })
+    }
+
+    /// It gives up now, and never heard anything (RFC 3263 section 4.3).
+    pub(crate) fn is_hopeless(&self, now: Instant) -> bool {
+        matches!(self.state, State::Trying { give_up, .. } if give_up <= now)
     }
 
     /// A response that matches.
@@ -127,9 +138,9 @@ impl ClientOther {
     }
 
     /// The transport could not deliver.
-    pub(crate) fn transport_failed(&mut self, step: &mut Step<'_>) -> Fate {
+    pub(crate) fn transport_failed(&mut self, why: &str, step: &mut Step<'_>) -> Fate {
         match self.state {
-            State::Trying { .. } | State::Proceeding { .. } => self.sent.undeliverable(step),
+            State::Trying { .. } | State::Proceeding { .. } => self.sent.undeliverable(why, step),
             State::Completed { .. } => Fate::Stays,
         }
     }

@@ -7,6 +7,7 @@
 
 mod client_invite;
 mod client_other;
+mod clients;
 mod matching;
 mod sent;
 mod server_invite;
@@ -14,14 +15,17 @@ mod server_other;
 mod table;
 mod timers;
 mod transport;
+mod waiting;
 
 pub use table::Table;
 pub use timers::Timers;
 pub use transport::{MAX_UDP_REQUEST, Transport, choose_transport, prepare};
 
+use crate::locate::{Candidate, Question};
 use crate::sip::{Request, Response};
 use keyphone_media::env::Instant;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// A request that we sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,7 +49,7 @@ pub enum Key {
 pub struct Destination {
     /// Address and port.
     pub addr: SocketAddr,
-    /// UDP or TCP.
+    /// UDP, TCP or TLS.
     pub transport: Transport,
 }
 
@@ -56,11 +60,15 @@ pub enum Output {
     Send {
         /// Address and port.
         to: SocketAddr,
-        /// UDP or TCP.
+        /// UDP, TCP or TLS.
         transport: Transport,
+        /// Over TLS: who must be there, unless it is the way back on a connection (RFC 5922 section 7.1).
+        name: Option<Arc<str>>,
         /// One whole message.
         bytes: Vec<u8>,
     },
+    /// A question for a resolver: its answer goes to [`Table::found`].
+    Lookup(Question),
     /// A new request, neither ACK nor CANCEL: answer it with [`Table::respond`].
     Request {
         /// Its transaction.
@@ -93,21 +101,33 @@ pub enum Output {
     TimedOut {
         /// Whose.
         key: Key,
+        /// One sentence.
+        why: String,
     },
-    /// The transport could not deliver. A request of ours is over; a response of ours may still be sent again.
+    /// The transport could not deliver, or nobody was found who answers. A request of ours is over; a response of ours may
+    /// still be sent again.
     TransportFailed {
         /// Whose.
         key: Key,
+        /// One sentence.
+        why: String,
     },
     /// A 2xx to an INVITE whose transaction is over.
     Stray(Response),
 }
 
-impl Destination {
-    fn send(self, bytes: Vec<u8>, step: &mut Step<'_>) {
-        step.out.push(Output::Send { to: self.addr, transport: self.transport, bytes });
-    }
+fn send(to: &Candidate, bytes: Vec<u8>, out: &mut Vec<Output>) {
+    let Candidate { dest: Destination { addr, transport }, name } = to;
+    out.push(Output::Send { to: *addr, transport: *transport, name: name.clone(), bytes });
+}
 
+impl Candidate {
+    fn send(&self, bytes: Vec<u8>, step: &mut Step<'_>) {
+        send(self, bytes, step.out);
+    }
+}
+
+impl Destination {
     /// The transport may lose what it is given.
     fn is_unreliable(self) -> bool {
         self.transport == Transport::Udp

@@ -2,6 +2,7 @@
 
 use super::timers::Resend;
 use super::{ClientKey, Destination, Fate, Key, Output, Step};
+use crate::locate::Candidate;
 use crate::sip::{Request, Response};
 
 /// One request that we sent, and may send again.
@@ -10,7 +11,7 @@ pub(super) struct Sent {
     key: ClientKey,
     request: Request,
     bytes: Vec<u8>,
-    hop: Destination,
+    to: Candidate,
 }
 
 impl Sent {
@@ -18,12 +19,13 @@ impl Sent {
     pub(super) fn start(
         key: ClientKey,
         request: Request,
-        hop: Destination,
+        to: Candidate,
         step: &mut Step<'_>,
     ) -> (Self, Option<Resend>) {
-        let sent = Self { key, bytes: request.to_bytes(), request, hop };
+        let sent = Self { key, bytes: request.to_bytes(), request, to };
         sent.again(step);
-        (sent, hop.is_unreliable().then(|| Resend::after(step.timers.t1, step.now)))
+        let unreliable = sent.hop().is_unreliable();
+        (sent, unreliable.then(|| Resend::after(step.timers.t1, step.now)))
     }
 
     /// The request.
@@ -33,12 +35,17 @@ impl Sent {
 
     /// Where it goes.
     pub(super) fn hop(&self) -> Destination {
-        self.hop
+        self.to.dest
+    }
+
+    /// Sends something where it went.
+    pub(super) fn send(&self, bytes: Vec<u8>, step: &mut Step<'_>) {
+        self.to.send(bytes, step);
     }
 
     /// Sends it again.
     pub(super) fn again(&self, step: &mut Step<'_>) {
-        self.hop.send(self.bytes.clone(), step);
+        self.send(self.bytes.clone(), step);
     }
 
     /// Tells the TU of a response.
@@ -48,13 +55,15 @@ impl Sent {
 
     /// Tells the TU that none came.
     pub(super) fn timed_out(&self, step: &mut Step<'_>) -> Fate {
-        step.out.push(Output::TimedOut { key: Key::Client(self.key) });
+        let Destination { addr, transport } = self.hop();
+        let why = format!("nobody answers at {addr} over {transport}");
+        step.out.push(Output::TimedOut { key: Key::Client(self.key), why });
         Fate::Ends
     }
 
     /// Tells the TU that it could not be delivered.
-    pub(super) fn undeliverable(&self, step: &mut Step<'_>) -> Fate {
-        step.out.push(Output::TransportFailed { key: Key::Client(self.key) });
+    pub(super) fn undeliverable(&self, why: &str, step: &mut Step<'_>) -> Fate {
+        step.out.push(Output::TransportFailed { key: Key::Client(self.key), why: why.into() });
         Fate::Ends
     }
 }

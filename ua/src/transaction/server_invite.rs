@@ -45,6 +45,7 @@
 
 use super::timers::{Resend, Timers};
 use super::{Destination, Fate, Key, Output, ServerKey, Step};
+use crate::locate::Candidate;
 use crate::sip::{Request, StatusCode};
 use keyphone_media::env::Instant;
 
@@ -52,7 +53,7 @@ use keyphone_media::env::Instant;
 #[derive(Debug)]
 pub(crate) struct ServerInvite {
     key: ServerKey,
-    hop: Destination,
+    hop: Candidate,
     state: State,
 }
 
@@ -85,12 +86,23 @@ impl ServerInvite {
     /// Waits for the TU, with `trying` at hand.
     pub(crate) fn start(key: ServerKey, trying: Vec<u8>, hop: Destination, step: &Step<'_>) -> Self {
         let state = State::Proceeding { last: trying, trying: Some(step.now + Timers::TRYING) };
-        Self { key, hop, state }
+        Self { key, hop: hop.into(), state }
     }
 
     /// Where its responses go.
     pub(crate) fn hop(&self) -> Destination {
-        self.hop
+        self.hop.dest
+    }
+
+    /// Its responses go elsewhere, and the last one at once (RFC 3263 section 5).
+    pub(crate) fn move_to(&mut self, hop: Candidate, step: &mut Step<'_>) {
+        self.hop = hop;
+        match &self.state {
+            State::Proceeding { last: response, trying: None } | State::Completed { response, .. } => {
+                self.hop.send(response.clone(), step);
+            }
+            State::Proceeding { .. } | State::Confirmed { .. } | State::Accepted { .. } => {}
+        }
     }
 
     /// The INVITE once more.
@@ -110,7 +122,7 @@ impl ServerInvite {
         match self.state {
             State::Completed { .. } => {
                 self.state = State::Confirmed { end: step.now + step.timers.t4 };
-                self.hop.stays_if_unreliable()
+                self.hop.dest.stays_if_unreliable()
             }
             State::Accepted { .. } => {
                 step.out.push(Output::Ack(ack));
@@ -129,7 +141,7 @@ impl ServerInvite {
             }
             State::Proceeding { .. } if status.is_final() => {
                 self.hop.send(response.clone(), step);
-                let resend = self.hop.is_unreliable().then(|| Resend::after(step.timers.t1, step.now));
+                let resend = self.hop.dest.is_unreliable().then(|| Resend::after(step.timers.t1, step.now));
                 self.state = State::Completed { response, resend, give_up: step.now + step.timers.give_up() };
             }
             State::Proceeding { last, trying } => {
@@ -151,7 +163,10 @@ impl ServerInvite {
                 Fate::Stays
             }
             State::Completed { give_up, .. } if *give_up <= now => {
-                step.out.push(Output::TimedOut { key: Key::Server(self.key) });
+                step.out.push(Output::TimedOut {
+                    key: Key::Server(self.key),
+                    why: "nobody acknowledged our response".into(),
+                });
                 Fate::Ends
             }
             State::Completed { resend: Some(resend), response, .. } if resend.at <= now => {
@@ -165,9 +180,9 @@ impl ServerInvite {
     }
 
     /// The transport could not deliver: the TU is told, and the state stays (RFC 6026 section 7.1).
-    pub(crate) fn transport_failed(&self, step: &mut Step<'_>) {
+    pub(crate) fn transport_failed(&self, why: &str, step: &mut Step<'_>) {
         if !matches!(self.state, State::Confirmed { .. }) {
-            step.out.push(Output::TransportFailed { key: Key::Server(self.key) });
+            step.out.push(Output::TransportFailed { key: Key::Server(self.key), why: why.into() });
         }
     }
 

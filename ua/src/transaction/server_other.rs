@@ -34,6 +34,7 @@
 //! ```
 
 use super::{Destination, Fate, Key, Output, ServerKey, Step};
+use crate::locate::Candidate;
 use crate::sip::StatusCode;
 use keyphone_media::env::Instant;
 
@@ -41,7 +42,7 @@ use keyphone_media::env::Instant;
 #[derive(Debug)]
 pub(crate) struct ServerOther {
     key: ServerKey,
-    hop: Destination,
+    hop: Candidate,
     state: State,
 }
 
@@ -61,12 +62,18 @@ enum State {
 impl ServerOther {
     /// Waits for the TU.
     pub(crate) fn start(key: ServerKey, hop: Destination) -> Self {
-        Self { key, hop, state: State::Trying }
+        Self { key, hop: hop.into(), state: State::Trying }
     }
 
     /// Where its responses go.
     pub(crate) fn hop(&self) -> Destination {
-        self.hop
+        self.hop.dest
+    }
+
+    /// Its responses go elsewhere, and the last one at once (RFC 3263 section 5).
+    pub(crate) fn move_to(&mut self, hop: Candidate, step: &mut Step<'_>) {
+        self.hop = hop;
+        self.retransmitted(step);
     }
 
     /// The request once more.
@@ -85,7 +92,7 @@ impl ServerOther {
             State::Trying | State::Proceeding { .. } if status.is_final() => {
                 self.hop.send(response.clone(), step);
                 self.state = State::Completed { response, end: step.now + step.timers.give_up() };
-                self.hop.stays_if_unreliable()
+                self.hop.dest.stays_if_unreliable()
             }
             State::Trying | State::Proceeding { .. } => {
                 self.hop.send(response.clone(), step);
@@ -105,9 +112,9 @@ impl ServerOther {
     }
 
     /// The transport could not deliver: the TU is told, and the state stays (RFC 6026 section 8.8).
-    pub(crate) fn transport_failed(&self, step: &mut Step<'_>) {
+    pub(crate) fn transport_failed(&self, why: &str, step: &mut Step<'_>) {
         if !matches!(self.state, State::Trying) {
-            step.out.push(Output::TransportFailed { key: Key::Server(self.key) });
+            step.out.push(Output::TransportFailed { key: Key::Server(self.key), why: why.into() });
         }
     }
 

@@ -3,9 +3,12 @@
 use super::client_invite::ClientInvite;
 use super::client_other::ClientOther;
 use super::matching::Id;
+use super::sent::Sent;
 use super::server_invite::ServerInvite;
 use super::server_other::ServerOther;
-use super::{ClientKey, Destination, Fate, Key, Output, ServerKey, Step, Timers, Transport, matching, transport};
+use super::waiting::{Last, LooseAck, Waiting};
+use super::{Destination, Fate, Key, Output, ServerKey, Step, Timers, Transport, matching};
+use crate::locate::{Abilities, Cache, Candidate, Question, Search};
 use crate::sip::{Message, Method, Request, Response, SipError, StatusCode, make};
 use keyphone_media::env::{Env, Instant};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,25 +17,43 @@ use std::net::SocketAddr;
 /// The transactions of one endpoint.
 #[derive(Debug)]
 pub struct Table {
-    timers: Timers,
+    pub(super) timers: Timers,
+    pub(super) abilities: Abilities,
     most: usize,
     next: u64,
-    entries: BTreeMap<Key, Entry>,
-    ids: BTreeMap<Id, Key>,
+    pub(super) entries: BTreeMap<Key, Entry>,
+    pub(super) ids: BTreeMap<Id, Key>,
+    /// What the TU calls requests that have another branch by now.
+    pub(super) aliases: BTreeMap<Id, Key>,
+    pub(super) cache: Cache,
+    /// Who waits for which answer.
+    pub(super) asked: BTreeMap<Question, Vec<Waiter>>,
+    pub(super) acks: BTreeMap<u64, LooseAck>,
     deadlines: BTreeSet<(Instant, Key)>,
 }
 
 #[derive(Debug)]
-struct Entry {
-    id: Id,
-    deadline: Option<Instant>,
+pub(super) struct Entry {
+    pub(super) id: Id,
+    pub(super) alias: Option<Id>,
+    pub(super) deadline: Option<Instant>,
     /// It went over TCP for its size alone, and may fall back to UDP (RFC 3261 section 18.1.1).
-    upgraded: bool,
-    machine: Machine,
+    pub(super) upgraded: bool,
+    /// Where else it may go.
+    pub(super) search: Option<Box<Search>>,
+    pub(super) machine: Machine,
+}
+
+/// Who waits for a resolver.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Waiter {
+    Entry(Key),
+    Ack(u64),
 }
 
 #[derive(Debug)]
-enum Machine {
+pub(super) enum Machine {
+    Waiting(Box<Waiting>),
     ClientInvite(ClientInvite),
     ClientOther(ClientOther),
     ServerInvite(ServerInvite),
@@ -51,8 +72,26 @@ impl Table {
 
     /// An empty table. While it holds `most` transactions, new requests from outside get a 503 and leave no trace.
     pub fn new(timers: Timers, most: usize) -> Self {
-        let (entries, ids, deadlines) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-        Self { timers, most, next: 0, entries, ids, deadlines }
+        Self {
+            timers,
+            abilities: Abilities::default(),
+            most,
+            next: 0,
+            entries: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            cache: Cache::default(),
+            asked: BTreeMap::new(),
+            acks: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+        }
+    }
+
+    /// The same, where URIs are looked up for somebody who can do this.
+    #[must_use]
+    pub fn able(mut self, abilities: Abilities) -> Self {
+        self.abilities = abilities;
+        self
     }
 
     /// How many transactions there are.
@@ -65,41 +104,6 @@ impl Table {
         self.entries.is_empty()
     }
 
-    /// Sends a request of ours, other than an ACK, and sees it through. Its top Via must hold a branch of its own, or,
-    /// for a CANCEL, that of its INVITE. A request too long for UDP goes over TCP, and its Via says so. The error is a
-    /// request without a readable Via and CSeq.
-    pub fn request(
-        &mut self,
-        mut request: Request,
-        dest: Destination,
-        env: &mut Env<'_>,
-        out: &mut Vec<Output>,
-    ) -> Result<ClientKey, SipError> {
-        let id = matching::client_id(&request)?;
-        request.headers.cseq()?;
-        let invite = self.ids.get(&id.for_invite()).copied().filter(|_| request.method == Method::Cancel);
-        // A CANCEL goes where its INVITE went, however short it is (RFC 3261 section 9.1).
-        let dest = invite.and_then(|key| self.entries.get(&key)).map_or(dest, |entry| entry.machine.hop());
-        let (hop, _) = transport::prepare(&mut request, dest);
-        if let Some(invite) = invite {
-            self.step(invite, env, out, |machine, step| {
-                if let Machine::ClientInvite(machine) = machine {
-                    machine.cancelled(step);
-                }
-                Fate::Stays
-            });
-        }
-        let key = ClientKey(self.serial());
-        let mut step = Step { now: env.now.mono, timers: &self.timers, out };
-        let machine = match request.method {
-            Method::Invite => Machine::ClientInvite(ClientInvite::start(key, request, hop, &mut step)),
-            _ => Machine::ClientOther(ClientOther::start(key, request, hop, &mut step)),
-        };
-        let upgraded = hop.transport != dest.transport;
-        self.insert(Key::Client(key), Entry { id, deadline: None, upgraded, machine });
-        Ok(key)
-    }
-
     /// Answers a request. A response to a transaction that is over is dropped (RFC 6026 section 8.3).
     pub fn respond(&mut self, key: ServerKey, response: &Response, env: &mut Env<'_>, out: &mut Vec<Output>) {
         let (status, bytes) = (response.status, response.to_bytes());
@@ -109,7 +113,7 @@ impl Table {
                 Fate::Stays
             }
             Machine::ServerOther(machine) => machine.respond(status, bytes, step),
-            Machine::ClientInvite(_) | Machine::ClientOther(_) => Fate::Stays,
+            Machine::Waiting(_) | Machine::ClientInvite(_) | Machine::ClientOther(_) => Fate::Stays,
         });
     }
 
@@ -132,32 +136,60 @@ impl Table {
             (Message::Request(request), None) => {
                 self.receive_request(request, Destination { addr: from, transport }, env, out)
             }
-            (Message::Response(response), None) => self.receive_response(response, env, out),
+            (Message::Response(response), None) => {
+                self.receive_response(response, Destination { addr: from, transport }, env, out);
+            }
         }
     }
 
-    /// The transport could not deliver to `to`.
-    pub fn transport_failed(&mut self, to: SocketAddr, transport: Transport, env: &mut Env<'_>, out: &mut Vec<Output>) {
+    /// The transport could not deliver to `to`. `why` says more, and may be empty.
+    pub fn transport_failed(
+        &mut self,
+        to: SocketAddr,
+        transport: Transport,
+        why: &str,
+        env: &mut Env<'_>,
+        out: &mut Vec<Output>,
+    ) {
         let failed = Destination { addr: to, transport };
+        let colon = if why.is_empty() { "" } else { ": " };
+        let why = format!("{to} cannot be reached over {transport}{colon}{why}");
         let keys: Vec<Key> =
-            self.entries.iter().filter(|(_, e)| e.machine.hop() == failed).map(|(key, _)| *key).collect();
+            self.entries.iter().filter(|(_, e)| e.machine.hop() == Some(failed)).map(|(key, _)| *key).collect();
         for key in keys {
             if self.fall_back(key, env, out) {
                 continue;
             }
+            if let Some(entry) = self.entries.get_mut(&key)
+                && let Some(search) = &mut entry.search
+            {
+                search.note(why.clone());
+                let moved = match key {
+                    Key::Client(_) => entry.machine.is_unanswered() && self.move_on(key, Last::Failed, env, out),
+                    Key::Server(_) => {
+                        self.advance(key, env, out);
+                        self.entries.get(&key).is_some_and(|entry| entry.search.is_some())
+                    }
+                };
+                if moved {
+                    continue;
+                }
+            }
             self.step(key, env, out, |machine, step| match machine {
-                Machine::ClientInvite(machine) => machine.transport_failed(step),
-                Machine::ClientOther(machine) => machine.transport_failed(step),
+                Machine::ClientInvite(machine) => machine.transport_failed(&why, step),
+                Machine::ClientOther(machine) => machine.transport_failed(&why, step),
                 Machine::ServerInvite(machine) => {
-                    machine.transport_failed(step);
+                    machine.transport_failed(&why, step);
                     Fate::Stays
                 }
                 Machine::ServerOther(machine) => {
-                    machine.transport_failed(step);
+                    machine.transport_failed(&why, step);
                     Fate::Stays
                 }
+                Machine::Waiting(_) => Fate::Stays,
             });
         }
+        self.acks_failed(failed, &why, env, out);
     }
 
     /// When the earliest timer fires.
@@ -170,7 +202,25 @@ impl Table {
         let now = env.now.mono;
         let due: Vec<Key> = self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, key)| *key).collect();
         for key in due {
+            let Some(entry) = self.entries.get_mut(&key) else { continue };
+            if let Machine::Waiting(waiting) = &entry.machine {
+                if waiting.until <= now {
+                    self.asked.values_mut().for_each(|w| w.retain(|w| !matches!(w, Waiter::Entry(k) if *k == key)));
+                    self.asked.retain(|_, waiters| !waiters.is_empty());
+                    self.finish(key, "no name server answers".into(), out);
+                }
+                continue;
+            }
+            if let (true, Some(search), Some(hop)) =
+                (entry.machine.is_hopeless(now), &mut entry.search, entry.machine.hop())
+            {
+                search.note(format!("nobody answers at {} over {}", hop.addr, hop.transport));
+                if self.move_on(key, Last::TimedOut, env, out) {
+                    continue;
+                }
+            }
             self.step(key, env, out, |machine, step| match machine {
+                Machine::Waiting(_) => Fate::Stays,
                 Machine::ClientInvite(machine) => machine.timeout(step),
                 Machine::ClientOther(machine) => machine.timeout(step),
                 Machine::ServerInvite(machine) => machine.timeout(step),
@@ -192,7 +242,7 @@ impl Table {
                     machine.retransmitted(step);
                     Fate::Stays
                 }
-                Machine::ClientInvite(_) | Machine::ClientOther(_) => Fate::Stays,
+                Machine::Waiting(_) | Machine::ClientInvite(_) | Machine::ClientOther(_) => Fate::Stays,
             });
         }
         if request.method == Method::Ack {
@@ -208,6 +258,13 @@ impl Table {
             return turn_away(&request, StatusCode::SERVICE_UNAVAILABLE, hop, env, out);
         }
         let key = ServerKey(self.serial());
+        // Who made a connection is where it says that it is; over UDP anybody could name somebody else.
+        let search = match request.headers.via() {
+            Ok(via) if hop.transport.is_reliable() => {
+                Some(Box::new(Search::way_back(&via, from.addr.ip(), hop.transport, self.abilities)))
+            }
+            _ => None,
+        };
         let step = Step { now: env.now.mono, timers: &self.timers, out };
         let machine = match request.method {
             Method::Invite => {
@@ -217,7 +274,7 @@ impl Table {
             _ => Machine::ServerOther(ServerOther::start(key, hop)),
         };
         let invite = self.ids.get(&id.for_invite()).copied();
-        self.insert(Key::Server(key), Entry { id, deadline: None, upgraded: false, machine });
+        self.insert(Key::Server(key), Entry { id, alias: None, deadline: None, upgraded: false, search, machine });
         match (&request.method, invite) {
             (Method::Cancel, Some(Key::Server(invite))) => out.push(Output::Cancel { invite, request, key }),
             (Method::Cancel, _) => {
@@ -229,44 +286,38 @@ impl Table {
         }
     }
 
-    fn receive_response(&mut self, response: Response, env: &mut Env<'_>, out: &mut Vec<Output>) {
+    fn receive_response(&mut self, response: Response, from: Destination, env: &mut Env<'_>, out: &mut Vec<Output>) {
         let Some(id) = matching::response_id(&response) else { return };
         match self.ids.get(&id).copied() {
-            Some(key) => self.step(key, env, out, |machine, step| match machine {
-                Machine::ClientInvite(machine) => machine.receive(response, step),
-                Machine::ClientOther(machine) => machine.receive(response, step),
-                Machine::ServerInvite(_) | Machine::ServerOther(_) => Fate::Stays,
-            }),
+            // On a connection, only whom we asked can answer. Whoever guesses a branch of ours, or has seen one, gets
+            // no further.
+            Some(key) if from.transport.is_reliable() && !self.asked_at(key, from) => {}
+            Some(key) if self.is_elsewhere(key, &response) => {
+                let search = self.entries.get_mut(&key).and_then(|entry| entry.search.as_mut());
+                search.into_iter().for_each(|search| search.note(format!("{} has no room (503)", from.addr)));
+                if !self.move_on(key, Last::Unavailable(Box::new(response.clone())), env, out) {
+                    self.take_response(key, response, env, out);
+                }
+            }
+            Some(key) => self.take_response(key, response, env, out),
             None if response.status.is_success() && id.is_invite() => out.push(Output::Stray(response)),
             None => {} // Any other response without a transaction is dropped (RFC 6026 section 8.9).
         }
     }
 
-    /// Starts a request over UDP again that went over TCP for its size alone, if nothing was heard yet.
-    fn fall_back(&mut self, key: Key, env: &mut Env<'_>, out: &mut Vec<Output>) -> bool {
-        let Key::Client(client) = key else { return false };
-        let Some(entry) = self.entries.get_mut(&key) else { return false };
-        let sent = match &entry.machine {
-            Machine::ClientInvite(machine) if machine.is_unanswered() => machine.sent(),
-            Machine::ClientOther(machine) if machine.is_unanswered() => machine.sent(),
-            _ => return false,
-        };
-        if !std::mem::take(&mut entry.upgraded) {
-            return false;
-        }
-        let (mut request, hop) = (sent.request().clone(), sent.hop());
-        transport::set_via(&mut request, Transport::Udp);
-        let hop = Destination { transport: Transport::Udp, ..hop };
-        let mut step = Step { now: env.now.mono, timers: &self.timers, out };
-        entry.machine = match request.method {
-            Method::Invite => Machine::ClientInvite(ClientInvite::start(client, request, hop, &mut step)),
-            _ => Machine::ClientOther(ClientOther::start(client, request, hop, &mut step)),
-        };
-        self.schedule(key);
-        true
+    fn asked_at(&self, key: Key, from: Destination) -> bool {
+        self.entries.get(&key).and_then(|entry| entry.machine.hop()) == Some(from)
     }
 
-    fn step(
+    fn take_response(&mut self, key: Key, response: Response, env: &mut Env<'_>, out: &mut Vec<Output>) {
+        self.step(key, env, out, |machine, step| match machine {
+            Machine::ClientInvite(machine) => machine.receive(response, step),
+            Machine::ClientOther(machine) => machine.receive(response, step),
+            Machine::Waiting(_) | Machine::ServerInvite(_) | Machine::ServerOther(_) => Fate::Stays,
+        });
+    }
+
+    pub(super) fn step(
         &mut self,
         key: Key,
         env: &mut Env<'_>,
@@ -281,13 +332,13 @@ impl Table {
         }
     }
 
-    fn insert(&mut self, key: Key, entry: Entry) {
+    pub(super) fn insert(&mut self, key: Key, entry: Entry) {
         self.ids.insert(entry.id.clone(), key);
         self.entries.insert(key, entry);
         self.schedule(key);
     }
 
-    fn schedule(&mut self, key: Key) {
+    pub(super) fn schedule(&mut self, key: Key) {
         let Some(entry) = self.entries.get_mut(&key) else { return };
         if let Some(old) = entry.deadline.take() {
             self.deadlines.remove(&(old, key));
@@ -296,7 +347,7 @@ impl Table {
         self.deadlines.extend(entry.deadline.map(|at| (at, key)));
     }
 
-    fn remove(&mut self, key: Key) {
+    pub(super) fn remove(&mut self, key: Key) {
         let Some(entry) = self.entries.remove(&key) else { return };
         if let Some(at) = entry.deadline {
             self.deadlines.remove(&(at, key));
@@ -305,9 +356,14 @@ impl Table {
         if self.ids.get(&entry.id) == Some(&key) {
             self.ids.remove(&entry.id);
         }
+        if let Some(alias) = entry.alias
+            && self.aliases.get(&alias) == Some(&key)
+        {
+            self.aliases.remove(&alias);
+        }
     }
 
-    fn serial(&mut self) -> u64 {
+    pub(super) fn serial(&mut self) -> u64 {
         self.next += 1;
         self.next
     }
@@ -316,6 +372,7 @@ impl Table {
 impl Machine {
     fn deadline(&self) -> Option<Instant> {
         match self {
+            Self::Waiting(waiting) => Some(waiting.until),
             Self::ClientInvite(machine) => machine.deadline(),
             Self::ClientOther(machine) => Some(machine.deadline()),
             Self::ServerInvite(machine) => machine.deadline(),
@@ -323,12 +380,55 @@ impl Machine {
         }
     }
 
-    fn hop(&self) -> Destination {
+    /// A request of ours that is on its way.
+    pub(super) fn sent(&self) -> Option<&Sent> {
         match self {
-            Self::ClientInvite(machine) => machine.sent().hop(),
-            Self::ClientOther(machine) => machine.sent().hop(),
-            Self::ServerInvite(machine) => machine.hop(),
-            Self::ServerOther(machine) => machine.hop(),
+            Self::ClientInvite(machine) => Some(machine.sent()),
+            Self::ClientOther(machine) => Some(machine.sent()),
+            Self::Waiting(_) | Self::ServerInvite(_) | Self::ServerOther(_) => None,
+        }
+    }
+
+    fn hop(&self) -> Option<Destination> {
+        match self {
+            Self::ServerInvite(machine) => Some(machine.hop()),
+            Self::ServerOther(machine) => Some(machine.hop()),
+            _ => self.sent().map(Sent::hop),
+        }
+    }
+
+    /// A request of ours to which no response has come.
+    pub(super) fn is_unanswered(&self) -> bool {
+        match self {
+            Self::ClientInvite(machine) => machine.is_unanswered(),
+            Self::ClientOther(machine) => machine.is_unanswered(),
+            Self::Waiting(_) | Self::ServerInvite(_) | Self::ServerOther(_) => false,
+        }
+    }
+
+    /// A request of ours that may go elsewhere.
+    pub(super) fn may_move(&self) -> bool {
+        match self {
+            Self::ClientInvite(machine) => machine.may_move(),
+            Self::ClientOther(machine) => machine.may_move(),
+            Self::Waiting(_) | Self::ServerInvite(_) | Self::ServerOther(_) => false,
+        }
+    }
+
+    fn is_hopeless(&self, now: Instant) -> bool {
+        match self {
+            Self::ClientInvite(machine) => machine.is_hopeless(now),
+            Self::ClientOther(machine) => machine.is_hopeless(now),
+            Self::Waiting(_) | Self::ServerInvite(_) | Self::ServerOther(_) => false,
+        }
+    }
+
+    /// A response of ours goes there from now on, the last one at once.
+    pub(super) fn move_to(&mut self, to: Candidate, step: &mut Step<'_>) {
+        match self {
+            Self::ServerInvite(machine) => machine.move_to(to, step),
+            Self::ServerOther(machine) => machine.move_to(to, step),
+            Self::Waiting(_) | Self::ClientInvite(_) | Self::ClientOther(_) => {}
         }
     }
 }
@@ -346,5 +446,5 @@ fn refuse(mut request: Request, why: &SipError, from: Destination, env: &mut Env
 
 fn turn_away(request: &Request, status: StatusCode, hop: Destination, env: &mut Env<'_>, out: &mut Vec<Output>) {
     let bytes = make::response(request, status, Some(&env.token::<8>())).to_bytes();
-    out.push(Output::Send { to: hop.addr, transport: hop.transport, bytes });
+    super::send(&hop.into(), bytes, out);
 }

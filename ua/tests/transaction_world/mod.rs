@@ -157,7 +157,7 @@ impl World {
     }
 
     pub(crate) fn fail(&mut self, transport: Transport) -> Vec<String> {
-        self.act(|world, env, out| world.table.transport_failed(Self::peer(), transport, env, out))
+        self.act(|world, env, out| world.table.transport_failed(Self::peer(), transport, "", env, out))
     }
 
     /// Lets time pass, each timer at its moment.
@@ -188,7 +188,7 @@ impl World {
 
     fn note(&mut self, output: Output) -> String {
         match output {
-            Output::Send { to, transport, bytes } => {
+            Output::Send { to, transport, bytes, .. } => {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
                 let mut words = text.split([' ', '\r']);
                 let first = words.next().unwrap();
@@ -211,6 +211,7 @@ impl World {
             Output::Response { response, .. } => format!("response {}", response.status),
             Output::TimedOut { .. } => "timed out".into(),
             Output::TransportFailed { .. } => "transport failed".into(),
+            Output::Lookup(question) => format!("look up {question}"),
             Output::Stray(response) => format!("stray {}", response.status),
         }
     }
