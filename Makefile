@@ -1,6 +1,8 @@
 # make demo    two phones call each other on this machine; ARGS="--json" and the like are handed on
 # make test    formatting, lints, all tests; .ci/run runs this
+# make interop 100 calls of every SIPp scenario in scenarios/interop (INTEROP_CALLS)
 # make bench   the benchmarks
+# make load    what a call costs the callee, beside SIPp and pjsip-perf (PJSIP_PERF names it, if it is not on PATH)
 # make fuzz    every fuzz target for FUZZ_SECONDS (120)
 #
 # Each installs what is missing first and says so (scripts/deps).
@@ -11,7 +13,9 @@ SHELL := /bin/bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 FUZZ_SECONDS ?= 120
 
-.PHONY: demo test bench fuzz
+INTEROP_CALLS ?= 100
+
+.PHONY: demo test interop bench fuzz
 
 # The development profile is half optimised and builds in a fraction of the time that --release takes.
 demo:
@@ -26,9 +30,17 @@ test:
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo test --locked --workspace
 
+interop:
+	@scripts/deps build peers
+	KEYPHONE_INTEROP=$(INTEROP_CALLS) cargo test --locked -p keyphone-cli --test interop -- --test-threads=8
+
 bench:
 	@scripts/deps build
 	cargo bench --locked --workspace
+
+load:
+	@scripts/deps build peers
+	KEYPHONE_LOAD=1 cargo bench --locked -p keyphone-cli --bench load
 
 # libFuzzer needs -Z flags, which a stable toolchain takes only when told that it is building itself. What a target finds
 # belongs into fuzz/regressions/<target>, where `make test` replays it.

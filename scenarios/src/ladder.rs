@@ -11,6 +11,7 @@
 
 mod digest;
 mod plain;
+mod says;
 mod text;
 
 pub use digest::{Digest, KeyMgmt};
@@ -63,7 +64,7 @@ pub enum Kind {
         transport: Transport,
         /// The same octets went the same way before: a retransmission.
         again: bool,
-        /// What it says. A retransmission does not repeat its m-lines and key-mgmt lines.
+        /// What it says. A retransmission says nothing but its headline.
         digest: Digest,
     },
     /// The first packet of some media.
@@ -162,11 +163,8 @@ impl Ladder {
     fn message(&mut self, at: Instant, from: SocketAddr, to: SocketAddr, tp: Transport, bytes: &[u8]) -> Entry {
         let again = self.was_sent_before(from, to, bytes);
         let (from, to) = (self.column(from), self.column(to));
-        let mut digest = Digest::of(bytes);
-        if again {
-            digest.media.clear();
-            digest.keying.clear();
-        }
+        let digest = Digest::of(bytes);
+        let digest = if again { digest.repeated() } else { digest };
         Entry { at, kind: Kind::Message { from, to, transport: tp, again, digest } }
     }
 

@@ -103,6 +103,82 @@ fn a_trace_has_one_line_for_each_message() {
     assert_eq!(ladder.entries().len(), 4, "and the whole ladder is there at the end");
 }
 
+/// A message with these header fields besides those that all have.
+fn with(start: &str, method: &str, fields: &[&str], body: &str) -> Vec<u8> {
+    let message = String::from_utf8(message(start, method, body)).unwrap();
+    let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
+    message.replacen("Content-Type: application/sdp\r\n", &fields, 1).into_bytes()
+}
+
+#[test]
+fn what_a_message_says_beside_its_first_line_is_in_the_trace() {
+    let held = sdp("mikey AAAA").replace("t=0 0\r\n", "t=0 0\r\na=sendonly\r\n");
+    let mixed = format!("--b\r\nContent-Type: application/sdp\r\n\r\n{held}\r\n--b--\r\n");
+    let challenge =
+        "WWW-Authenticate: Digest realm=\"example.org\", nonce=\"abc\", algorithm=SHA-256, qop=\"auth,auth-int\"";
+    for (message, said) in [
+        (with("PRACK sip:bob@127.0.0.1 SIP/2.0", "PRACK", &["RAck: 1 2 INVITE"], ""), "[RAck: 1 2 INVITE]"),
+        (with("SIP/2.0 183 Session Progress", "INVITE", &["Require: 100rel", "RSeq: 1"], ""), "[reliable, RSeq 1]"),
+        (
+            with("REFER sip:bob@127.0.0.1 SIP/2.0", "REFER", &["Refer-To: <sip:carol@127.0.0.1>"], ""),
+            "[Refer-To: <sip:carol@127.0.0.1>]",
+        ),
+        (
+            with(
+                "NOTIFY sip:bob@127.0.0.1 SIP/2.0",
+                "NOTIFY",
+                &["Event: refer", "Subscription-State: terminated;reason=noresource", "Content-Type: message/sipfrag"],
+                "SIP/2.0 486 Busy Here\r\n",
+            ),
+            "[sipfrag: 486 Busy Here, Subscription-State: terminated;reason=noresource]",
+        ),
+        (
+            with("SIP/2.0 302 Moved Temporarily", "INVITE", &["Contact: <sip:b@h>, <sip:c@h>"], ""),
+            "[Contact: <sip:b@h>, Contact: <sip:c@h>]",
+        ),
+        (
+            with("SIP/2.0 401 Unauthorized", "REGISTER", &[challenge], ""),
+            "(REGISTER)  [WWW-Authenticate: Digest realm \"example.org\", algorithm SHA-256, qop \"auth,auth-int\"]",
+        ),
+        (
+            with("INVITE sip:bob@127.0.0.1 SIP/2.0", "INVITE", &["Content-Type: application/sdp"], &held),
+            "[RTP/SAVP, sendonly, MIKEY]",
+        ),
+        (
+            with("UPDATE sip:bob@127.0.0.1 SIP/2.0", "UPDATE", &["Content-Type: multipart/mixed;boundary=b"], &mixed),
+            "[RTP/SAVP, sendonly, MIKEY]",
+        ),
+        (
+            with("SIP/2.0 422 Session Interval Too Small", "INVITE", &["Min-SE: 1800"], ""),
+            "422 Session Interval Too Small  [Min-SE: 1800]",
+        ),
+    ] {
+        let line = phones().line(ms(0), alice(), bob(), Transport::Udp, &message);
+        assert!(line.ends_with(said), "{line}");
+        assert!(phones_see(&message).contains(said.rsplit(['[', ',']).next().unwrap().trim_matches([']', ' '])));
+    }
+}
+
+/// The ladder of one message.
+fn phones_see(message: &[u8]) -> String {
+    let mut ladder = phones();
+    ladder.see(ms(0), alice(), bob(), Transport::Udp, message);
+    ladder.to_text(160)
+}
+
+#[test]
+fn what_answers_a_challenge_is_nowhere_on_the_ladder() {
+    let credentials = "Authorization: Digest username=\"alice\", realm=\"r\", nonce=\"n\", uri=\"sip:r\", \
+                       response=\"0123456789abcdef0123456789abcdef\", qop=auth, nc=00000001, cnonce=\"c\"";
+    let register = with("REGISTER sip:r SIP/2.0", "REGISTER", &[credentials], "");
+    let mut ladder = phones();
+    let line = ladder.line(ms(0), alice(), bob(), Transport::Udp, &register);
+    assert!(line.contains("Authorization: Digest username \"alice\", realm \"r\", qop auth, nc 00000001"), "{line}");
+    for said in [line, ladder.to_text(200), page(&ladder, ""), format!("{ladder:?}")] {
+        assert!(!said.contains("0123456789abcdef"), "{said}");
+    }
+}
+
 #[test]
 fn a_key_mgmt_line_that_cannot_be_read_is_shown_as_such() {
     for (value, shown) in [

@@ -7,7 +7,7 @@ use crate::sip::{StatusCode, Uri};
 use crate::transaction::{Destination, Transport};
 use keyphone_keying::KeyingPacket;
 use keyphone_media::srtp::Sealed;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -185,6 +185,19 @@ pub struct MediaPorts {
     pub rtp: SocketAddr,
     /// For RTCP.
     pub rtcp: SocketAddr,
+}
+
+impl MediaPorts {
+    /// What a call without media names: the discard port (RFC 863), which nobody opens.
+    pub(crate) fn discard(ip: IpAddr) -> Self {
+        let discard = SocketAddr::new(ip, 9);
+        Self { rtp: discard, rtcp: discard }
+    }
+
+    /// Sockets stand behind them.
+    pub(crate) fn are_open(&self) -> bool {
+        self.rtp.port() != 9
+    }
 }
 
 /// A recording that was kept in memory.

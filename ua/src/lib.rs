@@ -17,6 +17,8 @@ pub mod event;
 mod io;
 pub mod locate;
 pub mod net;
+mod outside;
+mod refer;
 pub mod sdp;
 pub mod settings;
 pub mod sip;

@@ -54,6 +54,9 @@ pub struct Rules {
     pub redirects: usize,
     /// May the peer of a call have us call somebody else (RFC 3515)?
     pub transfers: bool,
+    /// Do calls have media? Without, they are negotiated and keyed as ever, but our SDP names the discard port, no socket
+    /// is opened, and nothing is said or heard: to measure signalling alone.
+    pub media: bool,
 }
 
 impl Default for Rules {
@@ -65,6 +68,7 @@ impl Default for Rules {
             ring_limit: Duration::from_secs(180),
             redirects: 5,
             transfers: true,
+            media: true,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! URIs: the comparison table of RFC 3261 section 19.1.4, and what is and is not a URI.
 
-use keyphone_ua::sip::{SipUri, Uri};
+use keyphone_ua::sip::{NameAddr, SipUri, Uri};
 
 fn uri(text: &str) -> Uri {
     text.parse().unwrap_or_else(|e| panic!("{text}: {e}"))
@@ -12,6 +12,7 @@ fn equivalent_uris_match_both_ways() {
         ("sip:%61lice@atlanta.com;transport=TCP", "sip:alice@AtLanTa.CoM;Transport=tcp"),
         ("sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5"),
         ("sip:carol@chicago.com", "sip:carol@chicago.com;security=on"),
+        ("sip:carol@chicago.com;newparam=5", "sip:carol@chicago.com;security=on"),
         (
             "sip:biloxi.com;transport=tcp;method=REGISTER?to=sip:bob%40biloxi.com",
             "sip:biloxi.com;method=REGISTER;transport=tcp?to=sip:bob%40biloxi.com",
@@ -114,4 +115,50 @@ fn what_is_no_uri_is_refused() {
     ] {
         assert!(bad.parse::<Uri>().is_err(), "{bad}");
     }
+}
+
+#[test]
+fn tel_uris_are_compared_digit_by_digit() {
+    // RFC 3966 section 4.
+    for (a, b, same) in [
+        ("tel:+1-201-555-0123", "TEL:+1(201)555.0123", true),
+        ("tel:7042;phone-context=example.com", "tel:70-42;Phone-Context=EXAMPLE.com", true),
+        ("tel:863-1234;phone-context=+1-914-555", "tel:8631234;phone-context=+1914555", true),
+        ("tel:+1201;ext=1-2;isub=a", "tel:+1201;isub=A;ext=12", true),
+        ("tel:+1201", "tel:1201", false),
+        ("tel:+1201;ext=12", "tel:+1201", false),
+        ("tel:+1201;ext=12", "tel:+1201;ext=13", false),
+        ("tel:863;phone-context=+1", "tel:863;phone-context=1", false),
+        ("tel:+1201", "urn:+1201", false),
+        ("urn:service:sos", "urn:service:SOS", false),
+    ] {
+        assert_eq!((uri(a).matches(&uri(b)), uri(b).matches(&uri(a))), (same, same), "{a} {b}");
+    }
+}
+
+#[test]
+fn addresses_are_compared_by_what_they_mean() {
+    // RFC 3261 section 20.20.
+    let address = |text: &str| text.parse::<NameAddr>().unwrap_or_else(|e| panic!("{text}: {e}"));
+    for (a, b, same) in [
+        ("\"A. G. Bell\" <sip:agb@bell.com>;tag=a48s", "sip:agb@BELL.com;tag=A48S", true),
+        ("<sip:a@b>;tag=1;x=y", "<sip:a@b>;z;tag=1", true),
+        ("<sip:a@b>;x=\"A\"", "<sip:a@b>;x=\"A\"", true),
+        ("<sip:a@b>;x=\"A\"", "<sip:a@b>;x=\"a\"", false),
+        ("<sip:a@b>;x", "<sip:a@b>;x=1", false),
+        ("<sip:a@b>;tag=1", "<sip:a@b>;tag=2", false),
+        ("<sip:a@b>;tag=1", "<sip:a@b>", false),
+        ("<sip:a@b>", "<sips:a@b>", false),
+    ] {
+        let (a, b) = (address(a), address(b));
+        assert_eq!((a.matches(&b), b.matches(&a)), (same, same), "{a} {b}");
+    }
+}
+
+#[test]
+fn the_headers_of_a_uri_are_read_without_their_escapes() {
+    let made = SipUri::new(false, "b.com".parse().unwrap()).with_header("Replaces", "1@a;to-tag=2;from-tag=3&");
+    assert_eq!(made.to_string(), "sip:b.com?Replaces=1%40a%3Bto-tag%3D2%3Bfrom-tag%3D3%26");
+    assert_eq!(made.header("replaces").as_deref(), Some("1@a;to-tag=2;from-tag=3&"));
+    assert_eq!((made.header("x"), uri(&made.to_string())), (None, made.into()));
 }

@@ -1,6 +1,7 @@
-//! What a SIP message says, in a few words: its headline, the m-lines of its SDP, and what its key-mgmt lines are.
+//! What a SIP message says, in a few words: its headline, what its header fields add to that, the m-lines of its SDP,
+//! and what its key-mgmt lines are.
 
-use super::plain;
+use super::{plain, says};
 use keyphone_keying::mikey::Tolerances;
 use keyphone_keying::mikey::wire::{self, DataType, ErrorNo, Kemac, V};
 use keyphone_ua::sip;
@@ -14,7 +15,9 @@ pub struct Digest {
     pub what: String,
     /// A request, rather than a response.
     pub is_request: bool,
-    /// Its m-lines: `audio RTP/SAVP`, for instance.
+    /// What its header fields add: `Refer-To: <sip:carol@example.org>`, for instance. No credentials.
+    pub says: Vec<String>,
+    /// Its m-lines: `audio RTP/SAVP`, for instance, and `audio RTP/SAVP, sendonly` on hold.
     pub media: Vec<String>,
     /// Its key-mgmt lines.
     pub keying: Vec<KeyMgmt>,
@@ -35,33 +38,35 @@ const MAX_LINES: usize = 6;
 impl Digest {
     /// Reads a message. What cannot be read is shown by its first line, and why.
     pub fn of(bytes: &[u8]) -> Self {
-        match sip::Message::parse(bytes) {
-            Ok(sip::Message::Request(request)) => {
-                let what = format!("{} {}", request.method, request.uri);
-                Self::new(&what, true, &request.body)
-            }
-            Ok(sip::Message::Response(response)) => {
-                let what = match response.headers.cseq() {
-                    Ok(cseq) if cseq.method != sip::Method::Invite => {
-                        format!("{} {} ({})", response.status, response.reason, cseq.method)
-                    }
-                    _ => format!("{} {}", response.status, response.reason),
-                };
-                Self::new(&what, false, &response.body)
-            }
-            Err(sip::SipError::KeepAlive) => Self::new("keep-alive", true, &[]),
+        let message = match sip::Message::parse(bytes) {
+            Ok(message) => message,
+            Err(sip::SipError::KeepAlive) => return Self::bare("keep-alive"),
             Err(error) => {
                 let first = bytes.split(|b| matches!(b, b'\r' | b'\n')).next().unwrap_or_default();
                 // Enough to recognise it by.
                 let first = String::from_utf8_lossy(&first[..first.len().min(100)]);
-                Self::new(&format!("cannot be read, {error}: {first}"), true, &[])
+                return Self::bare(&format!("cannot be read, {error}: {first}"));
             }
-        }
+        };
+        let (what, is_request) = match &message {
+            sip::Message::Request(request) => (format!("{} {}", request.method, request.uri), true),
+            sip::Message::Response(response) => {
+                let to = response.headers.cseq().ok().map(|cseq| cseq.method).filter(|m| *m != sip::Method::Invite);
+                let to = to.map_or(String::new(), |method| format!(" ({method})"));
+                (format!("{} {}{to}", response.status, response.reason), false)
+            }
+        };
+        let (media, keying) = description(message.body()).map(sdp).unwrap_or_default();
+        Self { what: plain::line(&what), is_request, says: says::says(&message), media, keying }
     }
 
-    fn new(what: &str, is_request: bool, body: &[u8]) -> Self {
-        let (media, keying) = if body.starts_with(b"v=") { sdp(body) } else { Default::default() };
-        Self { what: plain::line(what), is_request, media, keying }
+    fn bare(what: &str) -> Self {
+        Self { what: plain::line(what), is_request: true, says: vec![], media: vec![], keying: vec![] }
+    }
+
+    /// What stood in a message before need not be said again with the same message.
+    pub(super) fn repeated(self) -> Self {
+        Self { says: vec![], media: vec![], keying: vec![], ..self }
     }
 
     /// The headline, with the transport of a request, and `(again)` beside a retransmission.
@@ -129,20 +134,53 @@ fn name(data_type: DataType) -> String {
     }
 }
 
+/// The session description in a body: all of it, or one part of several (RFC 2046 section 5.1), which begins behind an
+/// empty line. A boundary is no line of SDP, so that whatever follows does no harm.
+fn description(body: &[u8]) -> Option<&[u8]> {
+    const PART: &[u8] = b"\r\n\r\nv=";
+    match body.starts_with(b"v=") {
+        true => Some(body),
+        false => body
+            .starts_with(b"--")
+            .then(|| body.windows(PART.len()).position(|w| w == PART))
+            .flatten()
+            .map(|at| &body[at..]),
+    }
+}
+
 /// The m-lines and key-mgmt lines of a session description. A ladder shows what stands there, so it is read by line
 /// and not understood: a description that a phone refuses is shown all the same.
 fn sdp(body: &[u8]) -> (Vec<String>, Vec<KeyMgmt>) {
     let (mut media, mut keying) = (vec![], vec![]);
+    // What stands before the first m-line is for all of them (RFC 8866 section 6.7).
+    let (mut for_all, mut skipped) = ("", false);
     for line in body.split(|b| matches!(b, b'\r' | b'\n')) {
         let line = String::from_utf8_lossy(line);
-        if let Some(m) = line.strip_prefix("m=").filter(|_| media.len() < MAX_LINES) {
-            media.push(m_line(m));
+        if let Some(m) = line.strip_prefix("m=") {
+            skipped = media.len() == MAX_LINES;
+            if !skipped {
+                media.push((m_line(m), for_all));
+            }
         } else if let Some(value) = line.strip_prefix("a=key-mgmt:").filter(|_| keying.len() < MAX_LINES) {
             keying.push(KeyMgmt::of(value));
+        } else if let Some(way) = DIRECTIONS.into_iter().find(|way| line.strip_prefix("a=") == Some(*way)) {
+            match media.last_mut() {
+                Some((_, direction)) if !skipped => *direction = way,
+                Some(_) => {}
+                None => for_all = way,
+            }
         }
     }
-    (media, keying)
+    let with_direction = |(line, direction): (String, &str)| match direction {
+        // Both ways is what everybody expects.
+        "" | "sendrecv" => line,
+        _ => format!("{line}, {direction}"),
+    };
+    (media.into_iter().map(with_direction).collect(), keying)
 }
+
+/// RFC 8866 section 6.7: anything but the first is how a call is put on hold (RFC 3264 section 8.4).
+const DIRECTIONS: [&str; 4] = ["sendrecv", "sendonly", "recvonly", "inactive"];
 
 /// `m=<media> <port> <proto> <fmt> ..` (RFC 8866 section 5.14); port zero refuses the stream (RFC 3264 section 6).
 fn m_line(m: &str) -> String {

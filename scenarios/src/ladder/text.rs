@@ -43,7 +43,7 @@ pub(super) fn line(ladder: &Ladder, entry: &Entry) -> String {
             let title = digest.title(*transport, *again);
             let keying = digest.keying.iter().map(|key| key.what.clone());
             let media = digest.media.iter().map(|m| m.strip_prefix("audio ").unwrap_or(m).to_owned());
-            let marks: Vec<_> = media.chain(keying).collect();
+            let marks: Vec<_> = digest.says.iter().cloned().chain(media).chain(keying).collect();
             let marks = if marks.is_empty() { String::new() } else { format!("  [{}]", marks.join(", ")) };
             format!("{at} {} -> {}  {title}{marks}", name(*from), name(*to))
         }
@@ -68,7 +68,8 @@ impl Drawing<'_> {
         match &entry.kind {
             Kind::Message { from, to, transport, again, digest } => {
                 self.arrow(&at, *from, *to, &digest.title(*transport, *again), '─');
-                for line in digest.media.iter().cloned().chain(digest.keying.iter().map(KeyMgmt::to_string)) {
+                let sdp = digest.media.iter().cloned().chain(digest.keying.iter().map(KeyMgmt::to_string));
+                for line in digest.says.iter().cloned().chain(sdp) {
                     self.under(*from, *to, &line);
                 }
             }

@@ -70,7 +70,7 @@ impl Drawing {
                 self.arrow(&at, (*from, *to), &digest.title(*transport, *again), class);
                 let left = self.x(*from.min(to));
                 let fits = chars(self.x(*from.max(to)).max(left + self.gap) - left - 36);
-                let sdp = digest.media.iter().map(|media| ("sdp", media.clone()));
+                let sdp = digest.says.iter().chain(&digest.media).map(|line| ("sdp", line.clone()));
                 for (class, text) in sdp.chain(digest.keying.iter().map(|key| ("key", key.to_string()))) {
                     for line in wrap(&text, fits, MAX_LINES) {
                         self.y += LINE;

@@ -6,6 +6,7 @@ mod common;
 mod downgrade;
 mod fork;
 mod locate;
+mod message;
 mod refused;
 mod replay;
 mod signalling;

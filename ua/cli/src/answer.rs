@@ -1,13 +1,18 @@
 //! `keyphone answer`: is called.
 
+use crate::act::callable;
+use crate::call::Dialer;
+use crate::control::order;
+use crate::desk::Manual;
 use crate::fault::{Fault, usage};
 use crate::options::{Audio, Common, load};
 use crate::phone::{self, Phone, Place};
 use crate::progress::Job;
+use crate::session::Session;
 use clap::Args;
 use keyphone_config::{Config, KeyingSystem, parse_duration};
-use keyphone_ua::settings::{HangUp, Incoming, Plan};
-use keyphone_ua::sip::StatusCode;
+use keyphone_ua::settings::{HangUp, Incoming, Plan, Rules};
+use keyphone_ua::sip::{StatusCode, Uri};
 use serde_json::json;
 use std::time::Duration;
 
@@ -18,33 +23,51 @@ EXAMPLES:
       keyphone answer --psk @psk.hex
   Answer one call after two seconds of ringing, record it, and exit as it went:
       keyphone answer --once --psk @psk.hex --after 2s --record heard.wav
-  Be busy:
+  Be busy, or send whoever calls to carol and, if she does not answer, to dave:
       keyphone answer --refuse 486
+      keyphone answer --redirect sip:carol@192.0.2.8 --redirect sip:dave@192.0.2.9
+  Play music while it rings, and hold the call for two seconds once it is answered:
+      keyphone answer --psk @psk.hex --after 5s --early-media music.wav --at 3s:hold --at 5s:resume
+  Let a script decide: it reads events from stdout and writes commands to stdin, such as {\"id\":1,\"do\":\"answer\"}
+      keyphone answer --control --psk @psk.hex
   Listen on the network, with a key for each peer:
       keyphone answer --listen 192.0.2.7:5060 --from sip:bob@192.0.2.7 --psk sip:alice@192.0.2.9=@alice.hex
 
+While a call runs, keys on a terminal hold, transfer, dial and hang up: ? tells which.
 Ctrl-C hangs up and ends with 0; a second one does not wait for the other side.
 EXIT CODES with --once or --times: 0 all went well, 1 a call failed, 2 usage or configuration, 3 keying refused.";
 
 /// Be called
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{}", order::HELP))]
 pub(crate) struct Answer {
     #[command(flatten)]
     audio: Audio,
     /// Ring so long before answering
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", conflicts_with = "control", value_parser = parse_duration)]
     after: Option<Duration>,
+    /// What the caller hears while it rings: a WAV file or "tone". Said in a 183 and keyed like the call itself
+    #[arg(long, value_name = "F.wav|tone", conflicts_with = "control")]
+    early_media: Option<keyphone_config::Play>,
+    /// Send every caller there (302); may be given many times, best first
+    #[arg(long, value_name = "URI", value_parser = callable,
+          conflicts_with_all = ["play", "record", "duration", "after", "early_media", "at", "control"])]
+    redirect: Vec<Box<Uri>>,
     /// Refuse every call with this SIP status: 486 is busy, 603 declines
-    #[arg(long, value_name = "STATUS", conflicts_with_all = ["play", "record", "duration", "after"],
-          value_parser = refusal)]
+    #[arg(long, value_name = "STATUS", value_parser = refusal,
+          conflicts_with_all = ["play", "record", "duration", "after", "early_media", "at", "control", "redirect"])]
     refuse: Option<StatusCode>,
     /// Serve one call, then exit with its code
-    #[arg(long, conflicts_with = "times")]
+    #[arg(long, conflicts_with_all = ["times", "control"])]
     once: bool,
     /// Serve so many calls, then exit with the worst of their codes
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", conflicts_with = "control", value_parser = clap::value_parser!(u32).range(1..))]
     times: Option<u32>,
+    /// Calls have no media: the SDP names the discard port, and nothing is said or heard. For load tests
+    #[arg(long, conflicts_with_all = ["play", "record", "early_media"])]
+    no_media: bool,
+    #[command(flatten)]
+    session: Session,
     #[command(flatten)]
     pub(crate) common: Common,
 }
@@ -52,28 +75,42 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) async fn run(self) -> Result<u8, Fault> {
         let config = self.common.config()?;
-        if self.refuse.is_none() {
+        if self.refuse.is_none() && self.redirect.is_empty() {
             check_key(&config)?;
         }
         let incoming = self.incoming(&config)?;
         let times = if self.once { Some(1) } else { self.times };
-        let job = Job::Answer { times, refuse: self.refuse.map(StatusCode::code) };
-        let printer = phone::printer(&self.common, job);
-        let place = Place { listen: config.network.listen, peer: None };
+        let redirects = (!self.redirect.is_empty()).then_some(StatusCode::MOVED_TEMPORARILY);
+        let job = Job::Answer { times, refuse: self.refuse.or(redirects).map(StatusCode::code) };
+        let printer = phone::printer(&self.common, job, self.session.control);
+        let rules = Rules { media: !self.no_media, ..self.session.rules()? };
+        let place = Place { listen: config.network.listen, peer: None, rules };
         let phone = Phone::open(&self.common, &config, place, incoming, printer.clone()).await?;
         let local = phone.local();
         let fields = json!({ "address": local, "transports": ["udp", "tcp"] });
         printer.say("listening", fields, format_args!("listening on {local} (udp, tcp)"));
-        phone.run(job, || None).await
+        let control = if self.session.control { Some(Dialer::new(&config, local, self.plan(&config)?)) } else { None };
+        phone.run(job, Manual { script: self.session.at, control }, || None).await
     }
 
     fn incoming(&self, config: &Config) -> Result<Incoming, Fault> {
         if let Some(status) = self.refuse {
             return Ok(Incoming::Refuse(status));
         }
+        if !self.redirect.is_empty() {
+            return Ok(Incoming::Redirect(self.redirect.iter().map(|uri| (**uri).clone()).collect()));
+        }
+        let plan = self.plan(config)?;
+        if self.session.control {
+            return Ok(Incoming::Ring { plan });
+        }
+        let early = self.early_media.as_ref().map(|play| load(&play.into())).transpose()?;
+        Ok(Incoming::Answer { after: self.after.unwrap_or_default(), early, plan })
+    }
+
+    fn plan(&self, config: &Config) -> Result<Plan, Fault> {
         let hang_up = self.audio.duration.map_or(HangUp::Never, HangUp::After);
-        let plan = Plan { play: load(&self.audio.sound(config))?, record: self.audio.record(config)?, hang_up };
-        Ok(Incoming::Answer { after: self.after.unwrap_or_default(), early: None, plan })
+        Ok(Plan { play: load(&self.audio.sound(config))?, record: self.audio.record(config)?, hang_up })
     }
 }
 
@@ -99,6 +136,7 @@ fn check_key(config: &Config) -> Result<(), Fault> {
 mod tests {
     use super::*;
     use clap::Parser;
+    use keyphone_ua::settings::Play;
 
     #[derive(Debug, Parser)]
     struct Flags {
@@ -119,6 +157,14 @@ mod tests {
             &["--refuse", "200"],
             &["--refuse", "302"],
             &["--times", "0"],
+            &["--redirect", "sip:c@h", "--refuse", "486"],
+            &["--redirect", "sip:c@h", "--early-media", "tone"],
+            &["--redirect", "carol"],
+            &["--control", "--once"],
+            &["--control", "--after", "2s"],
+            &["--control", "--early-media", "tone"],
+            &["--early-media", "silence"],
+            &["--early-media", "tone", "--no-media"],
         ] {
             assert!(answer(flags).is_err(), "{flags:?}");
         }
@@ -134,6 +180,18 @@ mod tests {
         assert_eq!(plan(&[]), (Duration::ZERO, HangUp::Never));
         let two = Duration::from_secs(2);
         assert_eq!(plan(&["--after", "2s", "--for", "2s"]), (two, HangUp::After(two)));
+    }
+
+    #[test]
+    fn callers_are_sent_on_in_the_order_given_and_a_script_lets_them_ring() {
+        let incoming = |flags: &[&str]| answer(flags).unwrap().incoming(&Config::default()).unwrap();
+        let Incoming::Redirect(to) = incoming(&["--redirect", "sip:c@h", "--redirect", "sip:d@h"]) else {
+            panic!("not sent on")
+        };
+        assert_eq!(to.iter().map(ToString::to_string).collect::<Vec<_>>(), ["sip:c@h", "sip:d@h"]);
+        assert!(matches!(incoming(&["--control"]), Incoming::Ring { .. }));
+        let early = incoming(&["--early-media", "tone", "--after", "2s"]);
+        assert!(matches!(early, Incoming::Answer { early: Some(Play::Tone(_)), .. }));
     }
 
     #[test]

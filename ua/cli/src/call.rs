@@ -1,9 +1,12 @@
 //! `keyphone call`: places calls.
 
+use crate::control::order::{self, Wishes};
+use crate::desk::Manual;
 use crate::fault::{Fault, usage};
-use crate::options::{Audio, Common, Sound, load};
+use crate::options::{Audio, Common, Sound, load, recorded};
 use crate::phone::{self, Phone, Place};
 use crate::progress::Job;
+use crate::session::Session;
 use clap::Args;
 use keyphone_config::{Config, KeyingSystem, Transport as Wanted};
 use keyphone_keying::Identity;
@@ -25,12 +28,20 @@ EXAMPLES:
   Three calls of two seconds over TCP, as JSON:
       keyphone call 'sip:bob@[::1]:5070' --psk @psk.hex --times 3 --for 2s --transport tcp --json
 
+  Hold the call after three seconds, take it back, press some keys, and have the callee call carol:
+      keyphone call sip:bob@192.0.2.7 --psk @psk.hex --at 3s:hold --at 5s:resume --at 6s:dtmf=12# \\
+          --at 8s:transfer=sip:carol@192.0.2.8
+  Let a script go on with it: it reads events from stdout and writes commands to stdin, such as {\"id\":1,\"do\":\"hold\"}
+      keyphone call sip:bob@192.0.2.7 --psk @psk.hex --control
+
+While a call runs, keys on a terminal hold, transfer, dial and hang up: ? tells which. Ctrl-C hangs up; a second one
+does not wait for the other side.
 EXIT CODES: 0 answered and hung up, 1 not answered or broken, 2 usage or configuration, 3 keying refused.
 With --times, the worst of them.";
 
 /// Place a call
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{}", order::HELP))]
 pub(crate) struct Call {
     /// Whom to call: sip:user@host or sip:user@host:port
     uri: Uri,
@@ -40,16 +51,21 @@ pub(crate) struct Call {
     #[command(flatten)]
     audio: Audio,
     /// Place so many calls, one after another
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "control", value_parser = clap::value_parser!(u32).range(1..))]
     times: u32,
     /// Send SIP over udp or tcp
     #[arg(long, value_name = "udp|tcp")]
     transport: Option<Wanted>,
+    /// Try so many of the addresses that we are sent on to (3xx), in all; 0 tries none
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..=20))]
+    redirects: Option<u8>,
+    #[command(flatten)]
+    session: Session,
     #[command(flatten)]
     pub(crate) common: Common,
 }
 
-/// How long a call lasts in which what is played has no end.
+/// How long a call lasts in which what is played has no end; with --at, how much longer than its last step.
 const DEFAULT_LENGTH: Duration = Duration::from_secs(5);
 
 impl Call {
@@ -68,31 +84,24 @@ impl Call {
         };
         let listen = listen(&config, to)?;
         let job = Job::Call { times: self.times };
-        let place = Place { listen, peer: Some((to, phone::user_of(&self.uri))) };
-        let printer = phone::printer(&self.common, job);
+        let mut rules = self.session.rules()?;
+        rules.redirects = self.redirects.map_or(rules.redirects, usize::from);
+        let place = Place { listen, peer: Some((to, phone::user_of(&self.uri))), rules };
+        let printer = phone::printer(&self.common, job, self.session.control);
         // Who calls is busy (RFC 3261 section 21.4.24).
         let phone = Phone::open(&self.common, &config, place, Incoming::Refuse(StatusCode::BUSY_HERE), printer).await?;
         let call = || {
             let to = Some(Destination { addr: to, transport });
             Some(Command::Call { target: Box::new(self.uri.clone()), to, plan: plan.clone() })
         };
-        phone.run(job, call).await
+        // What a script calls goes on until it says otherwise, unless --for does.
+        let control = self.session.control.then(|| Dialer::new(&config, phone.local(), plan.clone()));
+        phone.run(job, Manual { script: self.session.at.clone(), control }, call).await
     }
 
     /// By flag, by the URI's own parameter, by the file (RFC 3261 section 19.1.1).
     fn transport(&self, uri: &SipUri, config: &Config) -> Result<Transport, Fault> {
-        let wanted = match (self.transport, uri.param("transport")) {
-            (Some(wanted), _) => wanted,
-            (None, Some(name)) => {
-                let name = name.to_ascii_lowercase();
-                name.parse().map_err(|e| usage(format!("the transport of {uri}: {e}")))?
-            }
-            (None, None) => config.network.transport,
-        };
-        Ok(match wanted {
-            Wanted::Udp => Transport::Udp,
-            Wanted::Tcp => Transport::Tcp,
-        })
+        transport(self.transport, uri, config)
     }
 
     fn plan(&self, config: &Config) -> Result<Plan, Fault> {
@@ -100,9 +109,65 @@ impl Call {
         let hang_up = match (self.audio.duration, &sound) {
             (Some(duration), _) => HangUp::After(duration),
             (None, Sound::File(_)) => HangUp::WhenPlayed,
-            (None, Sound::Tone | Sound::Silence) => HangUp::After(DEFAULT_LENGTH),
+            (None, Sound::Tone | Sound::Silence) => match self.session.script_ends() {
+                _ if self.session.control => HangUp::Never,
+                Some((_, true)) => HangUp::Never,
+                Some((last, false)) => HangUp::After(last + DEFAULT_LENGTH),
+                None => HangUp::After(DEFAULT_LENGTH),
+            },
         };
         Ok(Plan { play: load(&sound)?, record: self.audio.record(config)?, hang_up })
+    }
+}
+
+fn transport(wanted: Option<Wanted>, uri: &SipUri, config: &Config) -> Result<Transport, Fault> {
+    let wanted = match (wanted, uri.param("transport")) {
+        (Some(wanted), _) => wanted,
+        (None, Some(name)) => {
+            let name = name.to_ascii_lowercase();
+            name.parse().map_err(|e| usage(format!("the transport of {uri}: {e}")))?
+        }
+        (None, None) => config.network.transport,
+    };
+    Ok(match wanted {
+        Wanted::Udp => Transport::Udp,
+        Wanted::Tcp => Transport::Tcp,
+    })
+}
+
+/// Places the calls that a script asks for.
+pub(crate) struct Dialer {
+    config: Config,
+    local: SocketAddr,
+    plan: Plan,
+}
+
+impl Dialer {
+    /// Calls are as `plan` says, and from `local`.
+    pub(crate) fn new(config: &Config, local: SocketAddr, plan: Plan) -> Self {
+        Self { config: config.clone(), local, plan }
+    }
+
+    /// The command that places a call.
+    pub(crate) async fn command(&self, target: Uri, wishes: &Wishes) -> Result<Command, Fault> {
+        let uri = target.sip().ok_or_else(|| usage(format!("{target} is not a SIP URI such as sip:bob@host")))?;
+        let transport = transport(None, uri, &self.config)?;
+        check_key(&self.config, &target)?;
+        let addr = resolve(uri, self.local, true).await?;
+        if addr.is_ipv4() != self.local.is_ipv4() {
+            return Err(usage(format!("from {} nobody reaches {addr}", self.local)));
+        }
+        let mut plan = self.plan.clone();
+        if let Some(play) = &wishes.play {
+            plan.play = load(play)?;
+        }
+        if let Some(path) = &wishes.record {
+            plan.record = recorded(path)?;
+        }
+        if let Some(length) = wishes.length {
+            plan.hang_up = HangUp::After(length);
+        }
+        Ok(Command::Call { target: Box::new(target), to: Destination { addr, transport }, plan })
     }
 }
 
@@ -184,6 +249,10 @@ mod tests {
         assert_eq!(hang_up(&["sip:b@h"]).unwrap(), HangUp::After(DEFAULT_LENGTH));
         assert_eq!(hang_up(&["sip:b@h", "--play", "silence"]).unwrap(), HangUp::After(DEFAULT_LENGTH));
         assert_eq!(hang_up(&["sip:b@h", "--for", "90ms"]).unwrap(), HangUp::After(Duration::from_millis(90)));
+        let last = Duration::from_secs(9);
+        assert_eq!(hang_up(&["sip:b@h", "--at", "9s:hold"]).unwrap(), HangUp::After(last + DEFAULT_LENGTH));
+        assert_eq!(hang_up(&["sip:b@h", "--at", "9s:hangup"]).unwrap(), HangUp::Never);
+        assert_eq!(hang_up(&["sip:b@h", "--control"]).unwrap(), HangUp::Never);
         assert_eq!(hang_up(&["sip:b@h", "--play", "nowhere.wav"]).unwrap_err().code(), 2);
         assert_eq!(hang_up(&["sip:b@h", "--record", "/nowhere/a.wav"]).unwrap_err().code(), 2);
     }

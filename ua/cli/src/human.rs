@@ -1,6 +1,10 @@
 //! Events as a person wants to read them: few, short, and without what a peer could do to a terminal.
 
-use keyphone_ua::event::{CallId, Counts, Direction, Event, KeyUse, Outcome, Side};
+#[cfg(test)]
+mod tests;
+mod words;
+
+use keyphone_ua::event::{CallId, Counts, Direction, Event, KeyUse, Side};
 use std::collections::BTreeMap;
 
 /// Turns events into lines. It remembers of each call what its next lines need.
@@ -30,9 +34,12 @@ impl Narrator {
 
     /// The line for an event, if a person wants one.
     pub(crate) fn line(&mut self, event: &Event) -> Option<String> {
+        let before = self.calls.len();
         let text = self.text(event)?;
+        // Of several calls that run at once each line must say which it is about.
+        let several = before.max(self.calls.len()) > 1;
         Some(match event.call() {
-            Some(call) if self.numbered => format!("call {call}: {text}"),
+            Some(call) if self.numbered || several => format!("call {call}: {text}"),
             _ => text,
         })
     }
@@ -54,6 +61,44 @@ impl Narrator {
                 Some(Known { direction: Direction::Outgoing, peer, .. }) => format!("ringing at {peer}"),
                 _ => "ringing".into(),
             },
+            Event::Progress { status, reliable, early_media, .. } => words::progress(*status, *reliable, *early_media),
+            Event::Redirected { to, .. } => match known {
+                Some(Known { direction: Direction::Incoming, .. }) => format!("sent on to {}", words::list(to)),
+                _ => format!("sent on: calling {}", words::list(to)),
+            },
+            Event::ConnectedTo { peer, .. } => format!("now talking to {peer}, as the peer says without proof"),
+            Event::Held { by: Side::Us, .. } => "on hold".into(),
+            Event::Held { by: Side::Peer, .. } => "the peer has put us on hold".into(),
+            Event::Resumed { by: Side::Us, .. } => "taken back from hold".into(),
+            Event::Resumed { by: Side::Peer, .. } => "the peer has taken us back from hold".into(),
+            Event::Refreshed { by, .. } if self.verbose => match by {
+                Side::Us => "session refreshed".into(),
+                Side::Peer => "session refreshed by the peer".into(),
+            },
+            Event::Transfer { by, to, status, .. } => words::transfer(*by, to, *status),
+            Event::Replaces { other, .. } => format!("takes the place of call {other}"),
+            Event::CallTrouble { what, .. } => what.clone(),
+            Event::Dtmf { key, .. } => format!("the peer pressed {key}"),
+            Event::Info { content_type, body, .. } => format!("INFO, {content_type}: {body}"),
+            Event::MessageReceived { from, text } => format!("message from {from}: {text}"),
+            Event::MessageSent { to, status: 200..=299 } => format!("message to {to} has arrived"),
+            Event::MessageSent { to, status } => format!("message to {to} failed ({status})"),
+            Event::OptionsAnswered { to, status, allow, supported, accept } => {
+                words::options(to, *status, allow, supported, accept)
+            }
+            Event::Registered { aor, registrar, contacts, expires } => {
+                let others = match contacts.len() {
+                    0 | 1 => String::new(),
+                    all => format!(", with {all} contacts in all"),
+                };
+                format!("{aor} is registered at {registrar} for {expires} s{others}")
+            }
+            Event::Unregistered { aor } => format!("{aor} is not registered any more"),
+            Event::RegistrationFailed { aor, why, retry, .. } => {
+                let retry = retry.map_or("not tried again".into(), |secs| format!("tried again in {secs} s"));
+                format!("{aor} is not registered: {why}; {retry}")
+            }
+            Event::NetworkTrouble { peer, what } => format!("{peer}: {what}"),
             Event::Peer { proven, how, .. } => {
                 known?.proven = Some((proven.clone(), how.clone()));
                 return None;
@@ -84,31 +129,10 @@ impl Narrator {
             Event::Ended { call, outcome } => {
                 let known = self.calls.remove(call);
                 let (hint, counts) = known.map_or((None, None), |k| (k.hint, k.counts));
-                ended(outcome, hint.as_deref(), counts.as_ref())
+                words::ended(outcome, hint.as_deref(), counts.as_ref())
             }
-            _ => return None,
+            Event::Refreshed { .. } | Event::Key { .. } | Event::Heard { .. } | Event::PlayedOut { .. } => return None,
         })
-    }
-}
-
-fn ended(outcome: &Outcome, hint: Option<&str>, counts: Option<&Counts>) -> String {
-    let counts = counts.filter(|c| **c != Counts::default()).map_or(String::new(), |c| {
-        let mut text = format!("; sent {}, heard {}, lost {}, late {}", c.sent, c.heard, c.lost, c.late);
-        for (count, what) in [(c.refused, "refused"), (c.replayed, "replayed"), (c.reflected, "reflected")] {
-            if count > 0 {
-                text += &format!(", {what} {count}");
-            }
-        }
-        text
-    });
-    match outcome {
-        Outcome::Completed { by: Side::Us } => format!("ended: we hung up{counts}"),
-        Outcome::Completed { by: Side::Peer } => format!("ended: the peer hung up{counts}"),
-        Outcome::Failed { why, .. } => format!("failed: {why}{counts}"),
-        Outcome::KeyingRefused { why } => {
-            let hint = hint.map_or(String::new(), |hint| format!(" ({hint})"));
-            format!("keying refused: {why}{hint}{counts}")
-        }
     }
 }
 
@@ -117,93 +141,4 @@ pub(crate) fn plain(text: &str) -> String {
     // The marks that turn the direction of writing are no control characters by name, but hide text as well.
     let hides = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().map(|c| if hides(c) { '\u{fffd}' } else { c }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CALL: CallId = CallId(1);
-
-    fn story(direction: Direction, keying: &str, events: Vec<Event>) -> Vec<String> {
-        let mut narrator = Narrator::default();
-        let peer = "sip:bob@127.0.0.1".to_owned();
-        let (call_id, keying) = ("1@127.0.0.1".to_owned(), keying.to_owned());
-        let started = Event::Started { call: CALL, direction, peer, call_id, keying };
-        [started].iter().chain(&events).filter_map(|event| narrator.line(event)).collect()
-    }
-
-    fn peer() -> Event {
-        let bob = "sip:bob@127.0.0.1".to_owned();
-        Event::Peer { call: CALL, named: bob.clone(), proven: bob, how: "a pre-shared key".into() }
-    }
-
-    fn answered(keying: &str) -> Event {
-        Event::Answered { call: CALL, branch: "1".into(), codec: "PCMU".into(), keying: keying.into() }
-    }
-
-    #[test]
-    fn a_call_that_went_well_is_four_lines() {
-        let counts = Counts { sent: 250, heard: 249, ..Counts::default() };
-        let lines = story(
-            Direction::Outgoing,
-            "mikey-psk",
-            vec![
-                Event::Ringing { call: CALL, branch: "1".into() },
-                peer(),
-                answered("mikey-psk"),
-                Event::Heard { call: CALL, ssrc: "12345678".into() },
-                Event::Stats { call: CALL, counts },
-                Event::Ended { call: CALL, outcome: Outcome::Completed { by: Side::Us } },
-            ],
-        );
-        assert_eq!(
-            lines,
-            [
-                "calling sip:bob@127.0.0.1, offering mikey-psk",
-                "ringing at sip:bob@127.0.0.1",
-                "answered, PCMU, keyed by mikey-psk with sip:bob@127.0.0.1 (a pre-shared key)",
-                "ended: we hung up; sent 250, heard 249, lost 0, late 0",
-            ]
-        );
-    }
-
-    #[test]
-    fn clear_rtp_is_called_by_its_name() {
-        let lines = story(Direction::Incoming, "none", vec![answered("none")]);
-        assert_eq!(
-            lines,
-            ["sip:bob@127.0.0.1 calls, in the clear", "answered, PCMU, in the clear: everybody on the way can listen"]
-        );
-    }
-
-    #[test]
-    fn a_refusal_says_once_why_and_what_the_peer_hints_at() {
-        let why = "488 Not Acceptable Here".to_owned();
-        let lines = story(
-            Direction::Outgoing,
-            "mikey-psk",
-            vec![
-                Event::Refused {
-                    call: CALL,
-                    why: why.clone(),
-                    hint: Some("the peer says, unauthenticated: no key".into()),
-                },
-                Event::Ended { call: CALL, outcome: Outcome::KeyingRefused { why } },
-            ],
-        );
-        assert_eq!(lines[1..], ["keying refused: 488 Not Acceptable Here (the peer says, unauthenticated: no key)"]);
-    }
-
-    #[test]
-    fn of_many_calls_each_line_says_its_number() {
-        let mut narrator = Narrator { numbered: true, ..Narrator::default() };
-        let event = Event::Ringing { call: CallId(7), branch: "1".into() };
-        assert_eq!(narrator.line(&event).unwrap(), "call 7: ringing");
-    }
-
-    #[test]
-    fn a_peers_words_cannot_steer_the_terminal() {
-        assert_eq!(plain("a\x1b[2J\r\nb\u{202e}c"), "a\u{fffd}[2J\u{fffd}\u{fffd}b\u{fffd}c");
-    }
 }

@@ -4,23 +4,33 @@
 //! diagnostics on stderr; exit code 0 for "did what was asked", 1 for "the call or an expectation failed", 2 for usage
 //! and configuration, 3 for "keying was refused".
 
+mod act;
 mod answer;
+mod at;
 mod call;
+mod calls;
+mod completions;
 mod config;
+mod control;
 mod demo;
+mod desk;
+mod doctor;
 mod fault;
 mod human;
 mod keylog;
+mod keys;
 mod mikey;
 mod options;
 mod output;
 mod pcap;
 mod phone;
 mod progress;
+mod session;
 mod signals;
+mod terminal;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use fault::Fault;
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -36,8 +46,9 @@ EXAMPLES:
       keyphone call sip:bob@127.0.0.1 --psk @psk.hex
   What does this MIKEY message say?
       keyphone mikey decode --file message.b64
-  A configuration file to begin with:
+  A configuration file to begin with; what would stop a call here?
       keyphone config init
+      keyphone doctor --config keyphone.toml
 
 EXIT CODES: 0 did what was asked, 1 the call or an expectation failed, 2 usage or configuration, 3 keying refused.";
 
@@ -56,6 +67,8 @@ enum Command {
     Answer(Box<answer::Answer>),
     Mikey(mikey::Mikey),
     Config(config::Configuration),
+    Doctor(doctor::Doctor),
+    Completions(completions::Completions),
 }
 
 fn main() -> ExitCode {
@@ -88,6 +101,8 @@ fn run(command: Command) -> Result<u8, Fault> {
         }
         Command::Mikey(mikey) => mikey.run(),
         Command::Config(config) => config.run(),
+        Command::Doctor(doctor) => doctor.run(),
+        Command::Completions(completions) => completions.run(Cli::command()),
     }
 }
 
@@ -110,7 +125,11 @@ fn explain(error: &clap::Error) -> ExitCode {
 /// One thread drives the phone.
 fn block_on(command: impl Future<Output = Result<u8, Fault>>) -> Result<u8, Fault> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|e| Fault::Failed(format!("this machine gives no event loop: {e}")))?.block_on(command)
+    let runtime = runtime.map_err(|e| Fault::Failed(format!("this machine gives no event loop: {e}")))?;
+    let ended = runtime.block_on(command);
+    // A thread that waits for a key or a line would keep us here until it gets one.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Diagnostics on stderr. What concerns a call is an event, so that by default only what went wrong beside it is said.

@@ -179,13 +179,20 @@ impl Audio {
 
     /// Where what is heard goes. A directory that is not there is found out before the call and not after it.
     pub(crate) fn record(&self, config: &Config) -> Result<Record, Fault> {
-        let Some(path) = self.record.as_ref().or(config.audio.record.as_ref()) else { return Ok(Record::Nothing) };
-        let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if !directory.is_dir() {
-            return Err(usage(format!("nothing can be recorded to {}: there is no such directory", path.display())));
+        match self.record.as_ref().or(config.audio.record.as_ref()) {
+            Some(path) => recorded(path),
+            None => Ok(Record::Nothing),
         }
-        Ok(Record::Wav(path.clone()))
     }
+}
+
+/// Into this file.
+pub(crate) fn recorded(path: &Path) -> Result<Record, Fault> {
+    let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !directory.is_dir() {
+        return Err(usage(format!("nothing can be recorded to {}: there is no such directory", path.display())));
+    }
+    Ok(Record::Wav(path.to_owned()))
 }
 
 /// Loads what is to be played.

@@ -40,7 +40,7 @@ impl Printer {
         let target =
             if narrator.verbose { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
         let status = ProgressBar::with_draw_target(None, target);
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
             status.set_style(style);
         }
         Self { clock: Clock::default(), style: Style::Human(RefCell::new(narrator)), status }
@@ -66,7 +66,6 @@ impl Printer {
         match &self.style {
             Style::Json => self.object(&Line { at: seconds(at), event: None, fields: event }),
             Style::Human(narrator) => {
-                self.show_status(event);
                 if let Some(line) = narrator.borrow_mut().line(event) {
                     // Cut, not rounded, as the ladder does it.
                     let ms = at.as_micros() / 1_000;
@@ -95,25 +94,40 @@ impl Printer {
         }
     }
 
-    /// Takes the status line away.
-    pub(crate) fn quiet(&self) {
-        self.status.finish_and_clear();
-    }
-
-    fn show_status(&self, event: &Event) {
-        match event {
-            Event::Started { peer, .. } => self.show(format!("with {}: calling", plain(peer))),
-            Event::Ringing { .. } => self.show("ringing".into()),
-            Event::Answered { .. } => self.show("talking".into()),
-            Event::Ended { .. } => self.quiet(),
-            _ => {}
+    /// Shows this as the status line, or none. What a peer wrote in it need not be plain.
+    pub(crate) fn status(&self, line: Option<&str>) {
+        match line {
+            None => self.status.finish_and_clear(),
+            Some(line) => {
+                if self.status.is_finished() || self.status.message().is_empty() {
+                    self.status.reset();
+                    self.status.enable_steady_tick(Duration::from_millis(200));
+                }
+                self.status.set_message(plain(line));
+            }
         }
     }
 
-    fn show(&self, what: String) {
-        self.status.reset();
-        self.status.set_message(what);
-        self.status.enable_steady_tick(Duration::from_millis(200));
+    /// Tells whoever presses keys something: on stderr, since it is no event.
+    pub(crate) fn hint(&self, text: &str) {
+        if matches!(self.style, Style::Human(_)) {
+            self.status.suspend(|| eprintln!("{}", plain(text)));
+        }
+    }
+
+    /// Does it write for machines?
+    pub(crate) fn is_json(&self) -> bool {
+        matches!(self.style, Style::Json)
+    }
+
+    /// Is there a status line to show anything in?
+    pub(crate) fn has_status(&self) -> bool {
+        !self.status.is_hidden()
+    }
+
+    /// Takes the status line away.
+    pub(crate) fn quiet(&self) {
+        self.status(None);
     }
 
     fn object(&self, line: &impl Serialize) {

@@ -1,5 +1,6 @@
 //! One phone of `call` and `answer`: opened, driven and watched.
 
+use crate::desk::{Desk, Hands, Leave, Manual, REFRESH};
 use crate::fault::{Fault, usage};
 use crate::human::{Narrator, plain};
 use crate::keylog;
@@ -12,7 +13,7 @@ use keyphone_config::Config;
 use keyphone_scenarios::ladder::Ladder;
 use keyphone_ua::endpoint::{Command, Endpoint};
 use keyphone_ua::net::{Runner, Seen, Sockets, Stop};
-use keyphone_ua::settings::{Incoming, Settings};
+use keyphone_ua::settings::{Incoming, Rules, Settings};
 use keyphone_ua::sip::{Host, SipUri, Uri};
 use serde_json::json;
 use std::cell::RefCell;
@@ -35,9 +36,9 @@ pub(crate) struct Phone {
     ladder: Option<Rc<RefCell<Ladder>>>,
 }
 
-/// The printer that the common options ask for.
-pub(crate) fn printer(common: &Common, job: Job) -> Rc<Printer> {
-    if common.json {
+/// The printer that the common options ask for; a script reads JSON in any case.
+pub(crate) fn printer(common: &Common, job: Job, control: bool) -> Rc<Printer> {
+    if common.json || control {
         return Rc::new(Printer::json());
     }
     let one = matches!(job, Job::Call { times: 1 } | Job::Answer { times: Some(1), .. });
@@ -49,6 +50,8 @@ pub(crate) struct Place {
     pub(crate) listen: SocketAddr,
     /// The other side, for the ladder.
     pub(crate) peer: Option<(SocketAddr, String)>,
+    /// How calls are made and kept.
+    pub(crate) rules: Rules,
 }
 
 impl Phone {
@@ -83,6 +86,7 @@ impl Phone {
         }
         settings.policy.media.reveal_keys = key_log.is_some();
         settings.incoming = incoming;
+        settings.rules = place.rules;
         let me = user_of(&settings.me);
         let clock = printer.clock();
         let pairs = config.network.media_ports.pairs();
@@ -114,19 +118,25 @@ impl Phone {
     }
 
     /// Does its job, and gives the exit code. `call` makes the command that places the next call.
-    pub(crate) async fn run(self, job: Job, call: impl Fn() -> Option<Command>) -> Result<u8, Fault> {
-        let Self { runner, mut signals, printer, ladder, .. } = self;
+    pub(crate) async fn run(self, job: Job, manual: Manual, call: impl Fn() -> Option<Command>) -> Result<u8, Fault> {
+        let Self { mut runner, signals, printer, ladder, .. } = self;
         let (commands, queue) = mpsc::unbounded_channel();
-        let send = |command: Option<Command>| {
-            if command.is_some_and(|command| commands.send(command).is_err()) {
-                tracing::debug!("the phone has stopped already");
-            }
-        };
-        let progress = RefCell::new(Progress::new(job));
+        let progress = RefCell::new(Progress::new(job, manual.control.is_some()));
+        let desk = Rc::new(Desk::new(printer.clone(), commands, manual.script));
+        if printer.has_status() {
+            let desk = desk.clone();
+            runner = runner.with_watch(REFRESH, Box::new(move |now, endpoint| desk.watch(now, endpoint)));
+        }
+        let mut hands = Hands::new(signals, manual.control, printer.is_json());
+        if hands.has_keys() {
+            printer.hint("keys: ? tells which there are");
+        }
+        let send = |command: Option<Command>| command.into_iter().for_each(|command| desk.tell(command));
         send(call());
         let ended = {
             let mut run = pin!(runner.run(queue, |now, event| {
                 printer.event(now.mono, &event);
+                desk.take(now, &event);
                 match progress.borrow_mut().take(&event) {
                     Next::GoOn => Stop::NotYet,
                     Next::CallAgain => {
@@ -142,12 +152,12 @@ impl Phone {
             }));
             tokio::select! {
                 ended = &mut run => ended,
-                () = signals.next() => {
+                leave = hands.attend(&desk) => {
                     let calls = progress.borrow_mut().interrupt();
-                    if calls {
+                    if calls && leave == Leave::HangUp {
                         send(Some(Command::HangUpAll));
                         // Who asks twice is not kept waiting.
-                        let leave = async { tokio::select! { ended = &mut run => ended, () = signals.next() => Ok(()) } };
+                        let leave = async { tokio::select! { ended = &mut run => ended, _ = hands.attend(&desk) => Ok(()) } };
                         tokio::time::timeout(LEAVING, leave).await.unwrap_or(Ok(()))
                     } else {
                         Ok(())

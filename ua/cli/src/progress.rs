@@ -41,6 +41,8 @@ pub(crate) struct Progress {
     active: BTreeMap<CallId, bool>,
     tally: Tally,
     interrupted: bool,
+    /// A script decides when it is over.
+    stays: bool,
 }
 
 /// How the calls went.
@@ -59,8 +61,8 @@ pub(crate) struct Tally {
 }
 
 impl Progress {
-    pub(crate) fn new(job: Job) -> Self {
-        Self { job, active: BTreeMap::new(), tally: Tally::default(), interrupted: false }
+    pub(crate) fn new(job: Job, stays: bool) -> Self {
+        Self { job, active: BTreeMap::new(), tally: Tally::default(), interrupted: false, stays }
     }
 
     /// Takes an event into the book.
@@ -103,7 +105,7 @@ impl Progress {
             Job::Call { times } => Some(times),
             Job::Answer { times, .. } => times,
         };
-        all.is_some_and(|all| self.tally.calls >= all)
+        !self.stays && all.is_some_and(|all| self.tally.calls >= all)
     }
 
     fn after_a_call(&self) -> Next {
@@ -111,8 +113,8 @@ impl Progress {
         match (done, self.active.is_empty(), self.job) {
             (true, true, _) => Next::Stop,
             (true, false, _) => Next::HangUpRest,
-            (false, _, Job::Call { .. }) => Next::CallAgain,
-            (false, _, Job::Answer { .. }) => Next::GoOn,
+            (false, _, Job::Call { .. }) if !self.stays => Next::CallAgain,
+            (false, ..) => Next::GoOn,
         }
     }
 
@@ -171,7 +173,7 @@ mod tests {
 
     #[test]
     fn calls_follow_one_another_and_the_worst_gives_the_code() {
-        let mut progress = Progress::new(Job::Call { times: 3 });
+        let mut progress = Progress::new(Job::Call { times: 3 }, false);
         let outcomes = [completed(), Outcome::KeyingRefused { why: "no".into() }, failed(486)];
         let next: Vec<_> = (1..)
             .zip(outcomes)
@@ -187,7 +189,7 @@ mod tests {
 
     #[test]
     fn who_waits_for_ever_is_only_stopped_by_the_user_and_then_content() {
-        let mut progress = Progress::new(Job::Answer { times: None, refuse: None });
+        let mut progress = Progress::new(Job::Answer { times: None, refuse: None }, false);
         progress.take(&started(1));
         assert_eq!(progress.take(&ended(1, failed(488))), Next::GoOn);
         progress.take(&started(2));
@@ -198,7 +200,7 @@ mod tests {
 
     #[test]
     fn after_the_last_call_those_that_came_meanwhile_are_hung_up() {
-        let mut progress = Progress::new(Job::Answer { times: Some(1), refuse: None });
+        let mut progress = Progress::new(Job::Answer { times: Some(1), refuse: None }, false);
         progress.take(&started(1));
         progress.take(&started(2));
         assert_eq!(progress.take(&ended(1, completed())), Next::HangUpRest);
@@ -209,7 +211,7 @@ mod tests {
     #[test]
     fn a_refusal_that_was_asked_for_is_no_failure() {
         for (status, code) in [(486, 0), (503, 1)] {
-            let mut progress = Progress::new(Job::Answer { times: Some(1), refuse: Some(486) });
+            let mut progress = Progress::new(Job::Answer { times: Some(1), refuse: Some(486) }, false);
             progress.take(&started(1));
             assert_eq!(progress.take(&ended(1, failed(status))), Next::Stop);
             assert_eq!(progress.code(), code);
@@ -217,9 +219,20 @@ mod tests {
     }
 
     #[test]
+    fn where_a_script_decides_the_first_call_is_not_the_last() {
+        let mut progress = Progress::new(Job::Call { times: 1 }, true);
+        progress.take(&started(1));
+        assert_eq!(progress.take(&ended(1, completed())), Next::GoOn);
+        progress.take(&started(2));
+        assert_eq!(progress.take(&ended(2, failed(486))), Next::GoOn);
+        assert!(!progress.interrupt());
+        assert_eq!(progress.code(), 1);
+    }
+
+    #[test]
     fn an_interrupted_call_is_a_failure_unless_somebody_answered() {
         for (was_answered, code) in [(false, 1), (true, 0)] {
-            let mut progress = Progress::new(Job::Call { times: 1 });
+            let mut progress = Progress::new(Job::Call { times: 1 }, false);
             progress.take(&started(1));
             if was_answered {
                 progress.take(&answered(1));
@@ -227,7 +240,7 @@ mod tests {
             assert!(progress.interrupt());
             assert_eq!(progress.code(), code);
         }
-        let mut early = Progress::new(Job::Call { times: 1 });
+        let mut early = Progress::new(Job::Call { times: 1 }, false);
         assert!(!early.interrupt());
         assert_eq!(early.code(), 1);
     }

@@ -39,8 +39,10 @@ impl Book {
     }
 
     pub(crate) fn add_media(&mut self, ports: MediaPorts, call: CallId) {
-        self.add(Entry::Rtp(ports.rtp), call);
-        self.add(Entry::Rtcp(ports.rtcp), call);
+        if ports.are_open() {
+            self.add(Entry::Rtp(ports.rtp), call);
+            self.add(Entry::Rtcp(ports.rtcp), call);
+        }
     }
 
     pub(crate) fn client(&self, key: ClientKey) -> Option<CallId> {

@@ -247,6 +247,6 @@ fn send(usage: &mut Usage, method: Method, change: Change, body: Vec<u8>, cx: &m
 fn acknowledge(usage: &mut Usage, response: &Response, cx: &mut Cx<'_, '_>) -> Option<Ack> {
     let cseq = response.headers.cseq().ok().filter(|cseq| cseq.method == Method::Invite)?;
     let ack = Ack::new(&usage.dialog, cseq.seq, |_| {}, cx);
-    ack.send(cx.transactions, cx.env, cx.said);
+    ack.send(cx);
     Some(ack)
 }

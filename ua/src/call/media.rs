@@ -195,6 +195,9 @@ impl Media {
         if let Path::Keyed(leg) = &mut self.path {
             leg.agreed(cx.env);
         }
+        if !self.ports.are_open() {
+            return;
+        }
         let codec = codec_of(&negotiated.codec);
         if self.engine.as_ref().is_none_or(|engine| Some(engine.codec()) != codec) {
             self.engine = codec.and_then(|c| open_engine(self.call, &self.plan, c, heard_as, cx));
@@ -401,7 +404,7 @@ impl Media {
             }
         }
         path.close(cx.ledger);
-        cx.out.push(Output::Release(ports));
+        cx.out.extend(ports.are_open().then_some(Output::Release(ports)));
     }
 }
 

@@ -15,6 +15,7 @@ mod exchange;
 mod first;
 mod handshake;
 mod incoming;
+mod info;
 mod inside;
 mod key_log;
 mod leg;
@@ -32,7 +33,7 @@ mod usage;
 pub(crate) use book::Book;
 
 use crate::dialog::Dialog;
-use crate::event::{CallId, Event, Outcome, Side};
+use crate::event::{CallId, Counts, Event, Outcome, Side};
 use crate::io::Output;
 use crate::sdp::Origin;
 use crate::settings::{HangUp, Plan, Reliable, Settings};
@@ -55,7 +56,7 @@ use talking::Talking;
 use usage::{Purpose, Usage};
 
 /// What we answer to, as Allow says it (RFC 3261 section 20.5).
-pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE";
+pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, REFER, NOTIFY, INFO, MESSAGE";
 
 /// The extensions that we know, as Supported says them (RFC 3261 section 20.37): RFC 4028, RFC 3262, RFC 6228.
 pub(crate) fn supported(settings: &Settings) -> &'static str {
@@ -229,6 +230,11 @@ impl Call {
 
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
+    }
+
+    /// How its media goes so far.
+    pub(crate) fn counts(&self) -> Option<Counts> {
+        self.media.counts()
     }
 
     /// Gives back what the call held.

@@ -84,7 +84,7 @@ impl Call {
             Err(why) => {
                 cx.event(Event::Refused { call: id, why: why.clone(), hint: None });
                 cx.event(Event::Ended { call: id, outcome: Outcome::KeyingRefused { why } });
-                cx.out.push(Output::Release(ports));
+                cx.out.extend(ports.are_open().then_some(Output::Release(ports)));
                 cx.book.forget(id);
                 None
             }

@@ -88,7 +88,7 @@ impl Call {
         let seq = response.headers.cseq().map(|cseq| cseq.seq).unwrap_or_default();
         let credentials = &calling.invite.headers;
         let ack = Ack::new(&usage.dialog, seq, |ack| decline::copy_credentials(credentials, ack), cx);
-        ack.send(cx.transactions, cx.env, cx.said);
+        ack.send(cx);
         let handshake = Handshake::ack_sent(ack, seq, cx.env.now.mono);
         match agreed {
             Ok(()) => {

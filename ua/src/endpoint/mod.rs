@@ -10,8 +10,9 @@ pub use crate::io::{Command, Input, MediaPorts, Output, Recording};
 
 use crate::call::decline::{self, Gone};
 use crate::call::{Book, Call, Cx};
-use crate::event::CallId;
+use crate::event::{CallId, Counts};
 use crate::locate::Hop;
+use crate::outside::Outside;
 use crate::settings::Settings;
 use crate::sip::{Message, StatusCode, make};
 use crate::transaction::{self, ClientKey, Key, Table};
@@ -30,6 +31,7 @@ pub struct Endpoint {
     due: BTreeSet<(Instant, CallId)>,
     book: Book,
     gone: Gone,
+    outside: Outside,
     ports: VecDeque<MediaPorts>,
     last_call: u64,
 }
@@ -56,6 +58,7 @@ impl Endpoint {
             due: BTreeSet::new(),
             book: Book::default(),
             gone: Gone::default(),
+            outside: Outside::default(),
             ports: VecDeque::new(),
             last_call: 0,
             settings,
@@ -64,12 +67,24 @@ impl Endpoint {
 
     /// How many more pairs of media ports it would like to have ready.
     pub fn ports_wanted(&self) -> usize {
-        Self::SPARE_PORTS.saturating_sub(self.ports.len())
+        if self.settings.rules.media { Self::SPARE_PORTS.saturating_sub(self.ports.len()) } else { 0 }
+    }
+
+    fn take_ports(&mut self) -> Option<MediaPorts> {
+        match self.settings.rules.media {
+            true => self.ports.pop_front(),
+            false => Some(MediaPorts::discard(self.settings.sip.ip())),
+        }
     }
 
     /// How many calls there are, in whatever state.
     pub fn calls(&self) -> usize {
         self.calls.len()
+    }
+
+    /// How the media of a call goes so far; `None` before there is any, and when there is no such call.
+    pub fn counts(&self, call: CallId) -> Option<Counts> {
+        self.calls.get(&call)?.call.counts()
     }
 
     /// How many transactions are still waiting for something.
@@ -133,7 +148,7 @@ impl Endpoint {
             Command::Call { target, to, plan } => {
                 let hop = to.map_or_else(|| (&*target).into(), Hop::from);
                 let id = self.next_id();
-                let ports = self.ports.pop_front();
+                let ports = self.take_ports();
                 let cx = &mut self.cx(env, said, out);
                 if let Some(call) = Call::place(id, *target.clone(), hop, ports, plan, cx) {
                     self.keep(id, call);
@@ -151,6 +166,8 @@ impl Endpoint {
                     self.with(call, env, said, out, Call::hang_up);
                 }
             }
+            Command::Message { to, text } => self.outside(env, said, out, |o, cx| o.message(*to, &text, cx)),
+            Command::Options { to } => self.outside(env, said, out, |o, cx| o.options(*to, cx)),
             _ => {}
         }
     }
@@ -166,7 +183,10 @@ impl Endpoint {
                 }
                 transaction::Output::Lookup(question) => out.push(Output::Lookup(question)),
                 transaction::Output::Response { response, .. } if let Some(ack) = self.gone.ack(&response) => {
-                    ack.send(&mut self.transactions, env, &mut said);
+                    ack.send_by(&mut self.transactions, env, &mut said);
+                }
+                transaction::Output::Response { key, response } if self.outside.has(key) => {
+                    self.outside(env, &mut said, out, |o, cx| o.response(key, &response, cx));
                 }
                 transaction::Output::Response { key, response } => match self.book.client(key) {
                     Some(call) => {
@@ -211,9 +231,24 @@ impl Endpoint {
         said: &mut Vec<transaction::Output>,
         out: &mut Vec<Output>,
     ) {
-        if let Some(call) = self.book.client(key) {
+        if self.outside.has(key) {
+            self.outside(env, said, out, |o, cx| o.unanswered(key, status, cx));
+        } else if let Some(call) = self.book.client(key) {
             self.with(call, env, said, out, |call, cx| call.unanswered(key, status, why, cx));
         }
+    }
+
+    /// Lets what happens outside of calls happen.
+    fn outside(
+        &mut self,
+        env: &mut Env<'_>,
+        said: &mut Vec<transaction::Output>,
+        out: &mut Vec<Output>,
+        act: impl FnOnce(&mut Outside, &mut Cx<'_, '_>),
+    ) {
+        let mut outside = std::mem::take(&mut self.outside);
+        act(&mut outside, &mut self.cx(env, said, out));
+        self.outside = outside;
     }
 
     fn next_id(&mut self) -> CallId {

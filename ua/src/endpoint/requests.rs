@@ -3,6 +3,8 @@
 use super::{Endpoint, Output};
 use crate::call::{ALLOW, Call, decline, supported};
 use crate::dialog::Dialog;
+use crate::event::Event;
+use crate::outside;
 use crate::settings::Settings;
 use crate::sip::{Method, Request, Response, StatusCode};
 use crate::transaction::{self, ServerKey};
@@ -32,6 +34,22 @@ impl Endpoint {
                 response.headers.push("Accept", "application/sdp");
                 response
             }
+            // In a dialog or not: a text belongs to no session (RFC 3428 section 7).
+            (Method::Message, dialog) if dialog.is_some() || !in_dialog => match outside::read(request) {
+                Ok(text) => {
+                    let from = request.headers.from().map(|from| from.uri.to_string()).unwrap_or_default();
+                    out.push(Output::Event(Event::MessageReceived { from, text }));
+                    reply(StatusCode::OK)
+                }
+                Err(status) => {
+                    let mut response = reply(status);
+                    if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+                        response.headers.push("Accept", outside::ACCEPT);
+                    }
+                    response
+                }
+            },
+            (Method::Message, _) => reply(StatusCode::CALL_DOES_NOT_EXIST),
             (Method::Invite, None) if !in_dialog => return self.invited(key, request, env, said, out),
             (Method::Invite | Method::Bye | Method::Update | Method::Prack, Some(call)) => {
                 return self.with(call, env, said, out, |call, cx| call.request(key, request, cx));
@@ -57,7 +75,7 @@ impl Endpoint {
         out: &mut Vec<Output>,
     ) {
         let room = self.calls.len() < Self::MAX_CALLS;
-        let Some(ports) = room.then(|| self.ports.pop_front()).flatten() else {
+        let Some(ports) = room.then(|| self.take_ports()).flatten() else {
             let mut response = decline::reply(request, StatusCode::SERVICE_UNAVAILABLE, env);
             response.headers.push("Retry-After", "5");
             return self.transactions.respond(key, &response, env, said);
@@ -66,7 +84,8 @@ impl Endpoint {
         let call = Call::invited(id, key, request, ports, &mut self.cx(env, said, out));
         match call {
             Some(call) => self.keep(id, call),
-            None => self.ports.push_front(ports),
+            None if ports.are_open() => self.ports.push_front(ports),
+            None => {}
         }
     }
 

@@ -7,6 +7,7 @@
 mod clock;
 mod dns;
 mod media;
+pub mod probe;
 pub mod route;
 mod runner;
 mod sip;

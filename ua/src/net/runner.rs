@@ -49,7 +49,15 @@ pub struct Runner {
     look_again: Option<tokio::time::Instant>,
     arrived: mpsc::Receiver<Arrived>,
     tap: Option<Tap>,
+    watch: Option<Watch>,
     key_log: Option<Box<dyn FnMut(Zeroizing<String>)>>,
+}
+
+/// Somebody who looks at the endpoint from time to time.
+struct Watch {
+    every: Duration,
+    next: tokio::time::Instant,
+    look: Box<dyn FnMut(Now, &Endpoint)>,
 }
 
 /// A look at all media ports costs milliseconds.
@@ -63,14 +71,21 @@ impl Runner {
         let media = MediaSockets::new(local.ip(), media_ports, to.clone());
         let resolver = Resolver::new(to.clone());
         let sip = SipSide::start(sockets, to);
-        let (had_ports, look_again, tap, key_log) = (false, None, None, None);
-        Self { endpoint, clock, local, sip, resolver, media, had_ports, look_again, arrived, tap, key_log }
+        let (had_ports, look_again, tap, watch, key_log) = (false, None, None, None, None);
+        Self { endpoint, clock, local, sip, resolver, media, had_ports, look_again, arrived, tap, watch, key_log }
     }
 
     /// Shows `tap` all that is sent and received from now on.
     #[must_use]
     pub fn with_tap(mut self, tap: Tap) -> Self {
         self.tap = Some(tap);
+        self
+    }
+
+    /// Lets `look` see the endpoint so often while it runs: to show how its calls go, for instance.
+    #[must_use]
+    pub fn with_watch(mut self, every: Duration, look: Box<dyn FnMut(Now, &Endpoint)>) -> Self {
+        self.watch = Some(Watch { every, next: tokio::time::Instant::now() + every, look });
         self
     }
 
@@ -104,6 +119,7 @@ impl Runner {
                 },
                 Some(arrived) = self.arrived.recv() => self.arrive(arrived, &mut out),
                 () = sleep_until(look_again) => {}
+                () = sleep_until(self.watch.as_ref().map(|watch| watch.next)) => self.look(),
             }
         }
         self.sip.stop().await;
@@ -153,6 +169,13 @@ impl Runner {
     fn step(&mut self, input: Input<'_>, out: &mut Vec<Output>) {
         let env = &mut Env { now: self.clock.now(), rng: &mut OsRng };
         self.endpoint.handle(input, env, out);
+    }
+
+    fn look(&mut self) {
+        if let Some(watch) = &mut self.watch {
+            watch.next = tokio::time::Instant::now() + watch.every;
+            (watch.look)(self.clock.now(), &self.endpoint);
+        }
     }
 
     fn show(&mut self, sent: bool, from: SocketAddr, to: SocketAddr, transport: Transport, bytes: &[u8]) {

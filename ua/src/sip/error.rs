@@ -1,5 +1,7 @@
 //! What can be wrong with a SIP message, in one sentence each.
 
+use super::message;
+use super::multipart::Lack;
 use super::status::StatusCode;
 
 /// Lets the value of a header be read by itself, with an error that names the header.
@@ -56,6 +58,12 @@ pub enum SipError {
         /// Bytes that were announced.
         says: usize,
     },
+    /// A body in several parts that breaks its grammar (RFC 2046 section 5.1).
+    #[error("the body is malformed: {0}")]
+    Body(&'static str),
+    /// A body that we do not understand and may not ignore (RFC 3261 section 8.2.3).
+    #[error("this phone does not understand the body: {0}")]
+    Unsupported(Lack),
     /// A part of the message is larger than we take.
     #[error("{what} is larger than {limit}")]
     TooLarge {
@@ -74,6 +82,9 @@ impl SipError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Version => StatusCode::VERSION_NOT_SUPPORTED,
+            Self::Unsupported(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            // The body alone (RFC 3261 section 21.4.11), or all of it (section 21.5.7).
+            Self::TooLarge { what: message::BODY, .. } => StatusCode::REQUEST_ENTITY_TOO_LARGE,
             Self::TooLarge { .. } => StatusCode::MESSAGE_TOO_LARGE,
             _ => StatusCode::BAD_REQUEST,
         }

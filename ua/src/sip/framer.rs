@@ -115,7 +115,7 @@ impl Framer {
 fn body_length(head: &[u8]) -> Result<usize, FramerError> {
     match message::content_length(head)? {
         None => Err(FramerError::NoContentLength),
-        Some(length) if length > MAX_BODY => Err(SipError::TooLarge { what: "the body", limit: MAX_BODY }.into()),
+        Some(length) if length > MAX_BODY => Err(SipError::TooLarge { what: message::BODY, limit: MAX_BODY }.into()),
         Some(length) => Ok(length),
     }
 }

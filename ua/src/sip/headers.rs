@@ -176,7 +176,7 @@ impl Headers {
     /// The name of the call (RFC 3261 section 20.8), compared byte for byte.
     pub fn call_id(&self) -> Result<&str, SipError> {
         let id = self.single("Call-ID")?.ok_or(SipError::Missing("Call-ID"))?;
-        match !id.is_empty() && id.bytes().all(|b| b.is_ascii_graphic() && !b",;=".contains(&b)) {
+        match is_call_id(id) {
             true => Ok(id),
             false => Err(SipError::Header { name: "Call-ID", reason: "it is not made of words" }),
         }
@@ -262,6 +262,11 @@ impl Headers {
     pub(super) fn words<T>(&self, name: &'static str, parse: Parse<T>) -> Result<Vec<T>, SipError> {
         self.all(name).filter(|v| !v.is_empty()).map(|v| read(name, v, parse)).collect()
     }
+}
+
+/// `word ["@" word]` (RFC 3261 section 25.1), and a little more: all but what divides lists and parameters.
+pub(super) fn is_call_id(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|b| b.is_ascii_graphic() && !b",;=".contains(&b))
 }
 
 pub(super) type Parse<T> = fn(&str) -> Result<T, &'static str>;

@@ -33,6 +33,8 @@ impl MediaType {
     }
 }
 
+super::error::header_text!(MediaType, "Content-Type");
+
 impl fmt::Display for MediaType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}{}", self.kind, self.subtype, self.params)

@@ -17,6 +17,9 @@ pub const MAX_HEAD: usize = 64 * 1024;
 /// The largest body, in bytes.
 pub const MAX_BODY: usize = 1024 * 1024;
 
+/// What [`SipError::TooLarge`] calls it.
+pub(super) const BODY: &str = "the body";
+
 /// One SIP message. Content-Length is not kept among the headers: it is what the body is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
@@ -63,7 +66,7 @@ impl Message {
             None => rest,
         };
         if body.len() > MAX_BODY {
-            return Err(SipError::TooLarge { what: "the body", limit: MAX_BODY });
+            return Err(SipError::TooLarge { what: BODY, limit: MAX_BODY });
         }
         *message.body_mut() = body.to_vec();
         Ok(message)

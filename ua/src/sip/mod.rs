@@ -1,8 +1,12 @@
 //! SIP messages as they travel (RFC 3261): bytes in, a [`Message`] out, and back. Framing, splitting and reading are
 //! strict where the RFC is, every text has a bound, and what is not understood is kept.
 
+pub mod about;
+pub mod accept;
 pub mod contacts;
+pub mod content;
 pub mod cseq;
+pub mod date;
 pub mod digest;
 pub mod error;
 pub mod framer;
@@ -14,6 +18,7 @@ pub mod make;
 pub mod media_type;
 pub mod message;
 pub mod method;
+pub mod multipart;
 pub mod name_addr;
 mod names;
 pub mod options;
@@ -25,14 +30,19 @@ mod scan;
 pub mod session_timer;
 pub mod status;
 pub mod subscription;
+mod tel;
 pub mod times;
 pub mod transfer;
 pub mod uri;
 pub mod via;
 pub mod warning;
 
+pub use about::Priority;
+pub use accept::{Choice, MediaRange};
 pub use contacts::{Contacts, Quality};
+pub use content::Disposition;
 pub use cseq::CSeq;
+pub use date::SipDate;
 pub use error::SipError;
 pub use framer::{Frame, Framer, FramerError};
 pub use headers::Headers;
@@ -41,6 +51,7 @@ pub use host::Host;
 pub use media_type::MediaType;
 pub use message::{Message, Request, Response};
 pub use method::Method;
+pub use multipart::{Multipart, Part};
 pub use name_addr::NameAddr;
 pub use params::Params;
 pub use reason::Reason;

@@ -37,6 +37,20 @@ impl NameAddr {
         self.params.get("tag")
     }
 
+    /// Whether both are equivalent (RFC 3261 section 20.20): names do not matter, URIs must match, and so must every
+    /// parameter that stands in both. A tag that one of them lacks makes them different.
+    pub fn matches(&self, other: &Self) -> bool {
+        let is_same = |a: Option<&str>, b: Option<&str>| match (a, b) {
+            // Quoted strings are compared with their case, tokens without (RFC 3261 section 7.3.1).
+            (Some(a), Some(b)) if a.starts_with('"') || b.starts_with('"') => scan::unquote(a) == scan::unquote(b),
+            (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        self.uri.matches(&other.uri)
+            && self.tag().is_some() == other.tag().is_some()
+            && self.params.iter().all(|(name, value)| !other.params.has(name) || is_same(value, other.params.get(name)))
+    }
+
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         let mut scan = Scan::new(text);
         let display = scan_display(&mut scan)?;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use super::error::SipError;
 use super::host::Host;
 use super::scan::Scan;
+use super::tel;
 
 /// Whom a request is for, or where somebody is. `==` compares the writing; [`Uri::matches`] the meaning.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -53,10 +54,14 @@ impl Uri {
         }
     }
 
-    /// Whether both name the same resource (RFC 3261 section 19.1.4). Not transitive, hence not `==`.
+    /// Whether both name the same resource (RFC 3261 section 19.1.4, RFC 3966 section 4 for tel; URIs of other schemes
+    /// as they are written). Not transitive, hence not `==`.
     pub fn matches(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Sip(a), Self::Sip(b)) => a.matches(b),
+            (Self::Other(a), Self::Other(b)) if a.scheme == "tel" && b.scheme == "tel" => {
+                tel::matches(&a.rest, &b.rest)
+            }
             (a, b) => a == b,
         }
     }
@@ -337,7 +342,7 @@ fn plain(text: &str) -> Vec<u8> {
     unescape(text, |b| !b";/?:@&=+$,%".contains(&b))
 }
 
-fn folded(text: &str) -> Vec<u8> {
+pub(super) fn folded(text: &str) -> Vec<u8> {
     plain(text).to_ascii_lowercase()
 }
 

@@ -229,8 +229,13 @@ impl Process {
     }
 
     /// Waits for its end.
-    pub(crate) fn finish(mut self) -> Ran {
-        let end = Instant::now() + PATIENCE;
+    pub(crate) fn finish(self) -> Ran {
+        self.finish_within(PATIENCE)
+    }
+
+    /// Waits longer, or not as long.
+    pub(crate) fn finish_within(mut self, patience: Duration) -> Ran {
+        let end = Instant::now() + patience;
         loop {
             match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => self.said += &line,

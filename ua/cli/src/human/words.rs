@@ -1,0 +1,69 @@
+//! The longer sentences about events.
+
+use keyphone_ua::event::{Counts, Outcome, Side};
+
+pub(super) fn ended(outcome: &Outcome, hint: Option<&str>, counts: Option<&Counts>) -> String {
+    let counts = counts.filter(|c| **c != Counts::default()).map_or(String::new(), |c| {
+        let mut text = format!("; sent {}, heard {}, lost {}, late {}", c.sent, c.heard, c.lost, c.late);
+        for (count, what) in [(c.refused, "refused"), (c.replayed, "replayed"), (c.reflected, "reflected")] {
+            if count > 0 {
+                text += &format!(", {what} {count}");
+            }
+        }
+        text
+    });
+    match outcome {
+        Outcome::Completed { by: Side::Us } => format!("ended: we hung up{counts}"),
+        Outcome::Completed { by: Side::Peer } => format!("ended: the peer hung up{counts}"),
+        Outcome::Failed { why, .. } => format!("failed: {why}{counts}"),
+        Outcome::KeyingRefused { why } => {
+            let hint = hint.map_or(String::new(), |hint| format!(" ({hint})"));
+            format!("keying refused: {why}{hint}{counts}")
+        }
+    }
+}
+
+/// Provisional responses: what each of them tells a person.
+pub(super) fn progress(status: u16, reliable: bool, early_media: bool) -> String {
+    let what = match (status, early_media) {
+        (_, true) => "early media".to_owned(),
+        // RFC 3261 sections 21.1.3 and 21.1.4.
+        (181, _) => "the call is being forwarded".into(),
+        (182, _) => "the call is queued".into(),
+        // RFC 6228 section 4.
+        (199, _) => "one phone will not answer".into(),
+        _ => "progress".into(),
+    };
+    format!("{what} ({status}{})", if reliable { ", acknowledged" } else { "" })
+}
+
+/// A transfer as far as it has come (RFC 3515 section 2.4.5).
+pub(super) fn transfer(by: Side, to: &str, status: u16) -> String {
+    let who = match by {
+        Side::Us => "the peer",
+        Side::Peer => "we",
+    };
+    match status {
+        100 if by == Side::Us => format!("transfer: the peer is asked to call {to}"),
+        100 => format!("transfer: the peer asks us to call {to}"),
+        101..=199 => format!("transfer: {to} rings ({status})"),
+        200..=299 => format!("transfer done: {who} talk{} to {to}", if by == Side::Us { "s" } else { "" }),
+        _ => format!("transfer to {to} failed ({status})"),
+    }
+}
+
+/// What somebody can do.
+pub(super) fn options(to: &str, status: u16, allow: &[String], supported: &[String], accept: &[String]) -> String {
+    let mut text = format!("{to} answers {status}");
+    for (what, list) in [("methods", allow), ("extensions", supported), ("bodies", accept)] {
+        if !list.is_empty() {
+            text += &format!("; {what}: {}", list.join(", "));
+        }
+    }
+    text
+}
+
+/// `sip:bob@host` or, of an empty list, `nobody`.
+pub(super) fn list(names: &[String]) -> String {
+    if names.is_empty() { "nobody".into() } else { names.join(", then ") }
+}
