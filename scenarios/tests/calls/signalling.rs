@@ -350,15 +350,13 @@ fn a_phone_says_what_it_can_do_and_what_not() {
     let required = script.outside("INVITE") + "Require: 100rel, frob\r\n";
     let response = script.answer(&required, "");
     assert_eq!(response.status.code(), 420);
-    assert_eq!(response.headers.unsupported().unwrap(), ["100rel", "frob"]);
+    assert_eq!(response.headers.unsupported().unwrap(), ["frob"]);
     script.assert_call_goes_on();
 }
 
 #[test]
 fn an_invite_that_cannot_be_answered_says_why() {
     let mut script = Script::talking();
-    let offerless = script.outside("INVITE");
-    assert_eq!(script.status(&offerless, ""), 488);
     let other = script.outside("INVITE") + "Content-Type: text/plain\r\n";
     let response = script.answer(&other, "hello");
     assert_eq!((response.status.code(), response.headers.get("Accept")), (415, Some("application/sdp")));
@@ -367,6 +365,6 @@ fn an_invite_that_cannot_be_answered_says_why() {
     let video = script.outside("INVITE") + "Content-Type: application/sdp\r\n";
     let sdp = "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=video 4000 RTP/SAVP 31\r\n";
     assert_eq!(script.status(&video, sdp), 488);
-    assert_eq!(outcomes(&script.pair.world, script.pair.bob).len(), 4);
+    assert_eq!(outcomes(&script.pair.world, script.pair.bob).len(), 3);
     script.assert_call_goes_on();
 }
