@@ -61,7 +61,8 @@ fn new_keys_are_used_and_the_call_goes_on() {
     let bob = bob.finish();
     for ran in [&alice, &bob] {
         assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-        let mut keys: Vec<_> = ran.events("keying.key").iter().map(|key| key["key"].clone()).map(|k| k.to_string()).collect();
+        let mut keys: Vec<_> =
+            ran.events("keying.key").iter().map(|key| key["key"].clone()).map(|k| k.to_string()).collect();
         keys.sort();
         keys.dedup();
         assert_eq!(keys.len(), 4, "two directions, twice: {}", ran.stdout);
