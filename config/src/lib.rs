@@ -18,6 +18,8 @@ pub mod mikey;
 pub mod network;
 pub mod policy;
 mod section;
+pub mod server;
+pub mod tls;
 
 pub use account::{Account, SipUri};
 pub use audio::{Audio, Play};
@@ -28,6 +30,8 @@ pub use login::{DigestAlgorithm, Login, Password};
 pub use mikey::{Mikey, MikeyEncryption};
 pub use network::{Network, PortRange, Transport};
 pub use policy::{KeyingSystem, Policy};
+pub use server::ServerUri;
+pub use tls::Tls;
 
 use finding::Report;
 use section::Section;
@@ -38,8 +42,10 @@ use zeroize::Zeroizing;
 /// All that a user can decide in a file. Flags replace single fields.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// `[account]`: who we are.
+    /// `[account]`, or the first `[[account]]`: who we are, unless somebody says otherwise.
     pub account: Account,
+    /// The other `[[account]]`s.
+    pub more_accounts: Vec<Account>,
     /// `[[psk]]`: what we prove it with.
     pub credentials: Credentials,
     /// `[policy]` and `[mikey]`: what may be offered and accepted.
@@ -48,6 +54,8 @@ pub struct Config {
     pub audio: Audio,
     /// `[network]`: where we listen.
     pub network: Network,
+    /// `[tls]`: our certificate, and whom we trust.
+    pub tls: Tls,
 }
 
 impl Config {
@@ -76,6 +84,11 @@ impl Config {
         }
     }
 
+    /// All accounts, in the order of the file; there is always one.
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        std::iter::once(&self.account).chain(&self.more_accounts)
+    }
+
     /// A commented file in which every value is at its default.
     pub const fn example() -> &'static str {
         include_str!("../examples/keyphone.toml")
@@ -100,8 +113,18 @@ fn read(text: &str, file_name: &str) -> (Config, Vec<Finding>) {
     }
     let directory = Path::new(file_name).parent().unwrap_or(Path::new(""));
     let mut root = Section::root(document.get_ref());
-    if let Some(section) = root.section("account", &mut report) {
-        config.account.read(section, &mut report);
+    for (at, section) in root.one_or_more("account", &mut report).into_iter().enumerate() {
+        let start = section.span.clone();
+        let mut account = Account::default();
+        account.read(section, directory, &mut report);
+        if at > 0 && config.accounts().any(|earlier| earlier.from == account.from) {
+            let message = format!("there is already an account of {}", account.from);
+            report.error(start.unwrap_or_default(), "account.from", message);
+        }
+        match at {
+            0 => config.account = account,
+            _ => config.more_accounts.push(account),
+        }
     }
     config.credentials.read(root.sections("psk", &mut report), directory, &mut report);
     let policy = root.section("policy", &mut report);
@@ -112,6 +135,9 @@ fn read(text: &str, file_name: &str) -> (Config, Vec<Finding>) {
     }
     if let Some(section) = root.section("network", &mut report) {
         config.network.read(section, &mut report);
+    }
+    if let Some(section) = root.section("tls", &mut report) {
+        config.tls.read(section, directory, &mut report);
     }
     root.finish(&mut report);
     if config.policy.keying.contains(&KeyingSystem::MikeyPsk) && config.credentials.psks.is_empty() {

@@ -97,6 +97,8 @@ pub enum Transport {
     Udp,
     /// A stream.
     Tcp,
+    /// A stream that nobody on the way can read.
+    Tls,
 }
 
 impl Transport {
@@ -105,6 +107,7 @@ impl Transport {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
         }
     }
 }
@@ -119,8 +122,8 @@ impl FromStr for Transport {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let found = [Self::Udp, Self::Tcp].into_iter().find(|t| t.name() == text);
-        found.ok_or_else(|| format!("{text:?} is neither udp nor tcp"))
+        let found = [Self::Udp, Self::Tcp, Self::Tls].into_iter().find(|t| t.name() == text);
+        found.ok_or_else(|| format!("{text:?} is none of udp, tcp and tls"))
     }
 }
 

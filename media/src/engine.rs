@@ -18,10 +18,11 @@ mod report;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use output::{AudioFrame, EncodedFrame, Event, Output, Stats};
+pub use output::{AudioFrame, EncodedFrame, Event, KeyNumbers, Numbers, Output, Stats};
 pub use report::Report;
 
 use crate::audio::codec::{Codec, Encoder};
+use crate::audio::dtmf::{self, Unsendable};
 use crate::audio::jitter::{Counts, Packet};
 use crate::audio::{AudioError, FRAMES_PER_SECOND, Pcm, Sink, Source};
 use crate::env::{Env, Instant};
@@ -64,7 +65,9 @@ enum Sending {
 #[derive(Debug)]
 pub struct Engine {
     codec: Codec,
-    payload_type: u8,
+    numbers: Numbers,
+    /// What the audio was heard as before it was renumbered: such packets may still be under way.
+    heard_before: Option<u8>,
     jitter_depth: Duration,
     source: Source,
     source_ended: bool,
@@ -74,6 +77,8 @@ pub struct Engine {
     sink_failed: bool,
     encoder: Encoder,
     sending: Sending,
+    presser: dtmf::Presser,
+    listener: dtmf::Listener,
     /// When the next frame is due.
     tick: Option<Instant>,
     playout: Option<Playout>,
@@ -89,7 +94,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine at rest. Source and sink must run at the codec's rate. The usual depth is [`JITTER_DEPTH`].
+    /// An engine at rest, with one number for the audio both ways. Source and sink must run at the codec's rate. The
+    /// usual depth is [`JITTER_DEPTH`].
     pub fn new(
         codec: Codec,
         payload_type: u8,
@@ -101,7 +107,8 @@ impl Engine {
         check_rate(codec, sink.rate())?;
         Ok(Self {
             codec,
-            payload_type,
+            numbers: Numbers { heard_as: payload_type, sent_as: payload_type, keys: None },
+            heard_before: None,
             jitter_depth,
             source,
             source_ended: false,
@@ -110,6 +117,8 @@ impl Engine {
             sink_failed: false,
             encoder: codec.encoder()?,
             sending: Sending::Never,
+            presser: dtmf::Presser::default(),
+            listener: dtmf::Listener::default(),
             tick: None,
             playout: None,
             preferred: None,
@@ -134,6 +143,28 @@ impl Engine {
         self.codec
     }
 
+    /// The payload types from now on. Audio under the number before is still heard (RFC 3264 section 8.3.2).
+    pub fn renumber(&mut self, numbers: Numbers) {
+        if numbers.heard_as != self.numbers.heard_as {
+            self.heard_before = Some(self.numbers.heard_as);
+        }
+        self.numbers = numbers;
+    }
+
+    /// Presses keys, one after the other, in the place of audio: all of them, or none.
+    ///
+    /// # Errors
+    /// Why they cannot be sent.
+    pub fn press(&mut self, keys: &str) -> Result<(), Unsendable> {
+        let agreed = self.numbers.keys.ok_or(Unsendable::NotAgreed)?;
+        let takes = |key: &char| dtmf::event_of(*key).is_none_or(|event| agreed.takes & 1 << event != 0);
+        match keys.chars().find(|key| !takes(key)) {
+            _ if !self.is_sending() => Err(Unsendable::Silent),
+            Some(key) => Err(Unsendable::NotTaken(key)),
+            None => self.presser.press(keys, dtmf::HELD),
+        }
+    }
+
     /// Sends from now on. The first timestamp is random (RFC 3550 section 5.1); after a pause it has gone on meanwhile.
     pub fn start_sending(&mut self, env: &mut Env<'_>) {
         let tick = *self.tick.get_or_insert(env.now.mono);
@@ -151,6 +182,7 @@ impl Engine {
     pub fn stop_sending(&mut self) {
         if let (Sending::Now { timestamp, .. }, Some(due)) = (self.sending, self.tick) {
             self.sending = Sending::Stopped { timestamp, due };
+            self.presser.clear();
             if self.playout.is_none() {
                 self.tick = None;
             }
@@ -181,11 +213,14 @@ impl Engine {
             }
         }
         remote.receive(index, now);
-        let ours = payload_type == self.payload_type;
+        self.stats.heard += 1;
+        if self.numbers.keys.is_some_and(|keys| keys.heard_as == payload_type) {
+            return self.hear_keys(packet, now, out);
+        }
+        let ours = payload_type == self.numbers.heard_as || Some(payload_type) == self.heard_before;
         if ours {
             remote.time(timestamp, self.codec.rate(), now);
         }
-        self.stats.heard += 1;
         if !ours {
             self.stats.ignored += 1;
             return;
@@ -199,6 +234,27 @@ impl Engine {
             Some(p) if p.ssrc == ssrc => p.push(packet, now),
             Some(p) if self.preferred != Some(ssrc) && now.since(p.heard) <= SILENCE => self.stats.foreign += 1,
             _ => self.listen_to(ssrc, from, packet, now, out),
+        }
+    }
+
+    /// Event reports came: from the source that is heard, or before any is.
+    fn hear_keys(&mut self, packet: &AudioFrame<'_>, now: Instant, out: &mut Vec<Output>) {
+        let AudioFrame { ssrc, index, marker, timestamp, payload, .. } = *packet;
+        let heard = match &mut self.playout {
+            Some(p) if p.ssrc == ssrc => {
+                p.pass(index, now);
+                true
+            }
+            Some(p) => self.preferred == Some(ssrc) || now.since(p.heard) > SILENCE,
+            None => self.preferred.is_none_or(|preferred| preferred == ssrc),
+        };
+        if !heard {
+            self.stats.foreign += 1;
+            return;
+        }
+        match self.listener.hear(ssrc, marker, timestamp, payload) {
+            Some(keys) => out.extend(keys.into_iter().map(|key| Output::Event(Event::Key(key)))),
+            None => self.stats.malformed += 1,
         }
     }
 
@@ -335,13 +391,26 @@ impl Engine {
             self.source_ended = true;
             out.push(Output::Event(Event::SourceEnded));
         }
-        let next = timestamp.wrapping_add(self.codec.frame() as u32);
+        let length = self.codec.frame() as u32;
+        let next = timestamp.wrapping_add(length);
+        if let Some(keys) = self.numbers.keys
+            && let packets = self.presser.tick(timestamp, length)
+            && !packets.is_empty()
+        {
+            // The source has been read all the same, so that what it says goes on in time.
+            for dtmf::EventPacket { marker, timestamp, report } in packets {
+                let payload = report.write().to_vec();
+                self.count(&payload);
+                out.push(Output::Frame(EncodedFrame { payload_type: keys.sent_as, marker, timestamp, payload }));
+            }
+            self.sending = Sending::Now { timestamp: next, marker };
+            return;
+        }
         match self.encoder.encode(&self.frame) {
             Ok(payload) => {
-                let payload = payload.to_vec();
-                self.stats.sent += 1;
-                self.stats.octets += payload.len() as u64;
-                out.push(Output::Frame(EncodedFrame { payload_type: self.payload_type, marker, timestamp, payload }));
+                let (payload_type, payload) = (self.numbers.sent_as, payload.to_vec());
+                self.count(&payload);
+                out.push(Output::Frame(EncodedFrame { payload_type, marker, timestamp, payload }));
                 self.sending = Sending::Now { timestamp: next, marker: false };
             }
             Err(e) => {
@@ -349,6 +418,11 @@ impl Engine {
                 self.sending = Sending::Now { timestamp: next, marker };
             }
         }
+    }
+
+    fn count(&mut self, payload: &[u8]) {
+        self.stats.sent += 1;
+        self.stats.octets += payload.len() as u64;
     }
 
     /// RFC 3550 section 6.4.1; the RTP timestamp is that of this very moment, not of the last frame.

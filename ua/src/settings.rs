@@ -1,9 +1,10 @@
 //! What an endpoint is told once, before its first call.
 
-use crate::locate::Abilities;
+use crate::account::{Account, Accounts};
+use crate::locate::{Abilities, Hop};
 use crate::sip::{Host, NameAddr, Request, SipError, SipUri, StatusCode, Uri};
-use crate::transaction::Transport;
-use keyphone_config::{Account, Config, KeyingSystem};
+use crate::transaction::{Local, Transport};
+use keyphone_config::{Config, DigestAlgorithm, KeyingSystem};
 use keyphone_keying::{Identity, Policy, PskStore};
 use keyphone_media::audio::Clip;
 use keyphone_media::audio::codec::Codec;
@@ -15,18 +16,20 @@ use std::time::Duration;
 /// Who we are, what we may do, and what happens when somebody calls.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Our address of record: what From says, and IDi and IDr.
-    pub me: Uri,
-    /// What a peer may show beside it.
-    pub display_name: Option<String>,
-    /// We answer to every name: whoever is called, it is us. Otherwise we are `me` and nobody else.
-    pub any_name: bool,
+    /// Who we are, for whom.
+    pub accounts: Accounts,
     /// The address that Via and Contact say: where the SIP port is open, for UDP and TCP.
     pub sip: SocketAddr,
+    /// What we have of TLS.
+    pub tls: Secured,
+    /// What a request goes over if its URI leaves that to us.
+    pub transport: Transport,
     /// How calls may be keyed, preferred first. An offer takes the first; an incoming offer may take any.
     pub keying: Vec<System>,
     /// What the configuration allows.
     pub policy: Policy,
+    /// The weakest hash with which passwords are proven to servers.
+    pub weakest_digest: DigestAlgorithm,
     /// The pre-shared keys that we hold.
     pub psks: PskStore,
     /// Preferred first.
@@ -37,6 +40,15 @@ pub struct Settings {
     pub incoming: Incoming,
     /// How calls are made and kept.
     pub rules: Rules,
+}
+
+/// What we have of TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Secured {
+    /// We trust a CA, so that we can make connections.
+    pub connects: bool,
+    /// Where we take connections, if we have a certificate.
+    pub port: Option<u16>,
 }
 
 /// How calls are made and kept.
@@ -96,12 +108,17 @@ impl Settings {
             keying.push(System::Clear);
         }
         Ok(Self {
-            me: config.account.from.as_str().parse()?,
-            display_name: config.account.display_name.clone(),
-            any_name: config.account.from == Account::default().from,
+            accounts: Accounts::new(config)?,
             sip,
+            tls: Secured::default(),
+            transport: match config.network.transport {
+                keyphone_config::Transport::Udp => Transport::Udp,
+                keyphone_config::Transport::Tcp => Transport::Tcp,
+                keyphone_config::Transport::Tls => Transport::Tls,
+            },
             keying,
             policy: config.policy.keying_policy(),
+            weakest_digest: config.policy.weakest_digest,
             psks: config.credentials.psk_store(),
             codecs: config.audio.codecs.clone(),
             jitter: config.audio.jitter,
@@ -112,29 +129,59 @@ impl Settings {
 
     /// Which addresses we can find and reach.
     pub(crate) fn abilities(&self) -> Abilities {
-        Abilities::at(self.sip.ip())
+        // Over TLS we go only where we can check who is there.
+        let prefer =
+            if self.transport == Transport::Tls && !self.tls.connects { Transport::Udp } else { self.transport };
+        Abilities { tls: self.tls.connects, prefer, ..Abilities::at(self.sip.ip()) }
+    }
+
+    /// What Via and Contact say of us.
+    pub(crate) fn local(&self) -> Local {
+        Local { ip: self.sip.ip(), port: self.sip.port(), tls: self.tls.port }
+    }
+
+    /// The same, for another account that speaks. It holds no keys: those are asked for elsewhere.
+    pub(crate) fn speaking_for(&self, account: usize) -> Self {
+        let mut settings = Self { psks: PskStore::default(), ..self.clone() };
+        settings.accounts.speak_for(account);
+        settings
+    }
+
+    /// The account that speaks.
+    pub fn account(&self) -> &Account {
+        self.accounts.speaking()
+    }
+
+    /// Where a request outside any dialog goes: to the first proxy that we have, or to whom it is for.
+    pub(crate) fn next_hop(&self, target: &Uri) -> Hop {
+        self.accounts.routes().first().map_or(target, |route| &route.uri).into()
     }
 
     /// How keying knows us when we call.
     pub(crate) fn identity(&self) -> Identity {
-        Identity::new(&self.me.to_string())
+        Identity::new(&self.account().me.to_string())
     }
 
     /// How keying knows us when we are called.
     pub(crate) fn identity_for(&self, request: &Request) -> Identity {
         match request.headers.to() {
-            Ok(to) if self.any_name => Identity::new(&to.uri.to_string()),
+            Ok(to) if self.account().any_name => Identity::new(&to.uri.to_string()),
             _ => self.identity(),
         }
     }
 
-    /// Our Contact: where requests inside a dialog reach us.
+    /// Our name, without escapes: what stands in our Contact, and what a Request-URI says that is for us.
+    pub(crate) fn user(&self) -> String {
+        self.account().me.sip().and_then(SipUri::user_text).unwrap_or_else(|| "keyphone".into())
+    }
+
+    /// Our Contact: where requests inside a dialog reach us, and what is registered.
     pub(crate) fn contact(&self, transport: Transport) -> String {
-        let user = self.me.sip().and_then(|me| me.user()).unwrap_or("keyphone");
-        let uri = SipUri::new(false, Host::Ip(self.sip.ip())).with_user(user).with_port(self.sip.port());
+        let uri = SipUri::new(false, Host::Ip(self.sip.ip())).with_user(&self.user()).with_port(self.sip.port());
         let uri = match transport {
             Transport::Udp => uri,
-            Transport::Tcp | Transport::Tls => uri.with_param("transport", Some(transport.param())),
+            // RFC 5630 section 5.1.1: never transport=tls. Where sips is due, the transaction writes it.
+            Transport::Tcp | Transport::Tls => uri.with_param("transport", Some("tcp")),
         };
         NameAddr::new(Uri::Sip(uri)).to_string()
     }

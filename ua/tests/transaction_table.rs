@@ -110,8 +110,10 @@ fn a_faulty_request_is_answered_and_forgotten_or_dropped() {
     let mut world = World::new();
     assert_eq!(world.hear(&BYE.replace("CSeq: 986760 BYE", "CSeq: 986760 INFO")), ["0 send 400"]);
     assert_eq!(world.hear(&BYE.replace("Max-Forwards: 70", "Max-Forwards: many")), ["0 send 400"]);
-    assert_eq!(world.hear(&BYE.replace("Via: SIP/2.0/UDP", "Via: SIP/2.0")), [""; 0]);
-    assert_eq!(world.hear(&BYE.replace("Call-ID: 987asjd97y7atg\r\n", "")), [""; 0]);
+    assert_eq!(world.hear(&BYE.replace("Via: SIP/2.0/UDP", "Via: SIP/2.0")), ["0 send 400"]);
+    // RFC 4475 section 3.3.1.
+    assert_eq!(world.hear(&BYE.replace("Call-ID: 987asjd97y7atg\r\n", "")), ["0 send 400"]);
+    assert_eq!(world.hear(&BYE.replace("Via:", "X:")), [""; 0]);
     assert_eq!(world.hear(&ACK.replace("986759 ACK", "986759 BYE")), [""; 0]);
     assert_eq!(world.hear(&to_invite(200).replace("INVITE", "IN VITE")), [""; 0]);
     assert!(world.table.is_empty());

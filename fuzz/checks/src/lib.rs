@@ -9,6 +9,7 @@ mod mikey;
 mod rtcp;
 mod sdp;
 mod sip;
+mod sip_headers;
 mod srtp;
 
 pub use endpoint::endpoint;
@@ -16,4 +17,5 @@ pub use mikey::mikey;
 pub use rtcp::rtcp;
 pub use sdp::sdp;
 pub use sip::{sip_framer, sip_message};
+pub use sip_headers::sip_headers;
 pub use srtp::srtp;

@@ -25,6 +25,11 @@ fn sip_messages_that_were_trouble_once_are_none_now() {
 }
 
 #[test]
+fn headers_that_were_trouble_once_are_none_now() {
+    replay("sip_headers", keyphone_fuzz_checks::sip_headers);
+}
+
+#[test]
 fn streams_of_sip_that_were_trouble_once_are_none_now() {
     replay("sip_framer", keyphone_fuzz_checks::sip_framer);
 }

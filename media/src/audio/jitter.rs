@@ -14,7 +14,7 @@
 //! there or not. A timestamp that nobody sent is a gap: lost, unless the next packet carries the marker or the very
 //! next packet index, for then its sender was silent (RFC 3551 section 4.1).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::env::Instant;
@@ -24,6 +24,9 @@ pub const CAPACITY: usize = 50;
 
 /// All packets late for this long: it is our clock that is wrong, not their packets.
 const LATE_FOR: Duration = Duration::from_millis(500);
+
+/// Packets without audio that are remembered until audio comes: ten seconds of them.
+const SILENT: usize = 500;
 
 /// How many past slots are remembered, to tell the late from the duplicate.
 const MEMORY: usize = 64;
@@ -99,6 +102,8 @@ struct Playing {
     last: Option<u64>,
     /// Gaps since then, not yet known to be losses.
     gaps: u64,
+    /// Packets after it that carry no audio: key presses, for instance.
+    silent: BTreeSet<u64>,
     /// Past slots, oldest first: their timestamp, and whether a packet was there.
     past: VecDeque<(i64, Slot)>,
     /// Since when nothing but late packets came.
@@ -176,6 +181,18 @@ impl Jitter {
         }
     }
 
+    /// A packet that carries no audio, but took the place of one that does: what it did not say is not lost.
+    pub fn pass(&mut self, index: u64) {
+        if let State::Playing(playing) = &mut self.state
+            && playing.last.is_some_and(|last| index > last)
+        {
+            playing.silent.insert(index);
+            if playing.silent.len() > SILENT {
+                playing.silent.pop_first();
+            }
+        }
+    }
+
     /// What plays now. Asked again and again within one tick until the tick is full: a packet may be shorter than one.
     pub fn pop(&mut self, now: Instant) -> Playout {
         if let State::Filling { since, packets } = &mut self.state
@@ -183,8 +200,8 @@ impl Jitter {
         {
             let packets = std::mem::take(packets);
             let cursor = packets.first_key_value().map_or(0, |(at, _)| *at);
-            let (past, late_since) = (VecDeque::new(), None);
-            self.state = State::Playing(Playing { packets, cursor, last: None, gaps: 0, past, late_since });
+            let (silent, past, late_since) = (BTreeSet::new(), VecDeque::new(), None);
+            self.state = State::Playing(Playing { packets, cursor, last: None, gaps: 0, silent, past, late_since });
         }
         match &mut self.state {
             State::Silent | State::Filling { .. } => Playout::Wait,
@@ -243,9 +260,12 @@ impl Playing {
             return Playout::Gap(gap);
         }
         let Some((_, packet)) = self.packets.pop_first() else { return Playout::Gap(slot) };
-        let was_silent = packet.marker || self.last.is_none_or(|last| packet.index == last.wrapping_add(1));
+        let after = self.silent.split_off(&packet.index);
+        let silent = std::mem::replace(&mut self.silent, after).len() as u64;
+        let missing = self.last.map_or(0, |last| packet.index.wrapping_sub(last).wrapping_sub(1 + silent));
+        let was_silent = packet.marker || missing == 0;
         if !was_silent {
-            counts.lost += self.gaps;
+            counts.lost += if silent == 0 { self.gaps } else { self.gaps.min(missing) };
         }
         for (_, past) in self.past.iter_mut().filter(|(_, s)| *s == Slot::Pending) {
             *past = if was_silent { Slot::Heard } else { Slot::Lost };

@@ -2,10 +2,11 @@
 //!
 //! Everything here is mono, 16-bit and at one codec's rate: a [`Source`] is built for that rate (files are resampled
 //! once, when they are opened), a [`Sink`] records at it. [`codec`] turns frames into payloads, [`jitter`] puts
-//! payloads back in time, [`compare`] says whether what was heard is what was said.
+//! payloads back in time, [`dtmf`] sends and hears keys, [`compare`] says whether what was heard is what was said.
 
 pub mod codec;
 pub mod compare;
+pub mod dtmf;
 pub mod file;
 pub mod jitter;
 pub mod tone;

@@ -44,6 +44,28 @@ impl EncodedFrame {
     }
 }
 
+/// The payload types of an m-line: what each side calls what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// The audio that we hear.
+    pub heard_as: u8,
+    /// The audio that we send.
+    pub sent_as: u8,
+    /// Key presses; `None` if they were not agreed on.
+    pub keys: Option<KeyNumbers>,
+}
+
+/// The payload types of key presses (RFC 4733).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyNumbers {
+    /// The peer's.
+    pub heard_as: u8,
+    /// Ours.
+    pub sent_as: u8,
+    /// The events 0 to 15 that the peer takes, one bit each.
+    pub takes: u16,
+}
+
 /// What the engine wants done, or known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
@@ -79,6 +101,8 @@ pub enum Event {
         /// The second sender.
         from: SocketAddr,
     },
+    /// The peer pressed a key (RFC 4733).
+    Key(char),
     /// The source has ended; silence is sent on.
     SourceEnded,
     /// The recording failed and is over; the call goes on.

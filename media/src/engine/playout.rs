@@ -29,6 +29,12 @@ impl Playout {
         self.jitter.push(packet, now);
     }
 
+    /// A packet of its source that carries no audio came.
+    pub(super) fn pass(&mut self, index: u64, now: Instant) {
+        self.heard = now;
+        self.jitter.pass(index);
+    }
+
     /// Fills the frame of one tick. False, and silence, while nothing is to be heard yet.
     pub(super) fn next(&mut self, frame: &mut [i16], now: Instant) -> bool {
         // Each turn adds at least one sample or ends the loop, and packets are few: this ends.

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 
 fn dial(world: &mut World, alice: usize, target: &str, hang_up: HangUp) {
     let target = Box::new(target.parse().unwrap());
-    world.command(alice, Command::Call { target, to: None, plan: plan(ALICE_HZ, hang_up) });
+    world.command(alice, Command::Call { target, to: None, from: None, plan: plan(ALICE_HZ, hang_up) });
 }
 
 /// Alice calls this, talks for a second and hangs up.

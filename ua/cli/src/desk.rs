@@ -153,7 +153,15 @@ impl Desk {
                 Stroke::Typing(_) | Stroke::Dropped => Err(String::new()),
             };
             match (act, current) {
-                (Ok(act), Some((call, true, _))) => self.tell(act.command(call)),
+                (Ok(act), Some((call, true, _))) => {
+                    // What no event tells soon.
+                    match &act {
+                        Act::Dtmf(key) => self.printer.hint(&format!("pressed {key}")),
+                        Act::Rekey => self.printer.hint("new keys are asked for"),
+                        _ => {}
+                    }
+                    self.tell(act.command(call));
+                }
                 (Ok(_), Some(_)) => self.printer.hint("the call is not answered yet; q hangs up"),
                 (Ok(_), None) => self.printer.hint("there is no call; q leaves"),
                 (Err(hint), _) if !hint.is_empty() => self.printer.hint(&hint),

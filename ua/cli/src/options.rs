@@ -20,7 +20,7 @@ pub(crate) struct Common {
     /// Read this configuration file; "keyphone config init" writes one
     #[arg(long, value_name = "FILE", help_heading = COMMON)]
     pub(crate) config: Option<PathBuf>,
-    /// Listen for SIP here, over UDP and TCP; port 0 takes any that is free
+    /// Listen for SIP here, over UDP and TCP, and with --cert for TLS on the next port; port 0 takes any that is free
     #[arg(long, value_name = "IP:PORT", value_parser = parse_listen, help_heading = COMMON)]
     pub(crate) listen: Option<SocketAddr>,
     /// Key the media by these systems, preferred first: mikey-psk; "auto" is all of them, "none" is no keying at all
@@ -34,6 +34,15 @@ pub(crate) struct Common {
     /// Prefer the file: other users of this machine can see a command line. May be given many times
     #[arg(long, value_name = "[PEER=]HEX|@FILE", help_heading = COMMON)]
     pub(crate) psk: Vec<String>,
+    /// Our certificate for TLS, in PEM, followed by those between it and its CA. With it we can be called over TLS
+    #[arg(long, value_name = "FILE", help_heading = COMMON)]
+    pub(crate) cert: Option<PathBuf>,
+    /// The private key of that certificate, in PEM
+    #[arg(long, value_name = "FILE", help_heading = COMMON)]
+    pub(crate) key: Option<PathBuf>,
+    /// The CAs that we trust, in PEM. With them we can call over TLS
+    #[arg(long, value_name = "FILE", help_heading = COMMON)]
+    pub(crate) ca: Option<PathBuf>,
     /// Plain RTP may be used: everybody on the way can listen. Without this, neither side ever sends any
     #[arg(long, help_heading = COMMON)]
     pub(crate) allow_clear: bool,
@@ -113,6 +122,14 @@ impl Common {
         if let Some(CodecList(codecs)) = &self.codec {
             config.audio.codecs.clone_from(codecs);
         }
+        for (flag, field) in
+            [(&self.cert, &mut config.tls.cert), (&self.key, &mut config.tls.key), (&self.ca, &mut config.tls.ca)]
+        {
+            if flag.is_some() {
+                field.clone_from(flag);
+            }
+        }
+        config.tls.own().map_err(|why| usage(format!("TLS: {why}")))?;
         config.policy.allow_clear |= self.allow_clear;
         config.policy.mikey.interop |= self.interop;
         for flag in &self.psk {

@@ -9,7 +9,7 @@ const CAMERA: &str = "AQAFAP1td9ABAADCD1UcAAAAAAoAAdOOGc75XD0BAAAAGAABAQEBEAIBAQ
 /// What follows `AC 27 00 21 00 1e` in it: TGK and salt.
 const CAMERA_KEY: &str = "df40b9f54ac2944d1edbb50fe61fd6b72f542fcf9d7f383edadb669a8de4";
 
-const COMMANDS: [&[&str]; 10] = [
+const COMMANDS: [&[&str]; 12] = [
     &[],
     &["demo"],
     &["call"],
@@ -20,6 +20,8 @@ const COMMANDS: [&[&str]; 10] = [
     &["config"],
     &["config", "init"],
     &["config", "check"],
+    &["doctor"],
+    &["completions"],
 ];
 
 #[test]
@@ -44,6 +46,17 @@ fn the_examples_of_the_common_options_say_that_a_key_on_the_command_line_is_seen
 }
 
 #[test]
+fn the_long_help_lists_what_a_script_can_write() {
+    for command in ["call", "answer"] {
+        let long = keyphone(&[command, "--help"]).stdout;
+        for word in [r#"{"do":"hold"}"#, r#"{"do":"transfer","to":"sip:carol@host"}"#, "control.error"] {
+            assert!(long.contains(word), "{word} is not in {command} --help");
+        }
+        assert!(!keyphone(&[command, "-h"]).stdout.contains("control.error"), "{command} -h is short");
+    }
+}
+
+#[test]
 fn a_wrong_command_line_ends_with_2_and_a_sentence() {
     for args in [
         &["dial"][..],
@@ -62,6 +75,16 @@ fn a_wrong_command_line_ends_with_2_and_a_sentence() {
         &["answer", "--psk", KEY, "--listen", "0.0.0.0:5060"],
         &["answer", "--psk", KEY, "--config", "nowhere.toml"],
         &["answer", "--psk", KEY, "--once", "--times", "2"],
+        &["call", "sip:bob@127.0.0.1", "--psk", KEY, "--at", "3s:sing"],
+        &["call", "sip:bob@127.0.0.1", "--psk", KEY, "--session-expires", "10s"],
+        &["call", "sip:bob@127.0.0.1", "--psk", KEY, "--min-se", "300s", "--session-expires", "90s"],
+        &["call", "sip:bob@127.0.0.1", "--psk", KEY, "--control", "--times", "2"],
+        &["answer", "--psk", KEY, "--redirect", "sip:c@h", "--refuse", "486"],
+        &["answer", "--psk", KEY, "--control", "--after", "2s"],
+        &["answer", "--psk", KEY, "--prack", "sometimes"],
+        &["answer", "--psk", KEY, "--early-media", "nowhere.wav"],
+        &["doctor", "--listen", "somewhere"],
+        &["completions", "cmd"],
         &["mikey", "decode"],
         &["mikey", "decode", "--file", "nowhere"],
         &["mikey", "verify", "nowhere.json"],

@@ -100,7 +100,7 @@ pub(super) fn reason(status: StatusCode, why: &str) -> Reason {
 }
 
 /// `399` and a sentence for a person (RFC 3261 section 20.43).
-pub(super) fn warning(settings: &Settings, why: &str) -> String {
+pub(crate) fn warning(settings: &Settings, why: &str) -> String {
     Warning { code: 399, agent: settings.sip.to_string(), text: why.into() }.to_string()
 }
 

@@ -417,7 +417,7 @@ fn direction(holding: bool) -> sdp::Direction {
 }
 
 /// Which profiles we take: clear RTP only where it is configured and policy allows it.
-fn profiles(settings: &Settings) -> Vec<Profile> {
+pub(crate) fn profiles(settings: &Settings) -> Vec<Profile> {
     let allowed = |system: &System| match system {
         System::MikeyPsk => Some(Profile::Savp),
         System::Clear => settings.policy.media.clear().map(|_| Profile::Avp),

@@ -119,16 +119,17 @@ impl Call {
             return Err(refused.with("Require", "100rel".into()));
         }
         let mut media = Media::new(*id, ports, plan.clone(), cx);
-        let exchange = match request.body.is_empty() {
+        let body = request.session_body().map_err(|error| Refused::new(error.status(), error))?;
+        let exchange = match body {
             // The offer is for us to make, keyed as ours are (RFC 3261 section 13.3.1.4).
-            true => {
+            None => {
                 let from = request.headers.from().map_err(bad)?;
                 let named = Identity::new(&from.uri.to_string());
                 let parties = Parties { me: cx.settings.identity_for(request), named };
                 Exchange::offering(FirstOffer::new(parties, &mut media, cx).map_err(|why| Refused::keying(why, None))?)
             }
-            false => {
-                let offer = Sdp::parse(session_body(request)?);
+            Some(body) => {
+                let offer = Sdp::parse(body);
                 let offer = offer.map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
                 Exchange::answering(request, &offer, &mut media, cx)?
             }

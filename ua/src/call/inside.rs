@@ -291,10 +291,8 @@ impl Call {
     }
 }
 
-/// The session description of a request.
+/// The session description of a request, which must have one.
 pub(super) fn session_body(request: &Request) -> Result<&[u8], Refused> {
-    match request.headers.content_type() {
-        Ok(Some(kind)) if kind.is("application", "sdp") => Ok(&request.body),
-        _ => Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this phone reads application/sdp only")),
-    }
+    let body = request.session_body().map_err(|error| Refused::new(error.status(), error))?;
+    body.ok_or_else(|| Refused::new(StatusCode::BAD_REQUEST, "a session description is missing"))
 }

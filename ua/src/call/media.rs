@@ -435,6 +435,7 @@ fn told(call: CallId, event: engine::Event) -> Event {
     let what = match event {
         engine::Event::Hearing { ssrc, .. } => return Event::Heard { call, ssrc: ssrc.to_string() },
         engine::Event::SourceEnded => return Event::PlayedOut { call },
+        engine::Event::Key(key) => return Event::Dtmf { call, key },
         engine::Event::Moved { ssrc, from } => format!("{ssrc} now sends from {from}"),
         engine::Event::Collision { ssrc, from } => format!("{from} uses the SSRC {ssrc} of another sender; not played"),
         engine::Event::SinkFailed(why) | engine::Event::CodecFailed(why) => why,
@@ -455,7 +456,7 @@ fn numbered(path: &FilePath, call: CallId) -> PathBuf {
 
 /// The codecs as an m-line says them: static payload types where there are any (RFC 3551 table 4), 96 and on for the
 /// others.
-fn codec_lines(codecs: &[Codec]) -> Vec<CodecLine> {
+pub(crate) fn codec_lines(codecs: &[Codec]) -> Vec<CodecLine> {
     let mut dynamic = 96..=127;
     let line = |codec: &Codec| {
         let payload_type = codec.static_payload_type().or_else(|| dynamic.next())?;

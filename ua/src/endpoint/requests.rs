@@ -1,14 +1,16 @@
 //! What becomes of a request (RFC 3261 section 8.2): to its call, or to an answer of our own.
 
 use super::{Endpoint, Output};
-use crate::call::{ALLOW, Call, decline, supported};
+use crate::call::{ALLOW, Call, decline};
 use crate::dialog::Dialog;
 use crate::event::Event;
 use crate::outside;
-use crate::settings::Settings;
 use crate::sip::{Method, Request, Response, StatusCode};
 use crate::transaction::{self, ServerKey};
 use keyphone_media::env::Env;
+
+/// When a phone without room may have some again, in seconds.
+pub(super) const RETRY_AFTER: &str = "5";
 
 impl Endpoint {
     pub(super) fn request(
@@ -22,18 +24,8 @@ impl Endpoint {
         let in_dialog = request.headers.to().is_ok_and(|to| to.tag().is_some());
         let mut reply = |status| decline::reply(request, status, env);
         let response = match (&request.method, self.book.dialog_of(request)) {
-            _ if !in_dialog && let Some(options) = unsupported(request, &self.settings) => {
-                // RFC 3261 section 8.2.2.3.
-                let mut response = reply(StatusCode::BAD_EXTENSION);
-                response.headers.push("Unsupported", options);
-                response
-            }
-            (Method::Options, _) => {
-                let mut response = reply(StatusCode::OK);
-                response.headers.push("Allow", ALLOW);
-                response.headers.push("Accept", "application/sdp");
-                response
-            }
+            _ if let Err(refusal) = self.admit(key, request) => refusal.response(request, &self.settings, env),
+            (Method::Options, _) => self.capabilities(request, env),
             // In a dialog or not: a text belongs to no session (RFC 3428 section 7).
             (Method::Message, dialog) if dialog.is_some() || !in_dialog => match outside::read(request) {
                 Ok(text) => {
@@ -66,6 +58,11 @@ impl Endpoint {
         self.transactions.respond(key, &response, env, said);
     }
 
+    /// Whether there is room for one more call.
+    pub(super) fn has_room(&self) -> bool {
+        self.calls.len() < Self::MAX_CALLS && (!self.settings.rules.media || !self.ports.is_empty())
+    }
+
     fn invited(
         &mut self,
         key: ServerKey,
@@ -74,16 +71,16 @@ impl Endpoint {
         said: &mut Vec<transaction::Output>,
         out: &mut Vec<Output>,
     ) {
-        let room = self.calls.len() < Self::MAX_CALLS;
-        let Some(ports) = room.then(|| self.take_ports()).flatten() else {
+        let Some(ports) = self.has_room().then(|| self.take_ports()).flatten() else {
             let mut response = decline::reply(request, StatusCode::SERVICE_UNAVAILABLE, env);
-            response.headers.push("Retry-After", "5");
+            response.headers.push("Retry-After", RETRY_AFTER);
             return self.transactions.respond(key, &response, env, said);
         };
         let id = self.next_id();
-        let call = Call::invited(id, key, request, ports, &mut self.cx(env, said, out));
+        let account = self.settings.accounts.called(request);
+        let call = Call::invited(id, key, request, ports, &mut self.cx(account, env, said, out));
         match call {
-            Some(call) => self.keep(id, call),
+            Some(call) => self.keep(id, account, call),
             None if ports.are_open() => self.ports.push_front(ports),
             None => {}
         }
@@ -103,15 +100,7 @@ impl Endpoint {
             && let Ok(dialog) = Dialog::answered(response)
             && self.gone.has_room(&dialog)
         {
-            decline::decline(dialog, 0, &mut self.cx(env, said, out));
+            decline::decline(dialog, 0, &mut self.cx(0, env, said, out));
         }
     }
-}
-
-/// The option tags of Require that we do not have.
-fn unsupported(request: &Request, settings: &Settings) -> Option<String> {
-    let ours = supported(settings);
-    let mut tags = request.headers.require().unwrap_or_default();
-    tags.retain(|tag| ours.split(", ").all(|known| known != tag));
-    (!tags.is_empty() && !matches!(request.method, Method::Cancel | Method::Ack)).then(|| tags.join(", "))
 }

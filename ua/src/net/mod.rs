@@ -5,15 +5,25 @@
 #![allow(clippy::disallowed_methods, reason = "this is the one place that may touch the machine")]
 
 mod clock;
+mod connection;
+mod connections;
 mod dns;
+mod icmp;
+mod identity;
+mod limits;
 mod media;
 pub mod probe;
 pub mod route;
 mod runner;
 mod sip;
 mod tap;
+mod tls;
 
 pub use clock::{Clock, OsRng};
+pub use dns::Resolver;
+pub use identity::Identities;
+pub use limits::Limits;
 pub use runner::{Runner, Stop};
 pub use sip::Sockets;
 pub use tap::{Seen, Tap};
+pub use tls::{Tls, TlsFiles};

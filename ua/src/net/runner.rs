@@ -13,6 +13,7 @@ use keyphone_media::env::{Env, Now};
 use std::io;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -22,9 +23,17 @@ use zeroize::Zeroizing;
 pub(super) enum Arrived {
     Sip { from: SocketAddr, transport: Transport, bytes: Vec<u8> },
     Media { at: SocketAddr, from: SocketAddr, bytes: Vec<u8> },
-    Connection { stream: TcpStream, from: SocketAddr },
-    Failed { to: SocketAddr, transport: Transport, why: String },
+    Connection { stream: TcpStream, from: SocketAddr, transport: Transport },
+    Failed { to: SocketAddr, transport: Transport, why: String, broken: Option<Broken> },
     Found { question: Question, answer: Answer },
+}
+
+/// A connection ended otherwise than in peace.
+pub(super) enum Broken {
+    /// We made it, over TLS for this host.
+    Ours(Option<Arc<str>>),
+    /// Somebody else did.
+    Theirs,
 }
 
 /// Should the runner go on after an event?
@@ -43,6 +52,8 @@ pub struct Runner {
     local: SocketAddr,
     sip: SipSide,
     resolver: Resolver,
+    to_us: mpsc::Sender<Arrived>,
+    last_told: Option<tokio::time::Instant>,
     media: MediaSockets,
     had_ports: bool,
     /// When to look for media ports again, after there were none.
@@ -69,10 +80,24 @@ impl Runner {
         let (to, arrived) = mpsc::channel(256);
         let local = sockets.local();
         let media = MediaSockets::new(local.ip(), media_ports, to.clone());
-        let resolver = Resolver::new(to.clone());
-        let sip = SipSide::start(sockets, to);
+        let sip = SipSide::start(sockets, to.clone());
         let (had_ports, look_again, tap, watch, key_log) = (false, None, None, None, None);
-        Self { endpoint, clock, local, sip, resolver, media, had_ports, look_again, arrived, tap, watch, key_log }
+        Self {
+            endpoint,
+            clock,
+            local,
+            sip,
+            resolver: Resolver::default(),
+            to_us: to,
+            last_told: None,
+            media,
+            had_ports,
+            look_again,
+            arrived,
+            tap,
+            watch,
+            key_log,
+        }
     }
 
     /// Shows `tap` all that is sent and received from now on.
@@ -160,10 +185,40 @@ impl Runner {
                 self.show(false, from, at, Transport::Udp, &bytes);
                 self.step(Input::Media { at, from, bytes: &bytes }, out);
             }
-            Arrived::Connection { stream, from } => self.sip.accepted(stream, from),
-            Arrived::Failed { to, transport, why } => self.step(Input::TransportFailed { to, transport, why }, out),
+            Arrived::Connection { stream, from, transport } => {
+                self.sip.accepted(stream, from, transport, || self.endpoint.peers());
+            }
+            Arrived::Failed { to, transport, why, broken } => {
+                self.tell(to, transport, &why, broken, out);
+                self.step(Input::TransportFailed { to, transport, why }, out);
+            }
             Arrived::Found { question, answer } => self.step(Input::Found { question, answer }, out),
         }
+    }
+
+    /// Tells of a connection that broke. Of those that strangers make one in a second is enough: they could make many.
+    fn tell(
+        &mut self,
+        to: SocketAddr,
+        transport: Transport,
+        what: &str,
+        broken: Option<Broken>,
+        out: &mut Vec<Output>,
+    ) {
+        let peer = match broken {
+            None => return,
+            Some(Broken::Ours(Some(name))) => format!("{name} at {to} over {transport}"),
+            Some(Broken::Ours(None)) => format!("{to} over {transport}"),
+            Some(Broken::Theirs) => {
+                let now = tokio::time::Instant::now();
+                if self.last_told.is_some_and(|at| now - at < Duration::from_secs(1)) {
+                    return;
+                }
+                self.last_told = Some(now);
+                format!("{to} over {transport}")
+            }
+        };
+        out.push(Output::Event(Event::NetworkTrouble { peer, what: what.to_owned() }));
     }
 
     fn step(&mut self, input: Input<'_>, out: &mut Vec<Output>) {
@@ -188,10 +243,10 @@ impl Runner {
         let mut stop = Stop::NotYet;
         for output in out.drain(..) {
             match output {
-                Output::Lookup(question) => self.resolver.look_up(question),
-                Output::Sip { to, transport, name: _, bytes } => {
+                Output::Lookup(question) => self.resolver.look_up(question, self.to_us.clone()),
+                Output::Sip { to, transport, name, bytes } => {
                     self.show(true, self.local, to, transport, &bytes);
-                    self.sip.send(to, transport, bytes).await;
+                    self.sip.send(to, transport, name, bytes).await;
                 }
                 Output::Media { from, to, packet } => {
                     self.show(true, from, to, Transport::Udp, packet.bytes());

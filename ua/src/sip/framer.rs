@@ -106,6 +106,21 @@ impl Framer {
         }
     }
 
+    /// A message has begun and is not whole.
+    pub fn is_inside(&self) -> bool {
+        self.start < self.buffer.len()
+    }
+
+    /// Whoever has sent a ping asks here for its answer, a single CRLF between messages (RFC 5626 section 4.4.1). It is
+    /// not half of a ping then.
+    pub fn take_pong(&mut self) -> bool {
+        let pong = matches!(self.state, State::HalfPing) && !self.is_inside();
+        if pong {
+            self.state = State::Between;
+        }
+        pong
+    }
+
     fn fail(&mut self, error: FramerError) -> FramerError {
         *self = Self { state: State::Failed, ..Self::default() };
         error

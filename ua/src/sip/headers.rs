@@ -52,6 +52,19 @@ impl Headers {
         Ok(headers)
     }
 
+    /// Reads those fields of a faulty section that have one of these names and can be read.
+    pub(super) fn parse_some(section: &[u8], names: &[&str]) -> Self {
+        let mut headers = Self::new();
+        for (name, value) in lines::fields(section).flatten() {
+            let is_wanted = Known::find(name).is_some_and(|known| names.contains(&known.name));
+            if is_wanted && let Ok(value) = lines::unfold(value) {
+                headers.append(name, &value);
+            }
+        }
+        headers.0.truncate(MAX_FIELDS);
+        headers
+    }
+
     /// Every field: its name in the usual spelling, and one value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|f| (f.name.as_ref(), f.value.as_str()))

@@ -25,23 +25,38 @@ pub fn response(request: &Request, status: StatusCode, tag: Option<&str>) -> Res
     response
 }
 
-/// The response to bytes that [`Message::parse`](super::Message::parse) did not take, or whose
-/// [`check`](super::Message::check) failed; it goes where they came from. None if they are not a request, are an ACK, or
-/// do not say enough to be answered: then they are dropped.
+/// The response to bytes that [`Message::parse`](super::Message::parse) did not take; it goes where they came from. None
+/// if they are not a request, are an ACK, or do not say enough to be answered: then they are dropped.
 pub fn refusal(datagram: &[u8], why: &SipError, tag: &str) -> Option<Response> {
-    let (head, _) = message::split(datagram).ok()?;
+    // A head without an end may still say who sent it.
+    let head = match message::split(datagram) {
+        Ok((head, _)) => head,
+        Err(_) if datagram.len() <= message::MAX_HEAD && datagram.ends_with(b"\r\n") => datagram,
+        Err(_) => return None,
+    };
     let end = head.iter().position(|b| *b == b'\n')?;
-    if head.get(..4).is_none_or(|start| start.eq_ignore_ascii_case(b"SIP/") || start == b"ACK ") {
-        return None;
-    }
-    let headers = Headers::parse(&head[end + 1..]).ok()?;
-    headers.via().ok()?;
-    ["CSeq", "Call-ID", "From"].iter().all(|name| headers.get(name).is_some()).then_some(())?;
-    let mut response = Response::new(why.status());
-    answer(&headers, &mut response.headers, Some(tag));
-    // The phrase says what the syntax problem was (RFC 3261 section 21.4.1).
-    response.reason = format!("{}: {why}", response.reason);
-    Some(response)
+    let first = std::str::from_utf8(head[..end].split(|b| *b == b' ').next()?).ok()?;
+    let method: Method = first.parse().ok()?;
+    refuse(&method, &Headers::parse_some(&head[end + 1..], &COPIED), why, tag)
+}
+
+/// The response to a request whose [`check`](super::Message::check) failed. None for an ACK, and if nothing says on whose
+/// behalf it came: no Via. From, To and Call-ID may be missing (RFC 4475 section 3.3.1), and are then in the response,
+/// too.
+pub fn refuse(method: &Method, headers: &Headers, why: &SipError, tag: &str) -> Option<Response> {
+    let is_answerable = *method != Method::Ack && headers.get("Via").is_some() && headers.get("CSeq").is_some();
+    is_answerable.then(|| {
+        // A method that we do not know may have rules of its own (RFC 4475 section 3.1.2.18).
+        let status = match (why.status(), method) {
+            (StatusCode::BAD_REQUEST, Method::Extension(_)) => StatusCode::NOT_IMPLEMENTED,
+            (status, _) => status,
+        };
+        let mut response = Response::new(status);
+        answer(headers, &mut response.headers, Some(tag));
+        // The phrase says what the syntax problem was (RFC 3261 section 21.4.1).
+        response.reason = format!("{}: {why}", response.reason);
+        response
+    })
 }
 
 /// The ACK for a final response other than 2xx (RFC 3261 section 17.1.1.3).
@@ -70,8 +85,11 @@ fn follow(invite: &Request, method: Method, to: &Headers) -> Result<Request, Sip
     Ok(request)
 }
 
+/// What every response has of its request (RFC 3261 section 8.2.6.2).
+const COPIED: [&str; 5] = ["Via", "From", "To", "Call-ID", "CSeq"];
+
 fn answer(from: &Headers, into: &mut Headers, tag: Option<&str>) {
-    for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
+    for name in COPIED {
         into.copy(name, from);
     }
     let to = into.get("To").and_then(|to| NameAddr::parse(to).ok());

@@ -97,6 +97,12 @@ impl SipUri {
         self
     }
 
+    /// The same without user and password.
+    pub fn without_user(mut self) -> Self {
+        (self.user, self.password) = (None, None);
+        self
+    }
+
     /// The same with a port.
     pub fn with_port(mut self, port: u16) -> Self {
         self.port = Some(port);
@@ -168,6 +174,11 @@ impl SipUri {
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((escape(name, is_header_char), escape(value, is_header_char)));
         self
+    }
+
+    /// All parameters, as written.
+    pub fn params(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.params.iter().map(|(n, v)| (n.as_str(), v.as_deref()))
     }
 
     /// The headers that a request made of this URI should have, as written.

@@ -44,7 +44,10 @@ impl Table {
             Hop::Known(_) => None,
             Hop::Uri(uri) => Some(Box::new(Search::new(uri, self.abilities))),
         };
-        self.insert(Key::Client(key), Entry { id, alias: None, deadline: None, upgraded: false, search, machine });
+        self.insert(
+            Key::Client(key),
+            Entry { id, alias: None, deadline: None, upgraded: false, secure: false, search, machine },
+        );
         match to {
             Hop::Known(dest) => self.try_at(key, dest.into(), env, out),
             Hop::Uri(_) => self.advance(Key::Client(key), env, out),
@@ -57,7 +60,7 @@ impl Table {
     pub fn acknowledge(&mut self, mut request: Request, to: &Hop, env: &mut Env<'_>, out: &mut Vec<Output>) {
         match to {
             Hop::Known(dest) => {
-                let (dest, bytes) = transport::prepare(&mut request, *dest);
+                let (dest, bytes) = transport::prepare(&mut request, *dest, self.local);
                 super::send(&dest.into(), bytes, out);
             }
             Hop::Uri(uri) => {
@@ -158,7 +161,8 @@ impl Table {
         out.extend(said.into_iter().filter(|said| matches!(said, Output::Send { .. })));
         if fate == Fate::Stays {
             let key = Key::Client(ClientKey(self.serial()));
-            let entry = Entry { id, alias: None, deadline: None, upgraded: false, search: None, machine };
+            let entry =
+                Entry { id, alias: None, deadline: None, upgraded: false, secure: false, search: None, machine };
             self.insert(key, entry);
         }
     }
@@ -197,7 +201,7 @@ impl Table {
                 if ack.sent.is_some() {
                     new_branch(&mut ack.request, env);
                 }
-                let (dest, bytes) = transport::prepare(&mut ack.request, dest);
+                let (dest, bytes) = transport::prepare(&mut ack.request, dest, self.local);
                 ack.sent = Some(dest);
                 super::send(&Candidate { dest, name }, bytes, out);
             }
@@ -249,7 +253,7 @@ impl Table {
         if !matches!(waiting.last, Last::None) {
             new_branch(&mut request, env);
         }
-        let (dest, _) = transport::prepare(&mut request, to.dest);
+        let (dest, _) = transport::prepare(&mut request, to.dest, self.local);
         let upgraded = dest.transport != to.dest.transport;
         self.start(client, request, Candidate { dest, ..to }, upgraded, env, out);
     }
@@ -298,7 +302,7 @@ impl Table {
         }
         let Some(sent) = entry.machine.sent() else { return false };
         let (mut request, addr) = (sent.request().clone(), sent.hop().addr);
-        transport::set_via(&mut request, Transport::Udp);
+        transport::set_via(&mut request, Transport::Udp, self.local);
         self.start(client, request, Destination { addr, transport: Transport::Udp }.into(), false, env, out);
         true
     }

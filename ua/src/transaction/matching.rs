@@ -57,7 +57,10 @@ pub(super) fn response_id(response: &Response) -> Option<Id> {
 pub(super) fn server_id(request: &Request) -> Option<Id> {
     let via = request.headers.via().ok()?;
     let branch = match via.branch() {
-        Some(branch) if branch.starts_with(Via::MAGIC_COOKIE) => branch.to_owned(),
+        // The cookie alone names nothing (RFC 4475 section 3.2.1).
+        Some(branch) if branch.len() > Via::MAGIC_COOKIE.len() && branch.starts_with(Via::MAGIC_COOKIE) => {
+            branch.to_owned()
+        }
         _ => old_branch(request, &via)?,
     };
     let method = if request.method == Method::Ack { &Method::Invite } else { &request.method };

@@ -19,7 +19,7 @@ mod waiting;
 
 pub use table::Table;
 pub use timers::Timers;
-pub use transport::{MAX_UDP_REQUEST, Transport, choose_transport, prepare};
+pub use transport::{Local, MAX_UDP_REQUEST, Transport, choose_transport};
 
 use crate::locate::{Candidate, Question};
 use crate::sip::{Request, Response};
@@ -45,7 +45,7 @@ pub enum Key {
 }
 
 /// Where messages go, and how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Destination {
     /// Address and port.
     pub addr: SocketAddr,

@@ -6,8 +6,9 @@ use super::matching::Id;
 use super::sent::Sent;
 use super::server_invite::ServerInvite;
 use super::server_other::ServerOther;
+use super::transport::Local;
 use super::waiting::{Last, LooseAck, Waiting};
-use super::{Destination, Fate, Key, Output, ServerKey, Step, Timers, Transport, matching};
+use super::{Destination, Fate, Key, Output, ServerKey, Step, Timers, Transport, matching, transport};
 use crate::locate::{Abilities, Cache, Candidate, Question, Search};
 use crate::sip::{Message, Method, Request, Response, SipError, StatusCode, make};
 use keyphone_media::env::{Env, Instant};
@@ -19,6 +20,7 @@ use std::net::SocketAddr;
 pub struct Table {
     pub(super) timers: Timers,
     pub(super) abilities: Abilities,
+    pub(super) local: Option<Local>,
     most: usize,
     next: u64,
     pub(super) entries: BTreeMap<Key, Entry>,
@@ -39,6 +41,8 @@ pub(super) struct Entry {
     pub(super) deadline: Option<Instant>,
     /// It went over TCP for its size alone, and may fall back to UDP (RFC 3261 section 18.1.1).
     pub(super) upgraded: bool,
+    /// Our Contact in its responses must be a sips URI.
+    pub(super) secure: bool,
     /// Where else it may go.
     pub(super) search: Option<Box<Search>>,
     pub(super) machine: Machine,
@@ -75,6 +79,7 @@ impl Table {
         Self {
             timers,
             abilities: Abilities::default(),
+            local: None,
             most,
             next: 0,
             entries: BTreeMap::new(),
@@ -94,6 +99,23 @@ impl Table {
         self
     }
 
+    /// The same, where Via and Contact of what is sent name the port for its transport.
+    #[must_use]
+    pub fn at(mut self, local: Local) -> Self {
+        self.local = Some(local);
+        self
+    }
+
+    /// Where a transaction sends, unless it is still looking for that.
+    pub fn hop(&self, key: Key) -> Option<Destination> {
+        self.entries.get(&key)?.machine.hop()
+    }
+
+    /// Where all transactions send.
+    pub fn hops(&self) -> impl Iterator<Item = Destination> {
+        self.entries.values().filter_map(|entry| entry.machine.hop())
+    }
+
     /// How many transactions there are.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -104,9 +126,23 @@ impl Table {
         self.entries.is_empty()
     }
 
+    /// Whether a request's transaction still goes on.
+    pub fn is_open(&self, key: ServerKey) -> bool {
+        self.entries.contains_key(&Key::Server(key))
+    }
+
     /// Answers a request. A response to a transaction that is over is dropped (RFC 6026 section 8.3).
     pub fn respond(&mut self, key: ServerKey, response: &Response, env: &mut Env<'_>, out: &mut Vec<Output>) {
-        let (status, bytes) = (response.status, response.to_bytes());
+        let hop = self.entries.get(&Key::Server(key)).and_then(|entry| Some((entry.machine.hop()?, entry.secure)));
+        let bytes = match (hop, self.local) {
+            (Some((hop, secure)), Some(local)) if hop.transport == Transport::Tls || secure => {
+                let mut response = response.clone();
+                transport::set_contact(&mut response.headers, hop.transport, secure, local);
+                response.to_bytes()
+            }
+            _ => response.to_bytes(),
+        };
+        let status = response.status;
         self.step(Key::Server(key), env, out, |machine, step| match machine {
             Machine::ServerInvite(machine) => {
                 machine.respond(status, bytes, step);
@@ -265,6 +301,7 @@ impl Table {
             }
             _ => None,
         };
+        let secure = transport::asks_for_sips(&request);
         let step = Step { now: env.now.mono, timers: &self.timers, out };
         let machine = match request.method {
             Method::Invite => {
@@ -274,7 +311,10 @@ impl Table {
             _ => Machine::ServerOther(ServerOther::start(key, hop)),
         };
         let invite = self.ids.get(&id.for_invite()).copied();
-        self.insert(Key::Server(key), Entry { id, alias: None, deadline: None, upgraded: false, search, machine });
+        self.insert(
+            Key::Server(key),
+            Entry { id, alias: None, deadline: None, upgraded: false, secure, search, machine },
+        );
         match (&request.method, invite) {
             (Method::Cancel, Some(Key::Server(invite))) => out.push(Output::Cancel { invite, request, key }),
             (Method::Cancel, _) => {
@@ -433,14 +473,12 @@ impl Machine {
     }
 }
 
-/// Answers a faulty request without a trace, if it says enough to be answered (RFC 3261 section 8.2.7).
+/// Answers a faulty request without a trace (RFC 3261 section 8.2.7); if even its Via is faulty, there where it came
+/// from.
 fn refuse(mut request: Request, why: &SipError, from: Destination, env: &mut Env<'_>, out: &mut Vec<Output>) {
-    let says_enough = ["CSeq", "Call-ID", "From", "To"].iter().all(|name| request.headers.get(name).is_some());
-    if request.method == Method::Ack || !says_enough {
-        return;
-    }
-    if let Ok(hop) = matching::stamp(&mut request, from) {
-        turn_away(&request, why.status(), hop, env, out);
+    let hop = matching::stamp(&mut request, from).unwrap_or(from);
+    if let Some(refusal) = make::refuse(&request.method, &request.headers, why, &env.token::<8>()) {
+        super::send(&hop.into(), refusal.to_bytes(), out);
     }
 }
 

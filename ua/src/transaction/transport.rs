@@ -1,8 +1,9 @@
 //! UDP, TCP or TLS, and what the length of a request has to do with it (RFC 3261 section 18.1.1).
 
 use super::Destination;
-use crate::sip::{self, Request};
+use crate::sip::{self, Headers, Request, SipUri, Uri};
 use std::fmt;
+use std::net::IpAddr;
 
 /// What carries our messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,26 +58,91 @@ pub fn choose_transport(len: usize, wanted: Transport) -> Transport {
     if len > MAX_UDP_REQUEST && wanted == Transport::Udp { Transport::Tcp } else { wanted }
 }
 
-/// Makes a request ready to go to `dest` or, if it is too long for that, over TCP; its top Via says which. For an ACK,
-/// which has no transaction, this is all; other requests go through [`Table::request`](super::Table::request).
-pub fn prepare(request: &mut Request, dest: Destination) -> (Destination, Vec<u8>) {
-    set_via(request, dest.transport);
+/// Makes a request ready to go to `dest` or, if it is too long for that, over TCP; its top Via says which.
+pub(super) fn prepare(request: &mut Request, dest: Destination, local: Option<Local>) -> (Destination, Vec<u8>) {
+    set_via(request, dest.transport, local);
     let bytes = request.to_bytes();
     let transport = choose_transport(bytes.len(), dest.transport);
     if transport == dest.transport {
         return (dest, bytes);
     }
-    set_via(request, transport);
+    set_via(request, transport, local);
     (Destination { transport, ..dest }, request.to_bytes())
 }
 
-/// Writes the transport into the top Via.
-pub(super) fn set_via(request: &mut Request, transport: Transport) {
+/// Where we are reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Local {
+    /// Our address.
+    pub ip: IpAddr,
+    /// The port for UDP and TCP.
+    pub port: u16,
+    /// The port for TLS, if there is one.
+    pub tls: Option<u16>,
+}
+
+impl Local {
+    fn port_for(self, transport: Transport) -> u16 {
+        self.tls.filter(|_| transport == Transport::Tls).unwrap_or(self.port)
+    }
+
+    fn is(self, uri: &SipUri) -> bool {
+        uri.host().ip() == Some(self.ip) && uri.port().is_some_and(|port| port == self.port || Some(port) == self.tls)
+    }
+}
+
+/// Writes the transport, and our port for it, into the top Via, and into a Contact of ours.
+pub(super) fn set_via(request: &mut Request, transport: Transport, local: Option<Local>) {
     let Ok(mut via) = request.headers.via() else { return };
+    let port =
+        local.filter(|local| via.host.ip() == Some(local.ip)).map(|local| local.port_for(transport)).or(via.port);
     let named = transport.into();
-    if via.transport != named {
-        via.transport = named;
+    if via.transport != named || via.port != port {
+        (via.transport, via.port) = (named, port);
         request.headers.set_first("Via", via.to_string());
+    }
+    if let Some(local) = local {
+        let secure = is_secure(request);
+        set_contact(&mut request.headers, transport, secure, local);
+    }
+}
+
+/// Is the Request-URI or the top Route a sips URI? Then so must our Contact be (RFC 3261 section 8.1.1.8).
+fn is_secure(request: &Request) -> bool {
+    let secure = |uri: &Uri| uri.sip().is_some_and(SipUri::is_secure);
+    secure(&request.uri) || request.headers.route().is_ok_and(|routes| routes.first().is_some_and(|r| secure(&r.uri)))
+}
+
+/// Must the Contact of our responses be a sips URI (RFC 3261 section 12.1.1)?
+pub(super) fn asks_for_sips(request: &Request) -> bool {
+    let secure = |uri: &Uri| uri.sip().is_some_and(SipUri::is_secure);
+    let headers = &request.headers;
+    secure(&request.uri)
+        || match headers.record_route().unwrap_or_default().first() {
+            Some(route) => secure(&route.uri),
+            None => headers.contact().is_ok_and(|contact| contact.is_some_and(|contact| secure(&contact.uri))),
+        }
+}
+
+/// Rewrites the Contact, if it is ours, so that it names us over this transport. Without sips it never says that TLS is
+/// meant (RFC 5630 sections 5.1.1 and 5.1.1.2): what the connection is for is then for it alone to say.
+pub(super) fn set_contact(headers: &mut Headers, transport: Transport, secure: bool, local: Local) {
+    let Ok(Some(mut contact)) = headers.contact() else { return };
+    let Some(old) = contact.uri.sip().filter(|uri| local.is(uri)) else { return };
+    let port = local.port_for(if secure { Transport::Tls } else { Transport::Tcp });
+    let mut uri = SipUri::new(secure, old.host().clone()).with_port(port);
+    if let Some(user) = old.user_text() {
+        uri = uri.with_user(&user);
+    }
+    if !secure && transport.is_reliable() {
+        uri = uri.with_param("transport", Some("tcp"));
+    }
+    for (name, value) in old.params().filter(|(name, _)| !name.eq_ignore_ascii_case("transport")) {
+        uri = uri.with_param(name, value);
+    }
+    if *old != uri {
+        contact.uri = Uri::Sip(uri);
+        headers.set_first("Contact", contact.to_string());
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// What the commands are, for `--help`. Each field is one of the type below of that name.
 pub(crate) const HELP: &str = "\
 COMMANDS of --control, one JSON object per line on stdin; events come as with --json on stdout:
-  {\"do\":\"call\",\"to\":\"sip:bob@host\"}         place a call; also \"play\", \"record\", \"for\", as the options of that name
+  {\"do\":\"call\",\"to\":\"sip:bob@host\"}         place a call; \"play\", \"record\", \"for\" as with options
   {\"do\":\"answer\"}                           answer the call that rings
   {\"do\":\"refuse\",\"status\":486}              refuse it; 603 if no status is given
   {\"do\":\"redirect\",\"to\":[\"sip:carol@host\"]} send its caller elsewhere
@@ -26,10 +26,10 @@ COMMANDS of --control, one JSON object per line on stdin; events come as with --
   {\"do\":\"options\",\"to\":\"sip:bob@host\"}      ask what somebody can do
   {\"do\":\"register\",\"account\":0} {\"do\":\"unregister\",\"account\":0}
   {\"do\":\"quit\"}                             hang up all calls and leave, as the end of stdin does
-What concerns a call may name it, \"call\":1, and must where there are several. Any command may carry an \"id\", a string
-or a number, which comes back in its {\"event\":\"control.done\"} or {\"event\":\"control.error\",\"why\":..}. Done means that the
-phone has taken the command; what comes of it is told by events, or by call.trouble.";
-
+What concerns a call may name it, \"call\":1, and must where there are several. Any command may
+carry an \"id\", a string or a number, which comes back in its answer: {\"event\":\"control.done\"} or
+{\"event\":\"control.error\",\"why\":..}. Done means that the phone has taken the command; what comes of
+it is told by events, or by call.trouble.";
 /// A command, and the name under which its answer is wanted.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Ordered {

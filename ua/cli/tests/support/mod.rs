@@ -2,9 +2,9 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 
 /// A key that alice and bob share.
 pub(crate) const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -64,15 +64,49 @@ fn object(line: &str) -> Value {
 /// A command that runs beside us, with `--json`.
 pub(crate) struct Running {
     child: Child,
+    stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
     said: String,
 }
 
 impl Running {
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = command(args).arg("--json").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        Self { child, stdout, said: String::new() }
+        Self::spawn(command(args).arg("--json"))
+    }
+
+    /// With `--control`: its stdin is ours, and it says that it listens.
+    pub(crate) fn control(args: &[&str]) -> (Self, String) {
+        let mut running = Self::spawn(command(args).arg("--control").stdin(Stdio::piped()));
+        let address = running.wait_for("listening")["address"].as_str().unwrap().to_owned();
+        (running, address)
+    }
+
+    /// `call --control`, which says nothing of listening.
+    pub(crate) fn control_call(args: &[&str]) -> Self {
+        Self::spawn(command(&[&["call"], args].concat()).arg("--control").stdin(Stdio::piped()))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (stdin, stdout) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
+        Self { child, stdin, stdout, said: String::new() }
+    }
+
+    /// Writes to its stdin.
+    pub(crate) fn write(&mut self, octets: &[u8]) {
+        let stdin = self.stdin.as_mut().expect("it was started with --control");
+        stdin.write_all(octets).and_then(|()| stdin.flush()).unwrap();
+    }
+
+    /// Gives it a command, and waits for what it says to that.
+    pub(crate) fn order(&mut self, order: Value) -> Value {
+        self.write(format!("{order}\n").as_bytes());
+        self.wait_for_any(&["control.done", "control.error"])
+    }
+
+    /// Its stdin ends.
+    pub(crate) fn close(&mut self) {
+        self.stdin = None;
     }
 
     /// `answer` on a free port; with where it listens.
@@ -85,16 +119,21 @@ impl Running {
 
     /// Reads on until this event.
     pub(crate) fn wait_for(&mut self, event: &str) -> Value {
+        self.wait_for_any(&[event])
+    }
+
+    /// Reads on until one of these events.
+    pub(crate) fn wait_for_any(&mut self, events: &[&str]) -> Value {
         loop {
             let mut line = String::new();
             if self.stdout.read_line(&mut line).unwrap() == 0 {
                 let mut stderr = String::new();
                 self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
-                panic!("no {event} came, but {} and {stderr}", self.said);
+                panic!("none of {events:?} came, but {} and {stderr}", self.said);
             }
             self.said += &line;
             let object = object(&line);
-            if object["event"] == event {
+            if events.iter().any(|event| object["event"] == *event) {
                 return object;
             }
         }
@@ -108,6 +147,7 @@ impl Running {
 
     /// Waits for its end.
     pub(crate) fn finish(mut self) -> Ran {
+        self.close();
         let mut stdout = std::mem::take(&mut self.said);
         self.stdout.read_to_string(&mut stdout).unwrap();
         let mut stderr = String::new();

@@ -1,0 +1,113 @@
+//! `[tls]`: our certificate, and whom we trust.
+
+use crate::finding::{Report, Span};
+use crate::section::Section;
+use std::path::{Path, PathBuf};
+
+/// Files in PEM for SIP over TLS. The command line replaces single ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// Our certificate, followed by those between it and its CA. With it we take calls over TLS.
+    pub cert: Option<PathBuf>,
+    /// Its private key.
+    pub key: Option<PathBuf>,
+    /// The CAs that we trust. With them we make calls over TLS.
+    pub ca: Option<PathBuf>,
+    /// Must whoever connects to us show a certificate of one of these CAs?
+    pub require_client: bool,
+}
+
+impl Tls {
+    /// There is something to set up.
+    pub fn is_wanted(&self) -> bool {
+        self.cert.is_some() || self.key.is_some() || self.ca.is_some()
+    }
+
+    /// The certificate and its key, if there are any.
+    ///
+    /// # Errors
+    /// One sentence, if there is only one of the two, or if others must show certificates of nobody.
+    pub fn own(&self) -> Result<Option<(&Path, &Path)>, String> {
+        if self.require_client && self.ca.is_none() {
+            return Err("to require certificates of others, say whose: there is no ca".to_owned());
+        }
+        match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => Ok(Some((cert, key))),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err("there is a certificate without its key".to_owned()),
+            (None, Some(_)) => Err("there is a key without its certificate".to_owned()),
+        }
+    }
+
+    pub(crate) fn read(&mut self, mut section: Section<'_>, directory: &Path, report: &mut Report<'_>) {
+        let start = section.span.clone().unwrap_or_default();
+        for (field, path, into) in
+            [("cert", "tls.cert", &mut self.cert), ("key", "tls.key", &mut self.key), ("ca", "tls.ca", &mut self.ca)]
+        {
+            let Some((text, span)) = section.string(field, report) else { continue };
+            let file = directory.join(text);
+            if !file.is_file() {
+                report.error(span, path, format!("{} is no file", file.display()));
+                continue;
+            }
+            if field == "key" {
+                warn_if_open(&file, &span, report);
+            }
+            *into = Some(file);
+        }
+        section.flag("require-client-certificate", &mut self.require_client, report);
+        let missing = section.span_of("cert").is_some() != section.span_of("key").is_some()
+            || self.require_client && section.span_of("ca").is_none();
+        if missing && let Err(message) = self.own() {
+            report.error(start, "tls", message);
+        }
+        section.finish(report);
+    }
+}
+
+/// A key that everybody on the machine can read is no secret.
+#[cfg(unix)]
+fn warn_if_open(path: &Path, span: &Span, report: &mut Report<'_>) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(path).map_or(0, |m| m.permissions().mode());
+    if mode & 0o077 != 0 {
+        let message = format!("others can read {}: chmod 600 keeps them out", path.display());
+        report.warning(Some(span.clone()), "tls.key", message);
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_if_open(_: &Path, _: &Span, _: &mut Report<'_>) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, check};
+
+    #[test]
+    fn certificates_are_files_beside_the_configuration() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for name in ["me.pem", "me.key", "ca.pem"] {
+            std::fs::write(at(name), "x").unwrap();
+        }
+        let name = at("keyphone.toml").display().to_string();
+        let read = |text: &str| Config::from_toml(&format!("[tls]\n{text}"), &name).map(|config| config.tls);
+        let tls =
+            read("cert = \"me.pem\"\nkey = \"me.key\"\nca = \"ca.pem\"\nrequire-client-certificate = true").unwrap();
+        assert_eq!(tls.own(), Ok(Some((at("me.pem").as_path(), at("me.key").as_path()))));
+        assert!(tls.require_client && tls.is_wanted() && !Tls::default().is_wanted());
+        let error = |text: &str| read(text).unwrap_err().to_string();
+        assert!(error("cert = \"me.pem\"").ends_with("there is a certificate without its key"));
+        assert!(error("key = \"me.key\"").ends_with("there is a key without its certificate"));
+        assert!(error("require-client-certificate = true").ends_with("there is no ca"));
+        assert!(error("ca = \"none.pem\"").ends_with("none.pem is no file"));
+        assert!(error("certificate = \"me.pem\"").contains("there is no such field"));
+        #[cfg(unix)]
+        assert!(
+            check("[tls]\ncert = \"me.pem\"\nkey = \"me.key\"", &name)
+                .iter()
+                .any(|f| f.to_string().contains("chmod 600"))
+        );
+    }
+}
