@@ -2,10 +2,11 @@
 
 use crate::common::*;
 use crate::signalling::Script;
-use keyphone_scenarios::world::World;
+use keyphone_scenarios::link::Link;
+use keyphone_scenarios::world::{Middle, World};
 use keyphone_ua::endpoint::Command;
 use keyphone_ua::event::{CallId, Event};
-use keyphone_ua::settings::{HangUp, System};
+use keyphone_ua::settings::{HangUp, Incoming, System};
 use keyphone_ua::sip::Method;
 
 /// The names of alice's call with bob, as bob's side knows them: Call-ID, bob's tag, alice's.
@@ -58,7 +59,7 @@ fn a_keyed_call_is_not_replaced_by_one_in_the_clear_nor_by_one_with_another_key(
             mallory.keying = vec![System::Clear];
         }
         let alice = phone("alice", Pair::ALICE, no_change);
-        let mut pair = Pair::on(1, keyphone_scenarios::link::Link::PERFECT, alice, bob);
+        let mut pair = Pair::on(1, Link::PERFECT, alice, bob);
         let mallory = pair.world.add("mallory", mallory);
         pair.dial(HangUp::After(ms(3000)));
         pair.run(1000);
@@ -67,9 +68,9 @@ fn a_keyed_call_is_not_replaced_by_one_in_the_clear_nor_by_one_with_another_key(
             true => {
                 let text = String::from_utf8(sent.bytes.clone()).unwrap();
                 let replaces = format!("\r\nReplaces: {id};to-tag={ours};from-tag={theirs}\r\n\r\n");
-                keyphone_scenarios::world::Middle::Change(text.replacen("\r\n\r\n", &replaces, 1).into_bytes())
+                Middle::Change(text.replacen("\r\n\r\n", &replaces, 1).into_bytes())
             }
-            false => keyphone_scenarios::world::Middle::Pass,
+            false => Middle::Pass,
         }));
         let udp = keyphone_ua::transaction::Transport::Udp;
         pair.world.command(mallory, call(Pair::BOB, udp, plan(ALICE_HZ, HangUp::Never)));
@@ -96,4 +97,42 @@ fn a_call_that_has_just_ended_is_not_replaced() {
     assert_eq!(script.status(&invite, &String::from_utf8(offer).unwrap()), 603, "RFC 3891 section 3");
     script.pair.run(200_000);
     script.pair.assert_nothing_left();
+}
+
+#[test]
+fn a_call_that_rings_here_is_picked_up_elsewhere() {
+    // RFC 3891 section 7.1: alice calls bob's desk, and bob takes the call in the lab.
+    let mut desk = phone("bob", Pair::BOB, no_change);
+    desk.incoming = Incoming::Ring { plan: plan(BOB_HZ, HangUp::Never) };
+    let mut pair = Pair::on(1, Link::PERFECT, phone("alice", Pair::ALICE, no_change), desk);
+    let lab = pair.world.add("lab", phone("bob", "10.0.0.4", no_change));
+    pair.dial(HangUp::Never);
+    pair.run(500);
+    let ringing = responses(&pair.world, Pair::BOB, 180).remove(0);
+    let (desk_tag, alice_tag) = (ringing.headers.to().unwrap(), ringing.headers.from().unwrap());
+    let replaces = format!(
+        "\r\nReplaces: {};to-tag={};from-tag={};early-only\r\n\r\n",
+        ringing.headers.call_id().unwrap(),
+        alice_tag.tag().unwrap(),
+        desk_tag.tag().unwrap()
+    );
+    pair.world.set_middle(Box::new(move |sent| match sent.bytes.starts_with(b"INVITE sip:alice@") {
+        true => {
+            let text = String::from_utf8(sent.bytes.clone()).unwrap();
+            Middle::Change(text.replacen("\r\n\r\n", &replaces, 1).into_bytes())
+        }
+        false => Middle::Pass,
+    }));
+    let target = Box::new("sip:alice@10.0.0.1".parse().unwrap());
+    pair.world.command(lab, Command::Call { target, to: None, from: None, plan: plan(BOB_HZ, HangUp::Never) });
+    pair.run(2000);
+    assert_eq!(replaced(&pair.world, pair.alice), 1);
+    assert_eq!(requests(&pair.world, Pair::ALICE, Method::Cancel).len(), 1, "the desk rings no more");
+    assert_eq!(outcomes(&pair.world, pair.bob).len(), 1);
+    assert!(media_from(&pair.world, "10.0.0.4").count() > 50 && media_from(&pair.world, Pair::BOB).count() == 0);
+    pair.world.command(lab, Command::HangUpAll);
+    pair.run(200_000);
+    assert_eq!(outcomes(&pair.world, lab), [WE_HUNG_UP]);
+    assert_eq!(outcomes(&pair.world, pair.alice).last(), Some(&PEER_HUNG_UP));
+    pair.assert_nothing_left();
 }

@@ -54,7 +54,7 @@ impl Three {
     /// Alice talks to carol, too: her second call.
     fn consulting(mut self, until: u64) -> Self {
         let (target, plan) = (Box::new("sip:carol@10.0.0.3".parse().unwrap()), plan(ALICE_HZ, HangUp::Never));
-        self.world.command(self.alice, Command::Call { target, to: None, plan });
+        self.world.command(self.alice, Command::Call { target, to: None, from: None, plan });
         self.world.run(at(until));
         self
     }

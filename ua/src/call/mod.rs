@@ -39,6 +39,7 @@ pub(crate) use exchange::profiles;
 pub(crate) use media::codec_lines;
 pub(crate) use replaced::Place;
 
+use crate::auth::Authenticator;
 use crate::dialog::Dialog;
 use crate::event::{CallId, Counts, Event, Outcome, Side};
 use crate::io::Output;
@@ -100,6 +101,8 @@ pub(crate) struct Cx<'a, 'e> {
     pub(crate) transactions: &'a mut Table,
     pub(crate) book: &'a mut Book,
     pub(crate) gone: &'a mut Gone,
+    /// Answers whoever asks who we are.
+    pub(crate) auth: &'a mut Authenticator,
     pub(crate) env: &'a mut Env<'e>,
     pub(crate) said: &'a mut Vec<transaction::Output>,
     pub(crate) out: &'a mut Vec<Output>,

@@ -11,9 +11,9 @@ impl Call {
     pub(super) fn has_name_to_tell(&mut self, invite: &Request, cx: &Cx<'_, '_>) {
         // Who answers to every name is the one that was called.
         if let Phase::Talking(talking) = &mut self.phase
-            && !cx.settings.any_name
+            && !cx.settings.account().any_name
         {
-            talking.connected = Connected::called(&invite.headers, &cx.settings.me);
+            talking.connected = Connected::called(&invite.headers, &cx.settings.account().me);
         }
     }
 
@@ -22,7 +22,7 @@ impl Call {
     pub(super) fn tell_name(&mut self, cx: &mut Cx<'_, '_>) {
         let Phase::Talking(talking) = &mut self.phase else { return };
         let Some(me) = talking.connected.take() else { return };
-        talking.usage.dialog.rename_us(me, cx.settings.display_name.clone());
+        talking.usage.dialog.rename_us(me, cx.settings.account().display_name.clone());
         if talking.usage.peer.update {
             let ours = supported(cx.settings);
             let fill = |request: &mut Request| {

@@ -12,6 +12,7 @@ use super::{ALLOW, Call, Cx, Phase, supported};
 use crate::event::{CallId, Direction, Event, Outcome};
 use crate::io::{MediaPorts, Output};
 use crate::locate::Hop;
+use crate::register::preload;
 use crate::settings::{Plan, Reliable, Rules, System};
 use crate::sip::{CSeq, Method, NameAddr, Request, SessionExpires, StatusCode, Uri, make};
 use crate::transaction::ClientKey;
@@ -107,6 +108,7 @@ impl Call {
         let our_tag = cx.env.token::<4>();
         let mut invite = write_invite(&target, &to, (call_id, &our_tag), &offer.body, cx);
         extra.into_iter().for_each(|(name, value)| invite.headers.push(name, value));
+        cx.auth.preempt(&mut invite);
         let invite = decline::with_via(invite, cx);
         let key = cx.transactions.request(invite.clone(), to.clone(), cx.env, cx.said).map_err(|e| e.to_string())?;
         cx.book.add_client(key, id);
@@ -200,8 +202,8 @@ impl Calling {
 
 fn write_invite(target: &Uri, to: &Hop, (call_id, our_tag): (&str, &str), offer: &[u8], cx: &Cx<'_, '_>) -> Request {
     let mut invite = Request::new(Method::Invite, target.clone());
-    let me = NameAddr::new(cx.settings.me.clone()).with_tag(our_tag);
-    let from = NameAddr { display: cx.settings.display_name.clone(), ..me };
+    let me = NameAddr::new(cx.settings.account().me.clone()).with_tag(our_tag);
+    let from = NameAddr { display: cx.settings.account().display_name.clone(), ..me };
     let headers = &mut invite.headers;
     headers.push("Max-Forwards", make::MAX_FORWARDS);
     headers.push("From", from.to_string());
@@ -225,6 +227,7 @@ fn write_invite(target: &Uri, to: &Hop, (call_id, our_tag): (&str, &str), offer:
     headers.push("Expires", ring_limit.as_secs().max(1).to_string());
     headers.push("Content-Type", "application/sdp");
     invite.body = offer.to_vec();
+    preload(&mut invite, &cx.settings.accounts.routes());
     invite
 }
 

@@ -22,7 +22,7 @@ impl Call {
         if talking.asked.as_ref().is_some_and(|asked| !asked.subscriber.is_over()) {
             return self.cannot("is being transferred already", cx);
         }
-        let (uri, me, ours) = (refer_to.write(), cx.settings.me.clone(), supported(cx.settings));
+        let (uri, me, ours) = (refer_to.write(), cx.settings.account().me.clone(), supported(cx.settings));
         let fill = |request: &mut Request| {
             request.headers.push("Refer-To", NameAddr::new(uri).to_string());
             // RFC 3892 section 2.1.

@@ -93,10 +93,11 @@ impl Endpoint {
             return self.transactions.respond(key, &response, env, said);
         };
         let id = self.next_id();
-        let call = Call::invited(id, key, request, ports, place, &mut self.cx(env, said, out));
+        let account = self.settings.accounts.called(request);
+        let call = Call::invited(id, key, request, ports, place, &mut self.cx(account, env, said, out));
         match call {
             Some(call) => {
-                self.keep(id, call);
+                self.keep(id, account, call);
                 replaced.into_iter().for_each(|old| self.replace(id, old, env, said, out));
             }
             None if ports.are_open() => self.ports.push_front(ports),
@@ -118,7 +119,7 @@ impl Endpoint {
             && let Ok(dialog) = Dialog::answered(response)
             && self.gone.has_room(&dialog)
         {
-            decline::decline(dialog, 0, &mut self.cx(env, said, out));
+            decline::decline(dialog, 0, &mut self.cx(0, env, said, out));
         }
     }
 }

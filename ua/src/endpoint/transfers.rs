@@ -3,8 +3,6 @@
 use super::{Endpoint, Output};
 use crate::call::{Ask, Call};
 use crate::event::{CallId, Event, Outcome};
-use crate::locate::Hop;
-use crate::outside;
 use crate::refer::ReferTo;
 use crate::refer::replaces::{self, Standing};
 use crate::sip::{NameAddr, Request, StatusCode};
@@ -18,27 +16,20 @@ impl Endpoint {
     /// Does what calls have asked for.
     pub(super) fn obey(&mut self, env: &mut Env<'_>, said: &mut Vec<transaction::Output>, out: &mut Vec<Output>) {
         for Ask::Follow { by, seq, refer_to, referred_by, plan } in std::mem::take(&mut self.asks) {
-            let to = match self.reach(&refer_to) {
-                Ok(to) => to,
-                Err(status) => {
-                    self.tell((by, seq), status, env, said, out);
-                    continue;
-                }
+            // It is the account's that was asked.
+            let Some(account) = self.calls.get(&by).filter(|_| self.has_room()).map(|by| by.account) else {
+                self.tell((by, seq), StatusCode::SERVICE_UNAVAILABLE, env, said, out);
+                continue;
             };
             let (id, ports, before) = (self.next_id(), self.take_ports(), out.len());
             let extra = extra(&refer_to, referred_by);
             self.follows.insert(id, (by, seq));
             // It is keyed as any other call of ours, for the one whom the peer named and nobody else.
-            let call = Call::place(id, refer_to.target, to, ports, plan, extra, &mut self.cx(env, said, out));
-            call.into_iter().for_each(|call| self.keep(id, call));
+            let cx = &mut self.cx(account, env, said, out);
+            let hop = cx.settings.next_hop(&refer_to.target);
+            let call = Call::place(id, refer_to.target, hop, ports, plan, extra, cx);
+            call.into_iter().for_each(|call| self.keep(id, account, call));
             self.watch(id, before, env, said, out);
-        }
-    }
-
-    fn reach(&self, refer_to: &ReferTo) -> Result<Hop, StatusCode> {
-        match self.calls.len() < Self::MAX_CALLS {
-            true => outside::hop(&refer_to.target),
-            false => Err(StatusCode::SERVICE_UNAVAILABLE),
         }
     }
 
