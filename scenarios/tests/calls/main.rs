@@ -8,6 +8,8 @@ mod fork;
 mod locate;
 mod message;
 mod refused;
+mod registrar;
+mod registration;
 mod replay;
 mod signalling;
 mod talk;
