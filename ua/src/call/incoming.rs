@@ -92,8 +92,7 @@ impl Call {
         if request.body.is_empty() {
             return Err(Refused::new(StatusCode::NOT_ACCEPTABLE_HERE, "this phone wants the offer in the INVITE"));
         }
-        let offer =
-            Sdp::parse(session_body(request)?).map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
+        let offer = Sdp::parse(session_body(request)?).map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
         let mut media = Media::new(*id, ports, plan.clone(), cx);
         let exchange = Exchange::answering(request, &offer, &mut media, cx)?;
         cx.book.add_server(*key, *id);

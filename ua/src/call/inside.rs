@@ -79,7 +79,9 @@ impl Call {
             // Without an offer, ours goes into the 200, and the answer comes in the ACK.
             true => match exchange.offer(exchange.is_holding(), false, &mut self.media, cx) {
                 Ok(body) => (body, None),
-                Err(why) => return self.refuse_inside(key, request, Refused::new(StatusCode::SERVER_INTERNAL_ERROR, why), cx),
+                Err(why) => {
+                    return self.refuse_inside(key, request, Refused::new(StatusCode::SERVER_INTERNAL_ERROR, why), cx);
+                }
             },
             false => match session_body(request).and_then(|body| exchange.answer(body, &mut self.media, cx)) {
                 Ok(answered) => answered,

@@ -2,8 +2,8 @@
 //! do, what we have asked it, and how far offer and answer are.
 
 use super::Cx;
-use super::decline;
 use super::change::Change;
+use super::decline;
 use super::exchange::Exchange;
 use crate::dialog::Dialog;
 use crate::event::CallId;
@@ -68,16 +68,15 @@ impl Usage {
         exchange: Exchange,
         said: &Headers,
     ) -> Self {
-        let mut usage =
-            Self {
-                call,
-                dialog,
-                fallback,
-                exchange,
-                peer: Abilities::default(),
-                ours: BTreeMap::new(),
-                last_invite: None,
-            };
+        let mut usage = Self {
+            call,
+            dialog,
+            fallback,
+            exchange,
+            peer: Abilities::default(),
+            ours: BTreeMap::new(),
+            last_invite: None,
+        };
         usage.learn(said);
         usage
     }
