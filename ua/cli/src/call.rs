@@ -167,7 +167,7 @@ impl Dialer {
         if let Some(length) = wishes.length {
             plan.hang_up = HangUp::After(length);
         }
-        Ok(Command::Call { target: Box::new(target), to: Destination { addr, transport }, plan })
+        Ok(Command::Call { target: Box::new(target), to: Some(Destination { addr, transport }), plan })
     }
 }
 

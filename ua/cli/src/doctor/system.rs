@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(sane(1_795_270_000, false).verdict, Verdict::Problem);
         let well = sane(1_795_270_000, true);
         assert_eq!(well.verdict, Verdict::Ok);
-        let text = "it says 2026-11-21T12:06:40Z; MIKEY takes messages from clocks that are up to 1m off";
+        let text = "it says 2026-11-21T14:06:40Z; MIKEY takes messages from clocks that are up to 1m off";
         assert_eq!(well.found, text);
         assert_eq!(super::sane(None, true, Duration::ZERO).verdict, Verdict::Problem);
     }
