@@ -49,7 +49,7 @@ pub(super) fn clock(config: &Config) -> Checked {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the doctor looks at the machine's own clock")]
-fn since_1970() -> Option<Duration> {
+pub(super) fn since_1970() -> Option<Duration> {
     std::time::SystemTime::now().duration_since(UNIX_EPOCH).ok()
 }
 
