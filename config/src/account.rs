@@ -1,11 +1,17 @@
-//! `[account]`: who we are.
+//! `[account]`, or `[[account]]` for several: who we are.
 
+use crate::duration::parse_between;
 use crate::finding::Report;
+use crate::login::{Login, Password};
 use crate::section::Section;
+use crate::server::ServerUri;
 use keyphone_keying::Identity;
 use std::fmt;
 use std::net::Ipv6Addr;
+use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// Who we are in SIP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,16 +20,37 @@ pub struct Account {
     pub from: SipUri,
     /// What a peer may show beside it. Holds no control characters.
     pub display_name: Option<String>,
+    /// What servers that ask are answered with.
+    pub login: Option<Login>,
+    /// Where we register; `None`: we do not.
+    pub registrar: Option<ServerUri>,
+    /// Through which proxy requests go, whomever they are for.
+    pub proxy: Option<ServerUri>,
+    /// How long a registration is to hold; the registrar may decide otherwise.
+    pub expires: Duration,
 }
 
 impl Default for Account {
     fn default() -> Self {
-        Self { from: SipUri("sip:keyphone@127.0.0.1".to_owned()), display_name: None }
+        Self {
+            from: SipUri("sip:keyphone@127.0.0.1".to_owned()),
+            display_name: None,
+            login: None,
+            registrar: None,
+            proxy: None,
+            expires: Duration::from_secs(3600),
+        }
     }
 }
 
 impl Account {
-    pub(crate) fn read(&mut self, mut section: Section<'_>, report: &mut Report<'_>) {
+    /// The part of `from` before the @: what a server is told if no other user name is given.
+    pub fn user(&self) -> &str {
+        self.from.0.split_once(':').and_then(|(_, rest)| rest.split_once('@')).map_or("", |(user, _)| user)
+    }
+
+    pub(crate) fn read(&mut self, mut section: Section<'_>, directory: &Path, report: &mut Report<'_>) {
+        let named = section.span_of("from");
         section.parse("from", &mut self.from, report, str::parse);
         section.parse("display-name", &mut self.display_name, report, |text| {
             // A line end would start another header (RFC 3261 section 7.3).
@@ -33,7 +60,48 @@ impl Account {
                 Ok((!text.is_empty()).then(|| text.to_owned()))
             }
         });
+        section.parse("registrar", &mut self.registrar, report, |text| text.parse().map(Some));
+        section.parse("proxy", &mut self.proxy, report, |text| text.parse().map(Some));
+        section.parse("expires", &mut self.expires, report, |text| parse_between(text, "60s", "1440m"));
+        self.read_login(&mut section, directory, report);
+        if self.registrar.is_some() && named.is_none() {
+            let message = "a registrar needs to know whom it registers: give from";
+            report.error(section.span.clone().unwrap_or_default(), "account.from", message);
+        }
         section.finish(report);
+    }
+
+    fn read_login(&mut self, section: &mut Section<'_>, directory: &Path, report: &mut Report<'_>) {
+        let realm = section.string("realm", report);
+        let username = section.string("username", report);
+        let text = section.string("password", report);
+        let file = section.string("password-file", report);
+        let password = match (text, file) {
+            (Some((text, _)), None) => Some(Password::new(Zeroizing::new(text.to_owned()))),
+            (None, Some((path, span))) => match Password::from_file(&directory.join(path)) {
+                Ok(password) => Some(password),
+                Err(message) => return report.error(span, "account.password-file", message),
+            },
+            (Some(_), Some((_, span))) => {
+                let message = "stands beside password, and only one of the two may";
+                return report.error(span, "account.password-file", message);
+            }
+            (None, None) => None,
+        };
+        match (password, realm.as_ref().or(username.as_ref())) {
+            (Some(password), _) => {
+                self.login = Some(Login {
+                    realm: realm.map(|(realm, _)| realm.to_owned()),
+                    username: username.map_or(self.user(), |(name, _)| name).to_owned(),
+                    password,
+                });
+            }
+            // A field of the wrong type has been reported; only where there is none is one missing.
+            (None, Some((_, span))) if section.span_of("password").or(section.span_of("password-file")).is_none() => {
+                report.error(span.clone(), "account.password", "there is neither password nor password-file");
+            }
+            _ => {}
+        }
     }
 }
 
@@ -74,21 +142,26 @@ impl FromStr for SipUri {
         if !is_user(user) {
             return mistake("the user holds a character that must be escaped as %hh, or is empty");
         }
-        let (host, port) = match hostport.strip_prefix('[').and_then(|h| h.split_once(']')) {
-            Some((v6, "")) => (v6, None),
-            Some((v6, after)) => (v6, Some(after.strip_prefix(':').unwrap_or("?"))),
-            None => hostport.split_once(':').map_or((hostport, None), |(host, port)| (host, Some(port))),
-        };
-        let host_ok = if hostport.starts_with('[') { host.parse::<Ipv6Addr>().is_ok() } else { is_host(host) };
-        if !host_ok {
-            return mistake("the host is neither a name nor an address (and a name takes no parameters here)");
+        match parse_hostport(hostport) {
+            Ok(()) => Ok(Self(format!("{scheme}:{rest}"))),
+            Err(why) => mistake(why),
         }
-        let port_ok = |p: &str| p.bytes().all(|b| b.is_ascii_digit()) && p.parse::<u16>().is_ok_and(|p| p != 0);
-        if !port.is_none_or(port_ok) {
-            return mistake("the port is not a number from 1 to 65535");
-        }
-        Ok(Self(format!("{scheme}:{rest}")))
     }
+}
+
+/// `host` or `host:port`.
+pub(crate) fn parse_hostport(hostport: &str) -> Result<(), &'static str> {
+    let (host, port) = match hostport.strip_prefix('[').and_then(|h| h.split_once(']')) {
+        Some((v6, "")) => (v6, None),
+        Some((v6, after)) => (v6, Some(after.strip_prefix(':').unwrap_or("?"))),
+        None => hostport.split_once(':').map_or((hostport, None), |(host, port)| (host, Some(port))),
+    };
+    let host_ok = if hostport.starts_with('[') { host.parse::<Ipv6Addr>().is_ok() } else { is_host(host) };
+    if !host_ok {
+        return Err("the host is neither a name nor an address (and a name takes no parameters here)");
+    }
+    let port_ok = |p: &str| p.bytes().all(|b| b.is_ascii_digit()) && p.parse::<u16>().is_ok_and(|p| p != 0);
+    if port.is_none_or(port_ok) { Ok(()) } else { Err("the port is not a number from 1 to 65535") }
 }
 
 /// RFC 3261 section 25.1: user = 1*( unreserved / escaped / user-unreserved ).

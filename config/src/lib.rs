@@ -18,6 +18,7 @@ pub mod mikey;
 pub mod network;
 pub mod policy;
 mod section;
+pub mod server;
 pub mod tls;
 
 pub use account::{Account, SipUri};
@@ -29,6 +30,7 @@ pub use login::{DigestAlgorithm, Login, Password};
 pub use mikey::{Mikey, MikeyEncryption};
 pub use network::{Network, PortRange, Transport};
 pub use policy::{KeyingSystem, Policy};
+pub use server::ServerUri;
 pub use tls::Tls;
 
 use finding::Report;
@@ -40,8 +42,10 @@ use zeroize::Zeroizing;
 /// All that a user can decide in a file. Flags replace single fields.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// `[account]`: who we are.
+    /// `[account]`, or the first `[[account]]`: who we are, unless somebody says otherwise.
     pub account: Account,
+    /// The other `[[account]]`s.
+    pub more_accounts: Vec<Account>,
     /// `[[psk]]`: what we prove it with.
     pub credentials: Credentials,
     /// `[policy]` and `[mikey]`: what may be offered and accepted.
@@ -80,6 +84,11 @@ impl Config {
         }
     }
 
+    /// All accounts, in the order of the file; there is always one.
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        std::iter::once(&self.account).chain(&self.more_accounts)
+    }
+
     /// A commented file in which every value is at its default.
     pub const fn example() -> &'static str {
         include_str!("../examples/keyphone.toml")
@@ -104,8 +113,18 @@ fn read(text: &str, file_name: &str) -> (Config, Vec<Finding>) {
     }
     let directory = Path::new(file_name).parent().unwrap_or(Path::new(""));
     let mut root = Section::root(document.get_ref());
-    if let Some(section) = root.section("account", &mut report) {
-        config.account.read(section, &mut report);
+    for (at, section) in root.one_or_more("account", &mut report).into_iter().enumerate() {
+        let start = section.span.clone();
+        let mut account = Account::default();
+        account.read(section, directory, &mut report);
+        if at > 0 && config.accounts().any(|earlier| earlier.from == account.from) {
+            let message = format!("there is already an account of {}", account.from);
+            report.error(start.unwrap_or_default(), "account.from", message);
+        }
+        match at {
+            0 => config.account = account,
+            _ => config.more_accounts.push(account),
+        }
     }
     config.credentials.read(root.sections("psk", &mut report), directory, &mut report);
     let policy = root.section("policy", &mut report);

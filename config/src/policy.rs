@@ -1,6 +1,7 @@
 //! `[policy]`: what may be offered and accepted, whatever the keying system.
 
 use crate::finding::Report;
+use crate::login::DigestAlgorithm;
 use crate::mikey::Mikey;
 use crate::section::Section;
 use keyphone_keying::Expect;
@@ -21,6 +22,9 @@ pub struct Policy {
     pub expect: Expect,
     /// SRTP crypto suites, preferred first.
     pub suites: Vec<Suite>,
+    /// The weakest hash with which passwords are proven to servers. MD5 is allowed by default, because most deployments
+    /// need it (RFC 8760 section 3 says what that opens the door to).
+    pub weakest_digest: DigestAlgorithm,
     /// `[mikey]`.
     pub mikey: Mikey,
 }
@@ -29,7 +33,8 @@ impl Default for Policy {
     fn default() -> Self {
         let keyphone_keying::Policy { media, expect, suites, .. } = keyphone_keying::Policy::default();
         let keying = KeyingSystem::ALL.to_vec();
-        Self { keying, allow_clear: media.allow_clear, expect, suites, mikey: Mikey::default() }
+        let weakest_digest = DigestAlgorithm::Md5;
+        Self { keying, allow_clear: media.allow_clear, expect, suites, weakest_digest, mikey: Mikey::default() }
     }
 }
 
@@ -68,6 +73,7 @@ impl Policy {
         section.flag("allow-clear", &mut self.allow_clear, report);
         section.parse("expect", &mut self.expect, report, parse_expect);
         section.list("suites", &mut self.suites, report, parse_suite);
+        section.parse("weakest-digest", &mut self.weakest_digest, report, str::parse);
         if self.allow_clear {
             let message = "media may travel unprotected, and everybody on the way can hear it";
             report.warning(section.span_of("allow-clear"), "policy.allow-clear", message);

@@ -51,6 +51,14 @@ impl<'t> Section<'t> {
         sections
     }
 
+    /// `[name]` once, or `[[name]]` any number of times.
+    pub(crate) fn one_or_more(&mut self, name: &'static str, report: &mut Report<'_>) -> Vec<Section<'t>> {
+        match self.table.get(name).map(Spanned::get_ref) {
+            Some(DeValue::Array(_)) => self.sections(name, report),
+            _ => self.section(name, report).into_iter().collect(),
+        }
+    }
+
     /// The raw value, if it is there.
     pub(crate) fn value(&mut self, field: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {
         self.known.push(field);
@@ -144,6 +152,7 @@ impl<'t> Section<'t> {
             let name = if looks_like_key(name) { "(not shown)" } else { name };
             match self.name {
                 "" => report.error(key.span(), name, format!("there is no such section; there are {known}")),
+                // What stands on a line without a name may be a password.
                 "psk" => report.error(key.span(), "psk", format!("there is no such field here; there are {known}")),
                 _ => report.error(key.span(), self.path(name), format!("there is no such field; there are {known}")),
             }

@@ -23,7 +23,8 @@ fn mistakes(text: &str) -> Vec<String> {
 const NO_KEY: &str = "warning: k.toml: psk: there is no pre-shared key, so that every call needs one from --psk";
 
 fn same(a: &Config, b: &Config) -> bool {
-    let parts = |c: &Config| (c.account.clone(), c.policy.clone(), c.audio.clone(), c.network.clone());
+    let parts =
+        |c: &Config| (c.accounts().cloned().collect::<Vec<_>>(), c.policy.clone(), c.audio.clone(), c.network.clone());
     parts(a) == parts(b) && format!("{:?}", a.credentials) == format!("{:?}", b.credentials)
 }
 
@@ -56,6 +57,12 @@ fn every_field_replaces_its_default() {
         [account]
         from = "sip:alice@example.org:5070"
         display-name = "Alice Ümläut"
+        username = "alice-1"
+        password = "zanzibar"
+        realm = "example.org"
+        registrar = "sip:example.org"
+        proxy = "sip:127.0.0.1:5090;transport=tcp"
+        expires = "120s"
         [[psk]]
         peer = "sip:bob@example.org"
         key = "{KEY}"
@@ -64,6 +71,7 @@ fn every_field_replaces_its_default() {
         allow-clear = true
         expect = "exactly"
         suites = ["AES_CM_128_HMAC_SHA1_32"]
+        weakest-digest = "sha-256"
         [mikey]
         allow-null-encryption = true
         allow-null-mac = true
@@ -84,6 +92,13 @@ fn every_field_replaces_its_default() {
     let config = Config::from_toml(&text, "/etc/keyphone/k.toml").unwrap();
     assert_eq!(config.account.from.as_str(), "sip:alice@example.org:5070");
     assert_eq!(config.account.display_name.as_deref(), Some("Alice Ümläut"));
+    let login = config.account.login.as_ref().unwrap();
+    assert_eq!((login.username.as_str(), login.realm.as_deref()), ("alice-1", Some("example.org")));
+    assert_eq!(login.password.reveal(), "zanzibar");
+    assert_eq!(config.account.registrar.as_ref().map(ServerUri::as_str), Some("sip:example.org"));
+    assert_eq!(config.account.proxy.as_ref().map(ServerUri::as_str), Some("sip:127.0.0.1:5090;transport=tcp"));
+    assert_eq!(config.account.expires, Duration::from_secs(120));
+    assert_eq!(config.policy.weakest_digest, DigestAlgorithm::Sha256);
     let store = config.credentials.psk_store();
     assert!(store.with(&Identity::new("sip:bob@example.org:5090")).is_some());
     assert!(store.with(&Identity::new("sip:carol@example.org")).is_none());
@@ -373,4 +388,35 @@ proptest! {
             prop_assert!(error.line.is_some_and(|l| 1 <= l && l <= lines) && error.column.is_some(), "{:?}", error);
         }
     }
+}
+
+#[test]
+fn several_accounts_stand_in_a_list() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("bob.password"), "two words\n").unwrap();
+    let file = dir.path().join("k.toml");
+    let text = "[[account]]\nfrom = \"sip:alice@a.org\"\n[[account]]\nfrom = \"sip:bob@b.org\"\n\
+        password-file = \"bob.password\"\n";
+    let config = Config::from_toml(text, file.to_str().unwrap()).unwrap();
+    let users: Vec<_> = config.accounts().map(|a| a.user().to_owned()).collect();
+    assert_eq!(users, ["alice", "bob"]);
+    let login = config.more_accounts[0].login.as_ref().unwrap();
+    // Whoever gives no user name is known by the one in from.
+    assert_eq!((login.username.as_str(), login.password.reveal(), &login.realm), ("bob", "two words", &None));
+}
+
+#[test]
+fn an_account_that_cannot_log_in_is_said_without_its_password() {
+    let account = |fields: &str| mistakes(&format!("[account]\nfrom = \"sip:a@b\"\n{fields}"));
+    assert_eq!(account("username = \"x\"").len(), 1);
+    assert!(account("realm = \"x\"")[0].contains("account.password: there is neither password nor password-file"));
+    let both = account("password = \"zanzibar\"\npassword-file = \"zanzibar\"");
+    assert!(both[0].contains("only one of the two may") && !both[0].contains("zanzibar"), "{both:?}");
+    assert!(account("password-file = \"nowhere\"")[0].contains("cannot be read"));
+    assert!(account("password = 5")[0].contains("must be a string"));
+    assert!(account("registrar = \"sip:alice@b\"")[0].contains("a server has no user@"));
+    assert!(account("expires = \"5s\"")[0].contains("is not between 60s and 1440m"));
+    assert!(mistakes("[account]\nregistrar = \"sip:b\"")[0].contains("a registrar needs to know whom it registers"));
+    let twice = "[[account]]\nfrom = \"sip:a@b\"\n[[account]]\nfrom = \"sip:a@b\"";
+    assert!(mistakes(twice)[0].contains("there is already an account of sip:a@b"));
 }

@@ -66,6 +66,8 @@ pub enum Command {
         /// Where the INVITE goes, if not to whom the target means (RFC 3263). What is too long for UDP goes over TCP
         /// (RFC 3261 section 18.1.1).
         to: Option<Destination>,
+        /// Which account calls, if not the first: accounts are numbered from 0.
+        from: Option<usize>,
         /// What to say, to record, and when to hang up.
         plan: Plan,
     },

@@ -9,6 +9,7 @@
 //! them before anything can go wrong. Which keying systems a call may use is a list in [`settings::Settings`], preferred
 //! first; a call offers the first and answers any.
 
+pub mod account;
 pub mod auth;
 mod call;
 mod dialog;
@@ -19,6 +20,7 @@ pub mod locate;
 pub mod net;
 mod outside;
 mod refer;
+mod register;
 pub mod sdp;
 pub mod settings;
 pub mod sip;

@@ -1,9 +1,10 @@
 //! What an endpoint is told once, before its first call.
 
-use crate::locate::Abilities;
+use crate::account::{Account, Accounts};
+use crate::locate::{Abilities, Hop};
 use crate::sip::{Host, NameAddr, Request, SipError, SipUri, StatusCode, Uri};
 use crate::transaction::{Local, Transport};
-use keyphone_config::{Account, Config, KeyingSystem};
+use keyphone_config::{Config, DigestAlgorithm, KeyingSystem};
 use keyphone_keying::{Identity, Policy, PskStore};
 use keyphone_media::audio::Clip;
 use keyphone_media::audio::codec::Codec;
@@ -15,12 +16,8 @@ use std::time::Duration;
 /// Who we are, what we may do, and what happens when somebody calls.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Our address of record: what From says, and IDi and IDr.
-    pub me: Uri,
-    /// What a peer may show beside it.
-    pub display_name: Option<String>,
-    /// We answer to every name: whoever is called, it is us. Otherwise we are `me` and nobody else.
-    pub any_name: bool,
+    /// Who we are, for whom.
+    pub accounts: Accounts,
     /// The address that Via and Contact say: where the SIP port is open, for UDP and TCP.
     pub sip: SocketAddr,
     /// What we have of TLS.
@@ -31,6 +28,8 @@ pub struct Settings {
     pub keying: Vec<System>,
     /// What the configuration allows.
     pub policy: Policy,
+    /// The weakest hash with which passwords are proven to servers.
+    pub weakest_digest: DigestAlgorithm,
     /// The pre-shared keys that we hold.
     pub psks: PskStore,
     /// Preferred first.
@@ -109,9 +108,7 @@ impl Settings {
             keying.push(System::Clear);
         }
         Ok(Self {
-            me: config.account.from.as_str().parse()?,
-            display_name: config.account.display_name.clone(),
-            any_name: config.account.from == Account::default().from,
+            accounts: Accounts::new(config)?,
             sip,
             tls: Secured::default(),
             transport: match config.network.transport {
@@ -121,6 +118,7 @@ impl Settings {
             },
             keying,
             policy: config.policy.keying_policy(),
+            weakest_digest: config.policy.weakest_digest,
             psks: config.credentials.psk_store(),
             codecs: config.audio.codecs.clone(),
             jitter: config.audio.jitter,
@@ -142,25 +140,42 @@ impl Settings {
         Local { ip: self.sip.ip(), port: self.sip.port(), tls: self.tls.port }
     }
 
+    /// The same, for another account that speaks. It holds no keys: those are asked for elsewhere.
+    pub(crate) fn speaking_for(&self, account: usize) -> Self {
+        let mut settings = Self { psks: PskStore::default(), ..self.clone() };
+        settings.accounts.speak_for(account);
+        settings
+    }
+
+    /// The account that speaks.
+    pub fn account(&self) -> &Account {
+        self.accounts.speaking()
+    }
+
+    /// Where a request outside any dialog goes: to the first proxy that we have, or to whom it is for.
+    pub(crate) fn next_hop(&self, target: &Uri) -> Hop {
+        self.accounts.routes().first().map_or(target, |route| &route.uri).into()
+    }
+
     /// How keying knows us when we call.
     pub(crate) fn identity(&self) -> Identity {
-        Identity::new(&self.me.to_string())
+        Identity::new(&self.account().me.to_string())
     }
 
     /// How keying knows us when we are called.
     pub(crate) fn identity_for(&self, request: &Request) -> Identity {
         match request.headers.to() {
-            Ok(to) if self.any_name => Identity::new(&to.uri.to_string()),
+            Ok(to) if self.account().any_name => Identity::new(&to.uri.to_string()),
             _ => self.identity(),
         }
     }
 
     /// Our name, without escapes: what stands in our Contact, and what a Request-URI says that is for us.
     pub(crate) fn user(&self) -> String {
-        self.me.sip().and_then(SipUri::user_text).unwrap_or_else(|| "keyphone".into())
+        self.account().me.sip().and_then(SipUri::user_text).unwrap_or_else(|| "keyphone".into())
     }
 
-    /// Our Contact: where requests inside a dialog reach us.
+    /// Our Contact: where requests inside a dialog reach us, and what is registered.
     pub(crate) fn contact(&self, transport: Transport) -> String {
         let uri = SipUri::new(false, Host::Ip(self.sip.ip())).with_user(&self.user()).with_port(self.sip.port());
         let uri = match transport {

@@ -235,7 +235,10 @@ impl Phones {
                 let to = Destination { addr: address(1 - phone), transport: *transport };
                 let target = Box::new(format!("sip:phone@{}", to.addr.ip()).parse().unwrap());
                 let hang_up = talk.map_or(HangUp::Never, |ms| HangUp::After(Duration::from_millis(ms.into())));
-                self.give(*phone, Input::Command(Command::Call { target, to: Some(to), plan: plan(hang_up) }));
+                self.give(
+                    *phone,
+                    Input::Command(Command::Call { target, to: Some(to), from: None, plan: plan(hang_up) }),
+                );
                 self.top_up(*phone);
             }
             Step::HangUp(phone) => self.give(*phone, Input::Command(Command::HangUpAll)),

@@ -117,7 +117,7 @@ impl Phone {
                 let target = Box::new("sip:alice@10.0.0.1".parse().expect("a URI"));
                 let to = Some(Destination { addr: address(ALICE), transport: Transport::Udp });
                 self.causes += 1;
-                self.handle(Input::Command(Command::Call { target, to, plan: plan() }));
+                self.handle(Input::Command(Command::Call { target, to, from: None, plan: plan() }));
             }
             b'h' => self.handle(Input::Command(Command::HangUpAll)),
             b'x' => self.handle(Input::TransportFailed {

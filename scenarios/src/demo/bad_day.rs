@@ -33,7 +33,7 @@ pub fn simulated(out: &Path, seed: u64, link: Link) -> Result<Report, DemoError>
     let nodes = [world.add("alice", settings("alice", a, &psk)), world.add("bob", bob_settings)];
     let target = Box::new("sip:bob@10.0.0.2".parse().expect("an address makes a URI"));
     let to = Some(Destination { addr: b, transport: Transport::Udp });
-    world.command(nodes[0], Command::Call { target, to, plan: calls(&speech, Record::Memory) });
+    world.command(nodes[0], Command::Call { target, to, from: None, plan: calls(&speech, Record::Memory) });
     world.run(Instant::ZERO + Duration::from_secs(120));
 
     let phones = [("alice", a, nodes[0]), ("bob", b, nodes[1])];

@@ -63,7 +63,8 @@ pub async fn live(
     let bob = Runner::new(Endpoint::new(bob_settings, &clock.now()), bob, 50_000..=59_999, clock);
     let target = Box::new(format!("sip:bob@{b}").parse().expect("an address makes a URI"));
     let to = Some(Destination { addr: b, transport: Transport::Udp });
-    let _ = to_alice.send(Command::Call { target, to, plan: calls(&speech, Record::Wav(alice_file.clone())) });
+    let _ =
+        to_alice.send(Command::Call { target, to, from: None, plan: calls(&speech, Record::Wav(alice_file.clone())) });
     progress(&format!(
         "alice (sip:alice@{a}) calls bob (sip:bob@{b}); they talk for {:.1} s",
         speech.talk().as_secs_f64()

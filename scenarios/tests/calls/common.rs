@@ -50,7 +50,7 @@ pub(crate) fn phone(name: &str, ip: &str, change: impl FnOnce(&mut Config)) -> S
 
 pub(crate) fn call(ip: &str, transport: Transport, plan: Plan) -> Command {
     let target = Box::new(uri("bob", ip).parse().unwrap());
-    Command::Call { target, to: Some(Destination { addr: sip_at(ip), transport }), plan }
+    Command::Call { target, to: Some(Destination { addr: sip_at(ip), transport }), from: None, plan }
 }
 
 pub(crate) const fn ms(n: u64) -> Duration {

@@ -92,7 +92,7 @@ impl Call {
         let phone = Phone::open(&self.common, &config, place, Incoming::Refuse(StatusCode::BUSY_HERE), printer).await?;
         let call = || {
             let to = Some(Destination { addr: to, transport });
-            Some(Command::Call { target: Box::new(self.uri.clone()), to, plan: plan.clone() })
+            Some(Command::Call { target: Box::new(self.uri.clone()), to, from: None, plan: plan.clone() })
         };
         // What a script calls goes on until it says otherwise, unless --for does.
         let control = self.session.control.then(|| Dialer::new(&config, phone.local(), plan.clone()));
@@ -167,7 +167,7 @@ impl Dialer {
         if let Some(length) = wishes.length {
             plan.hang_up = HangUp::After(length);
         }
-        Ok(Command::Call { target: Box::new(target), to: Some(Destination { addr, transport }), plan })
+        Ok(Command::Call { target: Box::new(target), to: Some(Destination { addr, transport }), from: None, plan })
     }
 }
 

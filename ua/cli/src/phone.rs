@@ -82,12 +82,12 @@ impl Phone {
         let mut settings =
             Settings::new(config, local).map_err(|e| usage(format!("{account} cannot be who we are: {e}")))?;
         if *account == Config::default().account.from {
-            settings.me = Uri::Sip(SipUri::new(false, Host::Ip(local.ip())).with_user("keyphone"));
+            settings.accounts.main_mut().me = Uri::Sip(SipUri::new(false, Host::Ip(local.ip())).with_user("keyphone"));
         }
         settings.policy.media.reveal_keys = key_log.is_some();
         settings.incoming = incoming;
         settings.rules = place.rules;
-        let me = user_of(&settings.me);
+        let me = user_of(&settings.account().me);
         let clock = printer.clock();
         let pairs = config.network.media_ports.pairs();
         let ports = pairs

@@ -5,7 +5,7 @@ use super::handshake::Handshake;
 use super::usage::{Purpose, Usage};
 use super::{ALLOW, Call, Cx, Phase, supported};
 use crate::event::{Event, Outcome, Side};
-use crate::sip::{Method, Request, Response, StatusCode};
+use crate::sip::{Headers, Method, Request, Response, StatusCode};
 use crate::transaction::ClientKey;
 use keyphone_media::env::Instant;
 use std::time::Duration;
@@ -227,14 +227,13 @@ fn put_off(status: StatusCode, response: Option<&Response>, we_called: bool, cx:
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 fn send(usage: &mut Usage, method: Method, change: Change, body: Vec<u8>, cx: &mut Cx<'_, '_>) -> Option<ClientKey> {
-    let mut said =
-        Request::new(method.clone(), crate::sip::Uri::Sip(crate::sip::SipUri::new(false, "x".parse().ok()?)));
-    said.headers.push("Allow", ALLOW);
-    said.headers.push("Supported", supported(cx.settings));
+    let mut said = Headers::new();
+    said.push("Allow", ALLOW);
+    said.push("Supported", supported(cx.settings));
     usage.refresh.ask(&mut said);
     let fill = |request: &mut Request| {
         for name in ["Allow", "Supported", "Session-Expires", "Min-SE"] {
-            request.headers.copy(name, &said.headers);
+            request.headers.copy(name, &said);
         }
         if !body.is_empty() {
             request.headers.push("Content-Type", "application/sdp");
@@ -248,6 +247,6 @@ fn send(usage: &mut Usage, method: Method, change: Change, body: Vec<u8>, cx: &m
 fn acknowledge(usage: &mut Usage, response: &Response, cx: &mut Cx<'_, '_>) -> Option<Ack> {
     let cseq = response.headers.cseq().ok().filter(|cseq| cseq.method == Method::Invite)?;
     let ack = Ack::new(&usage.dialog, cseq.seq, |_| {}, cx);
-    ack.send(cx.transactions, cx.env, cx.said);
+    ack.send(cx);
     Some(ack)
 }

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 /// dialog have come as far as `last`, if it is beyond the INVITE's number.
 pub(crate) fn decline(mut dialog: Dialog, last: u32, cx: &mut Cx<'_, '_>) {
     let ack = Ack::new(&dialog, dialog.local_seq(), |_| {}, cx);
-    ack.send(cx.transactions, cx.env, cx.said);
+    ack.send(cx);
     cx.gone.insert(&dialog, ack, cx.env.now.mono);
     dialog.count_from(last);
     let request = with_via(dialog.request(Method::Bye), cx);
@@ -75,7 +75,11 @@ impl Ack {
         Self { to: dialog.next_hop(), request: with_via(ack, cx) }
     }
 
-    pub(crate) fn send(&self, table: &mut Table, env: &mut Env<'_>, said: &mut Vec<transaction::Output>) {
+    pub(super) fn send(&self, cx: &mut Cx<'_, '_>) {
+        self.send_by(cx.transactions, cx.env, cx.said);
+    }
+
+    pub(crate) fn send_by(&self, table: &mut Table, env: &mut Env<'_>, said: &mut Vec<transaction::Output>) {
         table.acknowledge(self.request.clone(), &self.to, env, said);
     }
 }

@@ -60,7 +60,7 @@ impl Handshake {
             && ours
             && *seq == cseq.seq
         {
-            ack.send(cx.transactions, cx.env, cx.said);
+            ack.send(cx);
         }
         ours
     }

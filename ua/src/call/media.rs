@@ -134,7 +134,7 @@ impl Media {
                     stream.ssrc.map(|ssrc| self.prefer(ssrc));
                 }
                 keying::Output::Send(flow, packet) => {
-                    if let Some(remote) = self.remote {
+                    if let Some(remote) = self.reachable() {
                         let (from, to) = match flow.rtcp {
                             true => (self.ports.rtcp, remote.rtcp),
                             false => (self.ports.rtp, remote.rtp),
@@ -241,6 +241,11 @@ impl Media {
         self.remote.map_or(0, |remote| remote.line)
     }
 
+    /// Where the peer hears, unless it says `c=0.0.0.0` (RFC 3264 section 8.4).
+    fn reachable(&self) -> Option<Remote> {
+        self.remote.filter(|remote| !remote.rtp.ip().is_unspecified())
+    }
+
     fn hear(&mut self, from: SocketAddr, bytes: &[u8], cx: &mut Cx<'_, '_>) -> PlayedOut {
         let Self { call, plan, codecs, path, engine, dropped, remote, .. } = self;
         let mut said = vec![];
@@ -315,7 +320,7 @@ impl Media {
         for output in said {
             match output {
                 engine::Output::Frame(frame) => {
-                    let Some(remote) = self.remote else { continue };
+                    let Some(remote) = self.reachable() else { continue };
                     let frame = Frame { payload_type: remote.payload_type, ..frame.frame() };
                     match self.path.seal(cx.ledger, frame) {
                         Some(Ok(packet)) => {
@@ -344,7 +349,7 @@ impl Media {
     }
 
     fn report(&mut self, report: &Report, goodbye: bool, cx: &mut Cx<'_, '_>) {
-        let (Some(remote), Some(ssrc)) = (self.remote, self.path.ssrc()) else { return };
+        let (Some(remote), Some(ssrc)) = (self.reachable(), self.path.ssrc()) else { return };
         let compound = report.compound(ssrc, &self.cname, goodbye);
         match self.path.seal_rtcp(cx.ledger, &compound) {
             Some(Ok(packet)) => {
@@ -431,6 +436,7 @@ fn told(call: CallId, event: engine::Event) -> Event {
         engine::Event::Hearing { ssrc, .. } => return Event::Heard { call, ssrc: ssrc.to_string() },
         engine::Event::Key(key) => return Event::Dtmf { call, key: key.into() },
         engine::Event::SourceEnded => return Event::PlayedOut { call },
+        engine::Event::Key(key) => return Event::Dtmf { call, key },
         engine::Event::Moved { ssrc, from } => format!("{ssrc} now sends from {from}"),
         engine::Event::Collision { ssrc, from } => format!("{from} uses the SSRC {ssrc} of another sender; not played"),
         engine::Event::SinkFailed(why) | engine::Event::CodecFailed(why) => why,

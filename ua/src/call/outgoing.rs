@@ -12,6 +12,7 @@ use super::{ALLOW, Call, Cx, Phase, supported};
 use crate::event::{CallId, Direction, Event, Outcome};
 use crate::io::{MediaPorts, Output};
 use crate::locate::Hop;
+use crate::register::preload;
 use crate::settings::{Plan, Reliable, Rules, System};
 use crate::sip::{CSeq, Method, NameAddr, Request, SessionExpires, StatusCode, Uri, make};
 use crate::transaction::ClientKey;
@@ -56,13 +57,14 @@ pub(super) enum Reason {
 }
 
 impl Call {
-    /// Sends the INVITE. `None` if the call is over before it began; the events say why.
+    /// Sends the INVITE, with headers more if there are some. `None` if the call is over before it began; the events say why.
     pub(crate) fn place(
         id: CallId,
         target: Uri,
         to: Hop,
         ports: Option<MediaPorts>,
         plan: Plan,
+        extra: Vec<(&'static str, String)>,
         cx: &mut Cx<'_, '_>,
     ) -> Option<Self> {
         let call_id = format!("{}@{}", cx.env.token::<8>(), cx.settings.sip.ip());
@@ -79,7 +81,7 @@ impl Call {
             cx.event(Event::Ended { call: id, outcome });
             return None;
         };
-        match Self::try_place(id, target, to, ports, plan, &call_id, cx) {
+        match Self::try_place(id, target, to, ports, plan, (&call_id, extra), cx) {
             Ok(call) => Some(call),
             Err(why) => {
                 cx.event(Event::Refused { call: id, why: why.clone(), hint: None });
@@ -97,14 +99,16 @@ impl Call {
         to: Hop,
         ports: MediaPorts,
         plan: Plan,
-        call_id: &str,
+        (call_id, extra): (&str, Vec<(&'static str, String)>),
         cx: &mut Cx<'_, '_>,
     ) -> Result<Self, String> {
         let parties = Parties { me: cx.settings.identity(), named: Identity::new(&target.to_string()) };
         let mut media = Media::new(id, ports, plan.clone(), cx);
         let offer = FirstOffer::new(parties, &mut media, cx)?;
         let our_tag = cx.env.token::<4>();
-        let invite = write_invite(&target, &to, (call_id, &our_tag), &offer.body, cx);
+        let mut invite = write_invite(&target, &to, (call_id, &our_tag), &offer.body, cx);
+        extra.into_iter().for_each(|(name, value)| invite.headers.push(name, value));
+        cx.auth.preempt(&mut invite);
         let invite = decline::with_via(invite, cx);
         let key = cx.transactions.request(invite.clone(), to.clone(), cx.env, cx.said).map_err(|e| e.to_string())?;
         cx.book.add_client(key, id);
@@ -144,6 +148,16 @@ impl Call {
 }
 
 impl Calling {
+    /// Has a branch answered whose tag is one of these?
+    pub(super) fn has_branch(&self, is: impl Fn(&str) -> bool) -> bool {
+        self.branches.keys().any(|tag| is(tag))
+    }
+
+    /// Did we offer keys?
+    pub(super) fn is_keyed(&self) -> bool {
+        self.offer.offered.is_some()
+    }
+
     /// The early dialogs.
     pub(super) fn usages(&mut self) -> impl Iterator<Item = &mut Usage> {
         self.branches.values_mut().filter_map(|branch| branch.usage.as_deref_mut())
@@ -188,8 +202,8 @@ impl Calling {
 
 fn write_invite(target: &Uri, to: &Hop, (call_id, our_tag): (&str, &str), offer: &[u8], cx: &Cx<'_, '_>) -> Request {
     let mut invite = Request::new(Method::Invite, target.clone());
-    let me = NameAddr::new(cx.settings.me.clone()).with_tag(our_tag);
-    let from = NameAddr { display: cx.settings.display_name.clone(), ..me };
+    let me = NameAddr::new(cx.settings.account().me.clone()).with_tag(our_tag);
+    let from = NameAddr { display: cx.settings.account().display_name.clone(), ..me };
     let headers = &mut invite.headers;
     headers.push("Max-Forwards", make::MAX_FORWARDS);
     headers.push("From", from.to_string());
@@ -213,6 +227,7 @@ fn write_invite(target: &Uri, to: &Hop, (call_id, our_tag): (&str, &str), offer:
     headers.push("Expires", ring_limit.as_secs().max(1).to_string());
     headers.push("Content-Type", "application/sdp");
     invite.body = offer.to_vec();
+    preload(&mut invite, &cx.settings.accounts.routes());
     invite
 }
 

@@ -46,15 +46,15 @@ impl Refresh {
     const DEFAULT_LEAST: Duration = Duration::from_secs(90);
 
     /// Writes what we want into a re-INVITE or UPDATE (RFC 4028 section 7.4).
-    pub(super) fn ask(&self, request: &mut Request) {
+    pub(super) fn ask(&self, headers: &mut Headers) {
         if let Some(Running { interval, we_refresh, .. }) = self.running {
             let interval = interval.max(self.least.unwrap_or_default());
             let refresher = if we_refresh { Refresher::Uac } else { Refresher::Uas };
             let asked = SessionExpires { interval, refresher: Some(refresher) };
-            request.headers.push("Session-Expires", asked.to_string());
+            headers.push("Session-Expires", asked.to_string());
         }
         if let Some(least) = self.least {
-            request.headers.push("Min-SE", least.as_secs().to_string());
+            headers.push("Min-SE", least.as_secs().to_string());
         }
     }
 

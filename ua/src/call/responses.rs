@@ -88,7 +88,7 @@ impl Call {
         let seq = response.headers.cseq().map(|cseq| cseq.seq).unwrap_or_default();
         let credentials = &calling.invite.headers;
         let ack = Ack::new(&usage.dialog, seq, |ack| decline::copy_credentials(credentials, ack), cx);
-        ack.send(cx.transactions, cx.env, cx.said);
+        ack.send(cx);
         let handshake = Handshake::ack_sent(ack, seq, cx.env.now.mono);
         match agreed {
             Ok(()) => {
@@ -156,6 +156,10 @@ impl Call {
                 };
                 calling.send_again(*id, None, longer, cx).is_ok()
             }
+            StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => calling
+                .identify(*id, response, cx)
+                .map_err(|what| cx.event(Event::CallTrouble { call: *id, what }))
+                .is_ok(),
             // Everywhere is everywhere (RFC 3261 section 21.6).
             status if status.class() == 6 => false,
             _ => {
@@ -181,10 +185,27 @@ impl Call {
 }
 
 impl Calling {
+    /// Says who we are, and calls again (RFC 3261 section 22).
+    fn identify(&mut self, call: CallId, response: &Response, cx: &mut Cx<'_, '_>) -> Result<(), String> {
+        if self.tries >= MOST_TRIES {
+            return Err("the servers on the way do not stop asking who we are".into());
+        }
+        self.tries += 1;
+        let mut answered = self.invite.clone();
+        cx.auth.answer(&mut answered, response, cx.env).map_err(|error| error.to_string())?;
+        let identified = |invite: &mut Request| {
+            for name in ["Authorization", "Proxy-Authorization"] {
+                invite.headers.remove(name);
+                invite.headers.copy(name, &answered.headers);
+            }
+        };
+        self.send_again(call, None, identified, cx)
+    }
+
     /// Calls the next of those to whom we were sent; false if there is none.
     fn next_target(&mut self, call: CallId, cx: &mut Cx<'_, '_>) -> bool {
         let Some(uri) = self.targets.next() else { return false };
-        let to = Hop::from(&uri);
+        let to = cx.settings.next_hop(&uri);
         self.send_again(call, Some(to), |invite| invite.uri = uri, cx).is_ok()
     }
 

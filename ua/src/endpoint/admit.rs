@@ -80,7 +80,8 @@ impl Endpoint {
     pub(super) fn admit(&mut self, key: ServerKey, request: &Request) -> Result<(), Refusal> {
         method(&request.method)?;
         if request.headers.to()?.tag().is_none() {
-            target(request, &self.settings)?;
+            let (settings, _) = &self.accounts[self.settings.accounts.called(request)];
+            target(request, settings)?;
             if self.merged.is_twin(key, request, &self.transactions) {
                 // RFC 3261 section 8.2.2.2.
                 return Err(Refusal::new(StatusCode::LOOP_DETECTED).because("this request came another way, too"));
@@ -107,7 +108,7 @@ fn target(request: &Request, settings: &Settings) -> Result<(), Refusal> {
         let why = format!("this phone has no {} addresses", request.uri.scheme());
         return Err(Refusal::new(StatusCode::UNSUPPORTED_URI_SCHEME).because(why));
     };
-    match settings.any_name || is_us(uri, settings) {
+    match settings.account().any_name || is_us(uri, settings) {
         true => Ok(()),
         false => Err(Refusal::new(StatusCode::NOT_FOUND).because("nobody of that name is here")),
     }

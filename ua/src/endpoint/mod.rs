@@ -7,16 +7,20 @@
 mod admit;
 mod options;
 mod requests;
+mod transfers;
 
 pub use admit::MAX_ENTITY;
 
 pub use crate::io::{Command, Input, MediaPorts, Output, Recording};
 
+use crate::auth::Authenticator;
 use crate::call::decline::{self, Gone};
-use crate::call::{Book, Call, Cx};
+use crate::call::{Ask, Book, Call, Cx};
 use crate::event::{CallId, Counts};
 use crate::locate::Hop;
 use crate::outside::Outside;
+use crate::refer::ReferTo;
+use crate::register::{self, Registrations};
 use crate::settings::Settings;
 use crate::sip::{Message, StatusCode, make};
 use crate::transaction::{self, ClientKey, Destination, Key, Table};
@@ -25,6 +29,7 @@ use keyphone_keying::mikey::Mikey;
 use keyphone_media::env::{Env, Instant, Now};
 use keyphone_media::srtp::Ledger;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use transfers::Followed;
 
 /// A phone.
 pub struct Endpoint {
@@ -37,16 +42,22 @@ pub struct Endpoint {
     book: Book,
     gone: Gone,
     outside: Outside,
+    asks: Vec<Ask>,
+    follows: BTreeMap<CallId, Followed>,
     merged: Merged,
     /// Where each call was heard from last.
     peers: BTreeMap<CallId, Destination>,
+    /// What each account decides, and what it answers whoever asks who it is; by number.
+    accounts: Vec<(Settings, Authenticator)>,
+    registrations: Registrations,
     ports: VecDeque<MediaPorts>,
     last_call: u64,
 }
 
-/// A call, and when it wants to be woken.
+/// A call, whose it is, and when it wants to be woken.
 struct Scheduled {
     call: Call,
+    account: usize,
     due: Option<Instant>,
 }
 
@@ -58,7 +69,18 @@ impl Endpoint {
 
     /// A phone that has no calls yet. MIKEY messages from before `now` are refused (RFC 3830 section 5.4).
     pub fn new(settings: Settings, now: &Now) -> Self {
+        let accounts: Vec<_> = settings
+            .accounts
+            .iter()
+            .enumerate()
+            .map(|(number, account)| {
+                let auth = Authenticator::new(account.logins.clone(), settings.weakest_digest);
+                (settings.speaking_for(number), auth)
+            })
+            .collect();
         Self {
+            registrations: Registrations::new(accounts.len()),
+            accounts,
             mikey: Mikey::new(settings.psks.clone(), now.ntp),
             ledger: Ledger::default(),
             transactions: Table::default().able(settings.abilities()).at(settings.local()),
@@ -67,6 +89,8 @@ impl Endpoint {
             book: Book::default(),
             gone: Gone::default(),
             outside: Outside::default(),
+            asks: vec![],
+            follows: BTreeMap::new(),
             merged: Merged::default(),
             peers: BTreeMap::new(),
             ports: VecDeque::new(),
@@ -110,7 +134,7 @@ impl Endpoint {
     /// When it wants [`Input::Timeout`].
     pub fn next_timeout(&self) -> Option<Instant> {
         let call = self.due.first().map(|(at, _)| *at);
-        self.transactions.next_timeout().into_iter().chain(call).min()
+        self.transactions.next_timeout().into_iter().chain(call).chain(self.registrations.next_timeout()).min()
     }
 
     /// Takes one input, and says what is to be done.
@@ -147,6 +171,9 @@ impl Endpoint {
                     // A 200 leaves before the media that follows it.
                     self.settle(std::mem::take(&mut said), env, out);
                 }
+                while let Some(account) = self.registrations.due(env.now.mono) {
+                    self.registration(account, env, &mut said, out, |r, cx| r.timeout(account, cx));
+                }
             }
         }
         self.settle(said, env, out);
@@ -160,14 +187,24 @@ impl Endpoint {
         out: &mut Vec<Output>,
     ) {
         match command {
-            Command::Call { target, to, plan } => {
-                let hop = to.map_or_else(|| (&*target).into(), Hop::from);
+            Command::Call { target, to, from, plan } => {
+                let account = from.filter(|number| *number < self.accounts.len()).unwrap_or_default();
                 let id = self.next_id();
                 let ports = self.take_ports();
-                let cx = &mut self.cx(env, said, out);
-                if let Some(call) = Call::place(id, *target.clone(), hop, ports, plan, cx) {
-                    self.keep(id, call);
+                let cx = &mut self.cx(account, env, said, out);
+                let hop = to.map_or_else(|| cx.settings.next_hop(&target), Hop::from);
+                if let Some(call) = Call::place(id, *target, hop, ports, plan, vec![], cx) {
+                    self.keep(id, account, call);
                 }
+            }
+            Command::Register(account) | Command::Unregister(account) if account >= self.accounts.len() => {
+                out.push(Output::Event(register::no_account(account)));
+            }
+            Command::Register(account) => {
+                self.registration(account, env, said, out, |r, cx| r.register(account, cx));
+            }
+            Command::Unregister(account) => {
+                self.registration(account, env, said, out, |r, cx| r.unregister(account, cx));
             }
             Command::HangUp(call) => self.with(call, env, said, out, Call::hang_up),
             Command::Answer(call) => self.with(call, env, said, out, Call::answer),
@@ -181,6 +218,14 @@ impl Endpoint {
                     self.with(call, env, said, out, Call::hang_up);
                 }
             }
+            Command::Transfer { call, to } => {
+                let refer_to = ReferTo { target: *to, replaces: None };
+                self.with(call, env, said, out, |call, cx| call.transfer(&refer_to, cx));
+            }
+            Command::TransferInto { call, other } => self.transfer_into(call, other, env, said, out),
+            Command::Info { call, content_type, body } => {
+                self.with(call, env, said, out, |call, cx| call.info(&content_type, body, cx));
+            }
             Command::Message { to, text } => self.outside(env, said, out, |o, cx| o.message(*to, &text, cx)),
             Command::Options { to } => self.outside(env, said, out, |o, cx| o.options(*to, cx)),
             _ => {}
@@ -189,6 +234,8 @@ impl Endpoint {
 
     /// Does what the transactions say, and what that makes them say in turn.
     fn settle(&mut self, said: Vec<transaction::Output>, env: &mut Env<'_>, out: &mut Vec<Output>) {
+        let mut said = said;
+        self.obey(env, &mut said, out);
         let mut queue = VecDeque::from(said);
         while let Some(next) = queue.pop_front() {
             let mut said = vec![];
@@ -198,10 +245,15 @@ impl Endpoint {
                 }
                 transaction::Output::Lookup(question) => out.push(Output::Lookup(question)),
                 transaction::Output::Response { response, .. } if let Some(ack) = self.gone.ack(&response) => {
-                    ack.send(&mut self.transactions, env, &mut said);
+                    ack.send_by(&mut self.transactions, env, &mut said);
                 }
                 transaction::Output::Response { key, response } if self.outside.has(key) => {
                     self.outside(env, &mut said, out, |o, cx| o.response(key, &response, cx));
+                }
+                transaction::Output::Response { key, response }
+                    if let Some(of) = self.registrations.account_of(key) =>
+                {
+                    self.registration(of, env, &mut said, out, |r, cx| r.response(key, &response, cx));
                 }
                 transaction::Output::Response { key, response } => match self.book.client(key) {
                     Some(call) => {
@@ -240,6 +292,9 @@ impl Endpoint {
                     }
                 }
             }
+            if queue.is_empty() {
+                self.obey(env, &mut said, out);
+            }
             queue.extend(said);
         }
     }
@@ -254,6 +309,8 @@ impl Endpoint {
     ) {
         if self.outside.has(key) {
             self.outside(env, said, out, |o, cx| o.unanswered(key, status, cx));
+        } else if let Some(account) = self.registrations.account_of(key) {
+            self.registration(account, env, said, out, |r, cx| r.unanswered(key, status, &why, cx));
         } else if let Some(call) = self.book.client(key) {
             self.with(call, env, said, out, |call, cx| call.unanswered(key, status, why, cx));
         }
@@ -268,7 +325,7 @@ impl Endpoint {
         act: impl FnOnce(&mut Outside, &mut Cx<'_, '_>),
     ) {
         let mut outside = std::mem::take(&mut self.outside);
-        act(&mut outside, &mut self.cx(env, said, out));
+        act(&mut outside, &mut self.cx(0, env, said, out));
         self.outside = outside;
     }
 
@@ -279,25 +336,44 @@ impl Endpoint {
         }
     }
 
+    /// Lets an account's registration act.
+    fn registration(
+        &mut self,
+        account: usize,
+        env: &mut Env<'_>,
+        said: &mut Vec<transaction::Output>,
+        out: &mut Vec<Output>,
+        act: impl FnOnce(&mut Registrations, &mut Cx<'_, '_>),
+    ) {
+        let mut registrations = std::mem::take(&mut self.registrations);
+        act(&mut registrations, &mut self.cx(account, env, said, out));
+        let (settings, _) = &mut self.accounts[account];
+        settings.accounts.set_service_route(registrations.service_route(account));
+        self.registrations = registrations;
+    }
+
     fn next_id(&mut self) -> CallId {
         self.last_call += 1;
         CallId(self.last_call)
     }
 
+    /// What a step of an account's call needs. Numbers come from [`Accounts`](crate::account::Accounts).
     fn cx<'a, 'e>(
         &'a mut self,
+        account: usize,
         env: &'a mut Env<'e>,
         said: &'a mut Vec<transaction::Output>,
         out: &'a mut Vec<Output>,
     ) -> Cx<'a, 'e> {
-        let Self { settings, ledger, mikey, transactions, book, gone, .. } = self;
-        Cx { settings, ledger, mikey, transactions, book, gone, env, said, out }
+        let Self { accounts, ledger, mikey, transactions, book, gone, asks, .. } = self;
+        let (settings, auth) = &mut accounts[account];
+        Cx { settings, ledger, mikey, transactions, book, gone, auth, env, said, out, asks }
     }
 
-    fn keep(&mut self, id: CallId, call: Call) {
+    fn keep(&mut self, id: CallId, account: usize, call: Call) {
         let due = call.next_timeout();
         self.due.extend(due.map(|at| (at, id)));
-        self.calls.insert(id, Scheduled { call, due });
+        self.calls.insert(id, Scheduled { call, account, due });
     }
 
     /// Lets a call act, and forgets it when it is over.
@@ -309,15 +385,17 @@ impl Endpoint {
         out: &mut Vec<Output>,
         act: impl FnOnce(&mut Call, &mut Cx<'_, '_>),
     ) {
-        let Some(Scheduled { mut call, due }) = self.calls.remove(&id) else { return };
+        let Some(Scheduled { mut call, account, due }) = self.calls.remove(&id) else { return };
         due.map(|at| self.due.remove(&(at, id)));
-        act(&mut call, &mut self.cx(env, said, out));
+        let before = out.len();
+        act(&mut call, &mut self.cx(account, env, said, out));
         match call.is_over() {
             true => {
                 self.peers.remove(&id);
-                call.close(&mut self.cx(env, said, out));
+                call.close(&mut self.cx(account, env, said, out));
             }
-            false => self.keep(id, call),
+            false => self.keep(id, account, call),
         }
+        self.watch(id, before, env, said, out);
     }
 }

@@ -9,6 +9,8 @@ pub(crate) use text::{ACCEPT, read};
 
 use crate::call::{ALLOW, Cx, decline};
 use crate::event::Event;
+use crate::locate::Hop;
+use crate::register::preload;
 use crate::sip::{Headers, Method, NameAddr, Request, Response, StatusCode, Uri, make};
 use crate::transaction::ClientKey;
 use std::collections::BTreeMap;
@@ -24,6 +26,10 @@ struct Asked {
     what: What,
     /// As the user named it.
     to: String,
+    request: Request,
+    hop: Hop,
+    /// How often somebody on the way has asked who we are.
+    challenges: u8,
 }
 
 #[derive(Clone, Copy)]
@@ -63,14 +69,19 @@ impl Outside {
         if !response.status.is_final() {
             return;
         }
-        if let Some(Asked { what, to }) = self.asked.remove(&key) {
-            what.tell(to, response.status, &response.headers, cx);
+        let Some(mut asked) = self.asked.remove(&key) else { return };
+        let challenge = matches!(response.status, StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED);
+        match challenge.then(|| asked.identify(response, cx)).flatten() {
+            Some(key) => {
+                self.asked.insert(key, asked);
+            }
+            None => asked.what.tell(asked.to, response.status, &response.headers, cx),
         }
     }
 
     /// No response will come; `status` is what a proxy would say of that (RFC 3261 section 8.1.3.1).
     pub(crate) fn unanswered(&mut self, key: ClientKey, status: StatusCode, cx: &mut Cx<'_, '_>) {
-        if let Some(Asked { what, to }) = self.asked.remove(&key) {
+        if let Some(Asked { what, to, .. }) = self.asked.remove(&key) {
             what.tell(to, status, &Headers::new(), cx);
         }
     }
@@ -78,23 +89,54 @@ impl Outside {
     fn send(&mut self, what: What, request: Request, to: &Uri, cx: &mut Cx<'_, '_>) {
         let name = to.to_string();
         match self.try_send(request, to, cx) {
-            Ok(key) => {
-                self.asked.insert(key, Asked { what, to: name });
+            Ok((key, request, hop)) => {
+                self.asked.insert(key, Asked { what, to: name, request, hop, challenges: 0 });
             }
             Err(status) => what.tell(name, status, &Headers::new(), cx),
         }
     }
 
-    fn try_send(&self, request: Request, to: &Uri, cx: &mut Cx<'_, '_>) -> Result<ClientKey, StatusCode> {
+    fn try_send(
+        &self,
+        mut request: Request,
+        to: &Uri,
+        cx: &mut Cx<'_, '_>,
+    ) -> Result<(ClientKey, Request, Hop), StatusCode> {
         if self.asked.len() >= Self::MOST {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         }
-        to.sip().ok_or(StatusCode::UNSUPPORTED_URI_SCHEME)?;
-        let request = decline::with_via(request, cx);
-        if request.method == Method::Message && request.to_bytes().len() > text::MOST_SENT {
+        if to.sip().is_none() {
+            return Err(StatusCode::UNSUPPORTED_URI_SCHEME);
+        }
+        let hop = Hop::from(preload(&mut request, &cx.settings.accounts.routes()));
+        cx.auth.preempt(&mut request);
+        let sent = decline::with_via(request.clone(), cx);
+        if request.method == Method::Message && sent.to_bytes().len() > text::MOST_SENT {
             return Err(StatusCode::MESSAGE_TOO_LARGE);
         }
-        cx.transactions.request(request, to, cx.env, cx.said).map_err(|_| StatusCode::BAD_REQUEST)
+        let key = cx.transactions.request(sent, hop.clone(), cx.env, cx.said);
+        Ok((key.map_err(|_| StatusCode::BAD_REQUEST)?, request, hop))
+    }
+}
+
+impl Asked {
+    /// More realms than this do not ask one after the other.
+    const MOST_CHALLENGES: u8 = 5;
+
+    /// Says who we are, and asks again (RFC 3261 section 22).
+    fn identify(&mut self, response: &Response, cx: &mut Cx<'_, '_>) -> Option<ClientKey> {
+        self.challenges += 1;
+        if self.challenges > Self::MOST_CHALLENGES {
+            return None;
+        }
+        if let Err(error) = cx.auth.answer(&mut self.request, response, cx.env) {
+            tracing::warn!(%error, to = %self.to, "a request is refused");
+            return None;
+        }
+        let seq = self.request.headers.cseq().ok()?.seq + 1;
+        self.request.headers.set("CSeq", format!("{seq} {}", self.request.method));
+        let sent = decline::with_via(self.request.clone(), cx);
+        cx.transactions.request(sent, self.hop.clone(), cx.env, cx.said).ok()
     }
 }
 
@@ -120,8 +162,8 @@ fn request(method: Method, to: &Uri, cx: &mut Cx<'_, '_>) -> Request {
         Uri::Sip(sip) => Uri::Sip(sip.clone().for_request()),
         other => other.clone(),
     };
-    let from = NameAddr::new(cx.settings.me.clone()).with_tag(&cx.env.token::<4>());
-    let from = NameAddr { display: cx.settings.display_name.clone(), ..from };
+    let from = NameAddr::new(cx.settings.account().me.clone()).with_tag(&cx.env.token::<4>());
+    let from = NameAddr { display: cx.settings.account().display_name.clone(), ..from };
     let call_id = format!("{}@{}", cx.env.token::<8>(), cx.settings.sip.ip());
     let mut request = Request::new(method.clone(), uri.clone());
     let headers = &mut request.headers;

@@ -97,6 +97,12 @@ impl SipUri {
         self
     }
 
+    /// The same without user and password.
+    pub fn without_user(mut self) -> Self {
+        (self.user, self.password) = (None, None);
+        self
+    }
+
     /// The same with a port.
     pub fn with_port(mut self, port: u16) -> Self {
         self.port = Some(port);
