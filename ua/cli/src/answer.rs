@@ -87,8 +87,16 @@ impl Answer {
         let place = Place { listen: config.network.listen, peer: None, rules };
         let phone = Phone::open(&self.common, &config, place, incoming, printer.clone()).await?;
         let local = phone.local();
-        let fields = json!({ "address": local, "transports": ["udp", "tcp"] });
-        printer.say("listening", fields, format_args!("listening on {local} (udp, tcp)"));
+        match phone.local_tls() {
+            None => {
+                let fields = json!({ "address": local, "transports": ["udp", "tcp"] });
+                printer.say("listening", fields, format_args!("listening on {local} (udp, tcp)"));
+            }
+            Some(tls) => {
+                let fields = json!({ "address": local, "transports": ["udp", "tcp", "tls"], "tls": tls });
+                printer.say("listening", fields, format_args!("listening on {local} (udp, tcp) and {tls} (tls)"));
+            }
+        }
         let control = if self.session.control { Some(Dialer::new(&config, local, self.plan(&config)?)) } else { None };
         phone.run(job, Manual { script: self.session.at, control }, || None).await
     }
