@@ -52,7 +52,7 @@ pub(crate) struct Answer {
     /// Send every caller there (302); may be given many times, best first
     #[arg(long, value_name = "URI", value_parser = callable,
           conflicts_with_all = ["play", "record", "duration", "after", "early_media", "at", "control"])]
-    redirect: Vec<Box<Uri>>,
+    redirect: Vec<Uri>,
     /// Refuse every call with this SIP status: 486 is busy, 603 declines
     #[arg(long, value_name = "STATUS", value_parser = refusal,
           conflicts_with_all = ["play", "record", "duration", "after", "early_media", "at", "control", "redirect"])]
@@ -106,7 +106,7 @@ impl Answer {
             return Ok(Incoming::Refuse(status));
         }
         if !self.redirect.is_empty() {
-            return Ok(Incoming::Redirect(self.redirect.iter().map(|uri| (**uri).clone()).collect()));
+            return Ok(Incoming::Redirect(self.redirect.clone()));
         }
         let plan = self.plan(config)?;
         if self.session.control {

@@ -434,7 +434,6 @@ fn source(plan: &Plan, rate: u32) -> Result<Source, AudioError> {
 fn told(call: CallId, event: engine::Event) -> Event {
     let what = match event {
         engine::Event::Hearing { ssrc, .. } => return Event::Heard { call, ssrc: ssrc.to_string() },
-        engine::Event::Key(key) => return Event::Dtmf { call, key: key.into() },
         engine::Event::SourceEnded => return Event::PlayedOut { call },
         engine::Event::Key(key) => return Event::Dtmf { call, key },
         engine::Event::Moved { ssrc, from } => format!("{ssrc} now sends from {from}"),
