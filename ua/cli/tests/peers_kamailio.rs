@@ -192,8 +192,8 @@ fn register(rig: &Rig, password: &str) -> Ran {
 }
 
 #[test]
-fn a_password_is_proven_with_each_hash_and_protection_that_the_registrar_asks_for() {
-    for defines in [&["WITH_AUTH"][..], &["WITH_AUTH", "WITH_SHA256"], &["WITH_AUTH", "WITH_AUTH_INT"]] {
+fn a_password_is_proven_with_the_hash_that_the_registrar_asks_for() {
+    for defines in [&["WITH_AUTH"][..], &["WITH_AUTH", "WITH_SHA256"]] {
         let Some(rig) = Rig::new("udp", defines) else { return };
         let ran = register(&rig, "secret");
         assert_eq!(ran.code, Some(0), "{defines:?} {ran}");
