@@ -1,5 +1,6 @@
 //! Calls in simulated time: what a user may rely on, whatever the peer, the link and somebody on the way do.
 
+mod asked;
 mod attack;
 mod bad_day;
 mod common;
@@ -8,7 +9,9 @@ mod fork;
 mod hold;
 mod locate;
 mod message;
+mod offerless;
 mod prack;
+mod redirect;
 mod refused;
 mod replay;
 mod signalling;

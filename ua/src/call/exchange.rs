@@ -247,14 +247,17 @@ impl Exchange {
         let rekey = if rekey { Some(self.new_keys(media, cx)?) } else { None };
         let profile = if self.session.is_some() { Profile::Savp } else { Profile::Avp };
         let codecs = media.codecs_in_use();
-        let offer = self.sdp.offer(&OfferAsk {
+        // What is to stay as it is, is said in the same words (RFC 4028 section 7.4).
+        let same = (rekey.is_none() && holding == self.holding).then(|| self.sdp.repeat()).flatten();
+        let changed = OfferAsk {
             address: media.ports().rtp.ip(),
             port: media.ports().rtp.port(),
             profile,
             codecs: &codecs,
             direction: direction(holding),
             lines: rekey.as_ref().unwrap_or(&self.ours),
-        });
+        };
+        let offer = same.unwrap_or_else(|| self.sdp.offer(&changed));
         self.state = State::WeOffered { rekey, holding };
         Ok(offer.bytes())
     }

@@ -74,7 +74,8 @@ impl Usage {
     /// `said` are the headers of the message that began the dialog.
     pub(super) fn new(call: CallId, dialog: Dialog, exchange: Exchange, said: &Headers) -> Self {
         let (peer, refresh, ours) = (Abilities::default(), Refresh::default(), BTreeMap::new());
-        let mut usage = Self { call, dialog, exchange, peer, refresh, ours, last_invite: None, credentials: Headers::new() };
+        let mut usage =
+            Self { call, dialog, exchange, peer, refresh, ours, last_invite: None, credentials: Headers::new() };
         usage.learn(said);
         usage
     }
