@@ -1,6 +1,7 @@
 //! A dialog (RFC 3261 section 12): what two phones remember of each other between requests.
 
 use crate::locate::Hop;
+use crate::refer::connected::same_person;
 use crate::sip::{CSeq, Headers, Method, NameAddr, Request, Response, SipError, Uri, make};
 
 /// One dialog, early or confirmed. A forked INVITE makes one for each To-tag (RFC 3261 section 12.1.2).
@@ -41,15 +42,41 @@ impl Dialog {
     /// As the callee sees it, from the request and the tag that we give it (RFC 3261 section 12.1.1).
     pub(crate) fn invited(request: &Request, tag: &str) -> Result<Self, SipError> {
         let headers = &request.headers;
+        let remote = headers.from()?;
+        let target = match headers.contact()? {
+            Some(contact) => contact.uri,
+            // A caller from before RFC 3261 has no tag, and need not say where it is (RFC 4475 section 3.4.1).
+            None if remote.tag().is_none() => remote.uri.clone(),
+            None => return Err(SipError::Missing("Contact")),
+        };
         Ok(Self {
             call_id: headers.call_id()?.to_owned(),
             local: headers.to()?.with_tag(tag),
-            remote: headers.from()?,
+            remote,
             local_seq: 0,
             remote_seq: Some(headers.cseq()?.seq),
             routes: headers.record_route()?,
-            target: headers.contact()?.ok_or(SipError::Missing("Contact"))?.uri,
+            target,
         })
+    }
+
+    /// From now on this is our name (RFC 4916 section 4.4.1). The tags alone say which dialog it is.
+    pub(crate) fn rename_us(&mut self, uri: Uri, display: Option<String>) {
+        (self.local.uri, self.local.display) = (uri, display);
+    }
+
+    /// From now on this is the peer's name (RFC 4916 section 4.4.2). True if it is another than before.
+    pub(crate) fn rename_peer(&mut self, uri: &Uri) -> bool {
+        let other = !same_person(&self.remote.uri, uri);
+        if other {
+            (self.remote.uri, self.remote.display) = (uri.clone(), None);
+        }
+        other
+    }
+
+    /// The peer's Contact.
+    pub(crate) fn target(&self) -> &Uri {
+        &self.target
     }
 
     pub(crate) fn call_id(&self) -> &str {

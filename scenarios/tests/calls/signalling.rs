@@ -219,14 +219,14 @@ fn a_phone_that_rings_for_ever_can_be_hung_up_even_if_it_is_dead_by_then() {
 }
 
 /// Requests from alice's address that alice did not write.
-struct Script {
-    pair: Pair,
+pub(crate) struct Script {
+    pub(crate) pair: Pair,
     branch: u32,
 }
 
 impl Script {
     /// Alice and bob are talking.
-    fn talking() -> Self {
+    pub(crate) fn talking() -> Self {
         let mut pair = Pair::new();
         pair.dial(HangUp::Never);
         pair.run(1000);
@@ -234,7 +234,7 @@ impl Script {
     }
 
     /// What a request inside the dialog begins with. `seq` is its CSeq number.
-    fn in_dialog(&mut self, method: &str, seq: u32) -> String {
+    pub(crate) fn in_dialog(&mut self, method: &str, seq: u32) -> String {
         let ok = responses(&self.pair.world, Pair::BOB, 200).remove(0);
         let header = |name| ok.headers.get(name).unwrap().to_owned();
         let (from, to, call_id) = (header("From"), header("To"), header("Call-ID"));
@@ -242,7 +242,7 @@ impl Script {
     }
 
     /// The same outside of any.
-    fn outside(&mut self, method: &str) -> String {
+    pub(crate) fn outside(&mut self, method: &str) -> String {
         let call_id = format!("{}@10.0.0.1", self.branch);
         self.request(method, 1, "<sip:alice@10.0.0.1>;tag=x", "<sip:bob@10.0.0.2>", &call_id)
     }
@@ -258,7 +258,7 @@ impl Script {
     }
 
     /// What bob answers to the request with such a body.
-    fn answer(&mut self, head: &str, body: &str) -> Response {
+    pub(crate) fn answer(&mut self, head: &str, body: &str) -> Response {
         let before = self.pair.world.log().len();
         let text = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
         self.pair.world.inject(sip_at(Pair::ALICE), sip_at(Pair::BOB), text.as_bytes());
@@ -270,12 +270,12 @@ impl Script {
         }
     }
 
-    fn status(&mut self, head: &str, body: &str) -> u16 {
+    pub(crate) fn status(&mut self, head: &str, body: &str) -> u16 {
         self.answer(head, body).status.code()
     }
 
     /// The call is still there, and ends as calls do.
-    fn assert_call_goes_on(mut self) {
+    pub(crate) fn assert_call_goes_on(mut self) {
         let before = media_from(&self.pair.world, Pair::BOB).count();
         self.pair.run(2000);
         assert!(media_from(&self.pair.world, Pair::BOB).count() > before + 40);
@@ -341,6 +341,8 @@ fn a_phone_says_what_it_can_do_and_what_not() {
         assert!(options.headers.allow().unwrap().contains(&Method::Invite));
         assert_eq!(options.headers.get("Accept"), Some("application/sdp"));
     }
+    let info = script.outside("INFO");
+    assert_eq!(script.status(&info, ""), 481, "RFC 6086 section 4.2.2 knows it inside a call only");
     for (method, status) in [("PUBLISH", 405), ("REGISTER", 405), ("FROB", 501)] {
         let head = script.outside(method);
         let response = script.answer(&head, "");

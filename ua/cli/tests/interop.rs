@@ -34,11 +34,11 @@ macro_rules! scenarios {
 scenarios! {
     registrar_423 registrar_digest
     uac_302 uac_422 uac_cancel_early uac_cancel_ringing uac_early_media uac_early_media_prack uac_glare uac_held
-    uac_hold uac_lost_ack uac_offerless uac_options uac_refresh uac_refreshed uac_reinvite_offerless uac_update
-    uac_update_early
+    uac_hold uac_info uac_lost_ack uac_message uac_offerless uac_options uac_refer uac_refer_busy uac_refer_replaces
+    uac_refresh uac_refreshed uac_reinvite_offerless uac_replaces uac_update uac_update_early
     uas_302 uas_422 uas_cancel_answered uas_cancel_early uas_cancel_ringing uas_digest uas_early_media
-    uas_early_media_prack uas_glare uas_held uas_hold uas_lost_ack uas_refresh uas_refreshed uas_reinvite_offerless
-    uas_repeated_200 uas_update uas_update_early
+    uas_early_media_prack uas_glare uas_held uas_hold uas_lost_ack uas_refer uas_refer_failed uas_refresh uas_refreshed
+    uas_reinvite_offerless uas_repeated_200 uas_update uas_update_early
 }
 
 fn directory() -> PathBuf {

@@ -4,7 +4,7 @@ use crate::event::CallId;
 use crate::io::MediaPorts;
 use crate::sip::Request;
 use crate::transaction::{ClientKey, ServerKey};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 /// Every entry is made by a call and goes when that call is over, so the book is as bounded as the calls are.
@@ -12,6 +12,8 @@ use std::net::SocketAddr;
 pub(crate) struct Book {
     entries: BTreeMap<Entry, CallId>,
     made: BTreeMap<CallId, Vec<Entry>>,
+    /// Dialogs that ended a while ago: Call-ID and our tag.
+    ended: VecDeque<(String, String)>,
 }
 
 /// What a message or a packet is known by.
@@ -26,6 +28,9 @@ enum Entry {
 }
 
 impl Book {
+    /// So many ended dialogs are remembered.
+    const MOST_ENDED: usize = 64;
+
     pub(crate) fn add_client(&mut self, key: ClientKey, call: CallId) {
         self.add(Entry::Client(key), call);
     }
@@ -43,6 +48,16 @@ impl Book {
             self.add(Entry::Rtp(ports.rtp), call);
             self.add(Entry::Rtcp(ports.rtcp), call);
         }
+    }
+
+    /// The call that has this dialog, whoever is at its other end.
+    pub(crate) fn dialog(&self, call_id: &str, our_tag: &str) -> Option<CallId> {
+        self.entries.get(&Entry::Dialog(call_id.into(), our_tag.into())).copied()
+    }
+
+    /// Was there such a dialog, not long ago?
+    pub(crate) fn has_ended(&self, call_id: &str, our_tag: &str) -> bool {
+        self.ended.iter().any(|(id, tag)| id == call_id && tag == our_tag)
     }
 
     pub(crate) fn client(&self, key: ClientKey) -> Option<CallId> {
@@ -76,7 +91,11 @@ impl Book {
     pub(crate) fn forget(&mut self, call: CallId) {
         for entry in self.made.remove(&call).unwrap_or_default() {
             self.entries.remove(&entry);
+            if let Entry::Dialog(call_id, our_tag) = entry {
+                self.ended.push_back((call_id, our_tag));
+            }
         }
+        self.ended.drain(..self.ended.len().saturating_sub(Self::MOST_ENDED));
     }
 
     fn add(&mut self, entry: Entry, call: CallId) {

@@ -9,7 +9,7 @@ use super::refresh::{self, TooSmall};
 use super::refused::Refused;
 use super::reliable::{Numbered, Unacknowledged};
 use super::usage::Usage;
-use super::{ALLOW, Call, Cx, Phase, decline, supported};
+use super::{ALLOW, Call, Cx, Phase, Place, decline, supported};
 use crate::dialog::Dialog;
 use crate::event::{CallId, Direction, Event, Outcome};
 use crate::io::MediaPorts;
@@ -50,12 +50,13 @@ struct Invitation<'a> {
 }
 
 impl Call {
-    /// Takes an INVITE that begins a dialog. `None` if it was refused; the response has left.
+    /// Takes an INVITE that begins a dialog; one that takes another call's place is answered at once. `None` if it was refused; the response has left.
     pub(crate) fn invited(
         id: CallId,
         key: ServerKey,
         request: &Request,
         ports: MediaPorts,
+        place: Option<Place>,
         cx: &mut Cx<'_, '_>,
     ) -> Option<Self> {
         let peer = request.headers.from().map(|from| from.uri.to_string()).unwrap_or_default();
@@ -73,7 +74,10 @@ impl Call {
             keying: keying.name().into(),
         });
         let invitation = Invitation { id, key, request, tag: cx.env.token::<4>() };
+        let takes_place = place.is_some();
+        let must_be_keyed = place.as_ref().is_some_and(|place| place.keyed);
         let (answer_at, early, plan) = match cx.settings.incoming.clone() {
+            _ if let Some(Place { plan, .. }) = place => (Some(cx.env.now.mono), None, plan),
             Incoming::Answer { after, early, plan } => (Some(cx.env.now.mono + after), early, plan),
             Incoming::Ring { plan } => (None, None, plan),
             Incoming::Redirect(to) => {
@@ -85,9 +89,13 @@ impl Call {
                 return None;
             }
         };
-        match Self::try_ring(&invitation, ports, plan, (answer_at, early), cx) {
+        match Self::try_ring(&invitation, ports, plan, (answer_at, early), must_be_keyed, cx) {
             Ok(mut call) => {
-                call.ring(cx);
+                match takes_place {
+                    // Nobody is rung for what is only another end of a call (RFC 3891 section 3).
+                    true => call.pick_up(cx),
+                    false => call.ring(cx),
+                }
                 Some(call)
             }
             Err(refused) => {
@@ -102,6 +110,7 @@ impl Call {
         ports: MediaPorts,
         plan: Plan,
         (answer_at, early): (Option<Instant>, Option<Play>),
+        must_be_keyed: bool,
         cx: &mut Cx<'_, '_>,
     ) -> Result<Self, Refused> {
         let Invitation { id, key, request, tag } = invitation;
@@ -134,6 +143,9 @@ impl Call {
                 Exchange::answering(request, &offer, &mut media, cx)?
             }
         };
+        if must_be_keyed && exchange.system() == System::Clear {
+            return Err(Refused::keying("a call that is keyed cannot be replaced by one that is not", None));
+        }
         cx.book.add_server(*key, *id);
         cx.book.add_media(ports, *id);
         cx.book.add_dialog(dialog.call_id(), dialog.local_tag(), *id);
@@ -160,6 +172,8 @@ impl Call {
         let status = if early.is_some() { StatusCode::SESSION_PROGRESS } else { StatusCode::RINGING };
         let mut response = ringing.response(status, cx.settings);
         response.headers.push("Allow", ALLOW);
+        // RFC 4916 section 4.2: every response that may begin a dialog says so.
+        response.headers.push("Supported", supported(cx.settings));
         let required = requires_reliable(&ringing.invite) || cx.settings.rules.reliable == Reliable::Required;
         let may = cx.settings.rules.reliable != Reliable::Never && ringing.usage.peer.reliable;
         let reliable = required || (may && early.is_some());
@@ -292,6 +306,7 @@ impl Call {
             usage.exchange.start(&mut self.media, cx);
         }
         self.talk(usage, handshake, cx);
+        self.has_name_to_tell(&invite, cx);
         if let Phase::Talking(talking) = &mut self.phase {
             talking.numbered = numbered;
         }

@@ -1,15 +1,63 @@
 //! INFO inside a call: of the kind that names no package (RFC 2976, which RFC 6086 section 2 lets live on).
 
-use crate::sip::{Request, StatusCode};
+use super::usage::Purpose;
+use super::{Call, Cx, Phase, decline};
+use crate::event::Event;
+use crate::sip::{Method, Request, StatusCode};
+use crate::transaction::ServerKey;
 
 /// What a refused INFO is told to send instead.
-pub(super) const ACCEPT: &str = "application/dtmf-relay, application/dtmf, text/plain";
+const ACCEPT: &str = "application/dtmf-relay, application/dtmf, text/plain";
 
 /// The longest body that is taken, in bytes.
 const MOST: usize = 4 * 1024;
 
+impl Call {
+    /// Sends an INFO in the call.
+    pub(crate) fn info(&mut self, content_type: &str, body: Vec<u8>, cx: &mut Cx<'_, '_>) {
+        let Phase::Talking(talking) = &mut self.phase else { return self.cannot("is not answered", cx) };
+        let fill = |request: &mut Request| {
+            if !body.is_empty() {
+                request.headers.push("Content-Type", content_type);
+                request.body = body;
+            }
+        };
+        if talking.usage.request(Method::Info, Purpose::Info, fill, cx).is_none() {
+            self.cannot("has a peer whom nobody can find", cx);
+        }
+    }
+
+    /// Our INFO has its final response, or will have none.
+    pub(super) fn info_answered(&mut self, status: StatusCode, cx: &mut Cx<'_, '_>) {
+        if !status.is_success() {
+            self.cannot(&format!("has a peer that does not take this INFO: {status} {}", status.phrase()), cx);
+        }
+    }
+
+    /// INFO inside the dialog.
+    pub(super) fn informed(&mut self, key: ServerKey, request: &Request, cx: &mut Cx<'_, '_>) {
+        match read(request) {
+            Ok((content_type, body)) => {
+                let ok = self.ok(request, vec![], cx);
+                cx.respond(key, &ok);
+                cx.event(Event::Info { call: self.id, content_type, body });
+            }
+            Err(status) => {
+                let mut response = decline::reply(request, status, cx.env);
+                match status {
+                    // Which packages we are willing to receive: none (RFC 6086 section 4.2.2).
+                    StatusCode::BAD_INFO_PACKAGE => response.headers.push("Recv-Info", ""),
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE => response.headers.push("Accept", ACCEPT),
+                    _ => {}
+                }
+                cx.respond(key, &response);
+            }
+        }
+    }
+}
+
 /// What an INFO brings: its type and its body, both empty if it brings nothing; or the status that refuses it.
-pub(super) fn read(request: &Request) -> Result<(String, String), StatusCode> {
+fn read(request: &Request) -> Result<(String, String), StatusCode> {
     // We have said of no package that we are willing to receive it (RFC 6086 section 4.2.2).
     if request.headers.get("Info-Package").is_some() {
         return Err(StatusCode::BAD_INFO_PACKAGE);

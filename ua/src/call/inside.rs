@@ -25,6 +25,10 @@ impl Call {
             Method::Bye => self.bye(key, request, cx),
             Method::Invite => self.reinvited(key, request, cx),
             Method::Update => self.updated(key, request, cx),
+            Method::Refer => self.referred(key, request, cx),
+            Method::Notify => self.notified(key, request, cx),
+            Method::Subscribe => self.subscribed(key, request, cx),
+            Method::Info => self.informed(key, request, cx),
             Method::Prack => self.pracked(key, request, cx),
             _ => {
                 let mut response = decline::reply(request, StatusCode::METHOD_NOT_ALLOWED, cx.env);
@@ -35,7 +39,7 @@ impl Call {
     }
 
     /// The dialog that a request of the peer's is in: branches are told apart by the peer's tag.
-    fn usage_of(&mut self, request: &Request) -> Option<&mut Usage> {
+    pub(super) fn usage_of(&mut self, request: &Request) -> Option<&mut Usage> {
         let usage = match &mut self.phase {
             Phase::Calling(calling) => calling.usages().find(|usage| usage.dialog.is_from_peer(request))?,
             Phase::Ringing(ringing) => &mut ringing.usage,
@@ -163,7 +167,8 @@ impl Call {
     }
 
     /// A 200 inside the dialog, with our half of the session if it has one.
-    fn ok(&mut self, request: &Request, body: Vec<u8>, cx: &mut Cx<'_, '_>) -> Response {
+    pub(super) fn ok(&mut self, request: &Request, body: Vec<u8>, cx: &mut Cx<'_, '_>) -> Response {
+        self.hear_name(request, cx);
         let mut response = make::response(request, StatusCode::OK, None);
         response.headers.push("Contact", cx.settings.contact(decline::transport_of(request)));
         response.headers.push("Allow", ALLOW);
@@ -240,6 +245,7 @@ impl Call {
                 return self.leave(Some(decline::reason(status, &why)), outcome, cx);
             }
         }
+        self.tell_name(cx);
         self.change(cx);
     }
 
@@ -274,6 +280,10 @@ impl Call {
                 }
             }
             Purpose::Change(change) => self.changed(change, status, response, cx),
+            Purpose::Refer => self.referred_answered(status, response, cx),
+            Purpose::Notify(seq) => self.notify_answered(seq, response.map(|response| response.status), cx),
+            Purpose::Info => self.info_answered(status, cx),
+            Purpose::Name => {}
             // Without it the peer repeats its response, and gives up in time (RFC 3262 section 3).
             Purpose::Prack => {}
         }

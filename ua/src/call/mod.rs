@@ -20,27 +20,33 @@ mod inside;
 mod key_log;
 mod leg;
 mod media;
+mod name;
 mod outgoing;
 mod path;
 mod redirect;
+mod referred;
 mod refresh;
 mod refused;
 mod reliable;
+mod replaced;
 mod responses;
 mod talking;
+mod transfer;
 mod usage;
 
 pub(crate) use book::Book;
 pub(crate) use exchange::profiles;
 pub(crate) use media::codec_lines;
+pub(crate) use replaced::Place;
 
 use crate::auth::Authenticator;
 use crate::dialog::Dialog;
 use crate::event::{CallId, Counts, Event, Outcome, Side};
 use crate::io::Output;
+use crate::refer::ReferTo;
 use crate::sdp::Origin;
 use crate::settings::{HangUp, Plan, Reliable, Settings};
-use crate::sip::{Method, Reason, Request, Response, StatusCode};
+use crate::sip::{Method, NameAddr, Reason, Request, Response, StatusCode};
 use crate::transaction::{self, ClientKey, ServerKey, Table};
 use decline::Gone;
 use handshake::Handshake;
@@ -59,14 +65,32 @@ use talking::Talking;
 use usage::{Purpose, Usage};
 
 /// What we answer to, as Allow says it (RFC 3261 section 20.5).
-pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, REFER, NOTIFY, INFO, MESSAGE";
+pub(crate) const ALLOW: &str =
+    "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, REFER, NOTIFY, SUBSCRIBE, INFO, MESSAGE";
 
-/// The extensions that we know, as Supported says them (RFC 3261 section 20.37): RFC 4028, RFC 3262, RFC 6228.
+/// The extensions that we know, as Supported says them (RFC 3261 section 20.37): RFC 4028, RFC 3262, RFC 6228, RFC 3891,
+/// RFC 4488, RFC 4916.
 pub(crate) fn supported(settings: &Settings) -> &'static str {
     match settings.rules.reliable {
-        Reliable::Never => "timer, 199",
-        Reliable::Supported | Reliable::Required => "timer, 100rel, 199",
+        Reliable::Never => "timer, 199, replaces, norefersub, from-change",
+        Reliable::Supported | Reliable::Required => "timer, 100rel, 199, replaces, norefersub, from-change",
     }
+}
+
+/// What a call wants done that is no single call's to do.
+pub(crate) enum Ask {
+    /// Place a call, because the peer of another has asked us to (RFC 3515), and tell that one what comes of it.
+    Follow {
+        /// The call in which we were asked.
+        by: CallId,
+        /// The CSeq number of the REFER.
+        seq: u32,
+        refer_to: ReferTo,
+        /// Who asked, for the one who is called (RFC 3892).
+        referred_by: Option<NameAddr>,
+        /// The new call goes on as the old one did.
+        plan: Plan,
+    },
 }
 
 /// What every step of a call needs.
@@ -82,6 +106,7 @@ pub(crate) struct Cx<'a, 'e> {
     pub(crate) env: &'a mut Env<'e>,
     pub(crate) said: &'a mut Vec<transaction::Output>,
     pub(crate) out: &'a mut Vec<Output>,
+    pub(crate) asks: &'a mut Vec<Ask>,
 }
 
 impl Cx<'_, '_> {

@@ -57,13 +57,14 @@ pub(super) enum Reason {
 }
 
 impl Call {
-    /// Sends the INVITE. `None` if the call is over before it began; the events say why.
+    /// Sends the INVITE, with headers more if there are some. `None` if the call is over before it began; the events say why.
     pub(crate) fn place(
         id: CallId,
         target: Uri,
         to: Hop,
         ports: Option<MediaPorts>,
         plan: Plan,
+        extra: Vec<(&'static str, String)>,
         cx: &mut Cx<'_, '_>,
     ) -> Option<Self> {
         let call_id = format!("{}@{}", cx.env.token::<8>(), cx.settings.sip.ip());
@@ -80,7 +81,7 @@ impl Call {
             cx.event(Event::Ended { call: id, outcome });
             return None;
         };
-        match Self::try_place(id, target, to, ports, plan, &call_id, cx) {
+        match Self::try_place(id, target, to, ports, plan, (&call_id, extra), cx) {
             Ok(call) => Some(call),
             Err(why) => {
                 cx.event(Event::Refused { call: id, why: why.clone(), hint: None });
@@ -98,7 +99,7 @@ impl Call {
         to: Hop,
         ports: MediaPorts,
         plan: Plan,
-        call_id: &str,
+        (call_id, extra): (&str, Vec<(&'static str, String)>),
         cx: &mut Cx<'_, '_>,
     ) -> Result<Self, String> {
         let parties = Parties { me: cx.settings.identity(), named: Identity::new(&target.to_string()) };
@@ -106,6 +107,7 @@ impl Call {
         let offer = FirstOffer::new(parties, &mut media, cx)?;
         let our_tag = cx.env.token::<4>();
         let mut invite = write_invite(&target, &to, (call_id, &our_tag), &offer.body, cx);
+        extra.into_iter().for_each(|(name, value)| invite.headers.push(name, value));
         cx.auth.preempt(&mut invite);
         let invite = decline::with_via(invite, cx);
         let key = cx.transactions.request(invite.clone(), to.clone(), cx.env, cx.said).map_err(|e| e.to_string())?;
@@ -146,6 +148,16 @@ impl Call {
 }
 
 impl Calling {
+    /// Has a branch answered whose tag is one of these?
+    pub(super) fn has_branch(&self, is: impl Fn(&str) -> bool) -> bool {
+        self.branches.keys().any(|tag| is(tag))
+    }
+
+    /// Did we offer keys?
+    pub(super) fn is_keyed(&self) -> bool {
+        self.offer.offered.is_some()
+    }
+
     /// The early dialogs.
     pub(super) fn usages(&mut self) -> impl Iterator<Item = &mut Usage> {
         self.branches.values_mut().filter_map(|branch| branch.usage.as_deref_mut())

@@ -2,11 +2,14 @@
 
 use super::change::Wishes;
 use super::handshake::{Handshake, Unacknowledged};
+use super::referred::Follows;
 use super::refresh::Due;
 use super::reliable::Numbered;
+use super::transfer::Asked;
 use super::usage::Usage;
 use super::{Call, Cx, Phase};
 use crate::event::{Event, Outcome, Side};
+use crate::refer::connected::Connected;
 use crate::settings::HangUp;
 use keyphone_media::env::Instant;
 
@@ -15,6 +18,11 @@ pub(super) struct Talking {
     pub(super) usage: Usage,
     pub(super) handshake: Handshake,
     pub(super) wishes: Wishes,
+    /// What we have asked the peer for.
+    pub(super) asked: Option<Box<Asked>>,
+    /// What the peer has asked us for.
+    pub(super) follows: Option<Box<Follows>>,
+    pub(super) connected: Connected,
     /// A reliable response whose PRACK may still come.
     pub(super) numbered: Option<Box<Numbered>>,
     hang_up_at: Option<Instant>,
@@ -26,7 +34,16 @@ impl Talking {
             HangUp::After(d) => Some(now + d),
             HangUp::Never | HangUp::WhenPlayed => None,
         };
-        Self { usage, handshake, wishes: Wishes::default(), numbered: None, hang_up_at }
+        Self {
+            usage,
+            handshake,
+            wishes: Wishes::default(),
+            asked: None,
+            follows: None,
+            connected: Connected::Silent,
+            numbered: None,
+            hang_up_at,
+        }
     }
 
     pub(super) fn hang_up_at(&mut self, at: Instant) {
@@ -44,6 +61,8 @@ impl Talking {
             self.hang_up_due(),
             self.usage.exchange.next_timeout(),
             self.wishes.next_timeout(),
+            self.asked.as_ref().and_then(|asked| asked.subscriber.next_timeout()),
+            self.follows.as_ref().and_then(|follows| follows.next_timeout()),
             self.usage.refresh.next_timeout(),
         ];
         all.into_iter().flatten().min()
@@ -92,7 +111,11 @@ impl Call {
         let Phase::Talking(talking) = &mut self.phase else { return };
         match talking.timeout(cx) {
             Some(outcome) => self.leave(None, outcome, cx),
-            None => self.change(cx),
+            None => {
+                self.follows_timeout(cx);
+                self.transfer_timeout(cx);
+                self.change(cx);
+            }
         }
     }
 }

@@ -56,6 +56,14 @@ pub(super) enum Purpose {
     Bye,
     /// To change the session, or to refresh it.
     Change(Change),
+    /// To have the peer call somebody else.
+    Refer,
+    /// To tell what the REFER of that number has come to.
+    Notify(u32),
+    /// To tell something that is not the session's.
+    Info,
+    /// To tell who we are.
+    Name,
     /// To acknowledge a reliable response.
     Prack,
 }

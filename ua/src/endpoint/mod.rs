@@ -7,6 +7,7 @@
 mod admit;
 mod options;
 mod requests;
+mod transfers;
 
 pub use admit::MAX_ENTITY;
 
@@ -14,10 +15,11 @@ pub use crate::io::{Command, Input, MediaPorts, Output, Recording};
 
 use crate::auth::Authenticator;
 use crate::call::decline::{self, Gone};
-use crate::call::{Book, Call, Cx};
+use crate::call::{Ask, Book, Call, Cx};
 use crate::event::{CallId, Counts};
 use crate::locate::Hop;
 use crate::outside::Outside;
+use crate::refer::ReferTo;
 use crate::register::{self, Registrations};
 use crate::settings::Settings;
 use crate::sip::{Message, StatusCode, make};
@@ -27,6 +29,7 @@ use keyphone_keying::mikey::Mikey;
 use keyphone_media::env::{Env, Instant, Now};
 use keyphone_media::srtp::Ledger;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use transfers::Followed;
 
 /// A phone.
 pub struct Endpoint {
@@ -39,6 +42,8 @@ pub struct Endpoint {
     book: Book,
     gone: Gone,
     outside: Outside,
+    asks: Vec<Ask>,
+    follows: BTreeMap<CallId, Followed>,
     merged: Merged,
     /// Where each call was heard from last.
     peers: BTreeMap<CallId, Destination>,
@@ -84,6 +89,8 @@ impl Endpoint {
             book: Book::default(),
             gone: Gone::default(),
             outside: Outside::default(),
+            asks: vec![],
+            follows: BTreeMap::new(),
             merged: Merged::default(),
             peers: BTreeMap::new(),
             ports: VecDeque::new(),
@@ -186,7 +193,7 @@ impl Endpoint {
                 let ports = self.take_ports();
                 let cx = &mut self.cx(account, env, said, out);
                 let hop = to.map_or_else(|| cx.settings.next_hop(&target), Hop::from);
-                if let Some(call) = Call::place(id, *target, hop, ports, plan, cx) {
+                if let Some(call) = Call::place(id, *target, hop, ports, plan, vec![], cx) {
                     self.keep(id, account, call);
                 }
             }
@@ -211,6 +218,14 @@ impl Endpoint {
                     self.with(call, env, said, out, Call::hang_up);
                 }
             }
+            Command::Transfer { call, to } => {
+                let refer_to = ReferTo { target: *to, replaces: None };
+                self.with(call, env, said, out, |call, cx| call.transfer(&refer_to, cx));
+            }
+            Command::TransferInto { call, other } => self.transfer_into(call, other, env, said, out),
+            Command::Info { call, content_type, body } => {
+                self.with(call, env, said, out, |call, cx| call.info(&content_type, body, cx));
+            }
             Command::Message { to, text } => self.outside(env, said, out, |o, cx| o.message(*to, &text, cx)),
             Command::Options { to } => self.outside(env, said, out, |o, cx| o.options(*to, cx)),
             _ => {}
@@ -219,6 +234,8 @@ impl Endpoint {
 
     /// Does what the transactions say, and what that makes them say in turn.
     fn settle(&mut self, said: Vec<transaction::Output>, env: &mut Env<'_>, out: &mut Vec<Output>) {
+        let mut said = said;
+        self.obey(env, &mut said, out);
         let mut queue = VecDeque::from(said);
         while let Some(next) = queue.pop_front() {
             let mut said = vec![];
@@ -274,6 +291,9 @@ impl Endpoint {
                         self.with(call, env, &mut said, out, Call::cancelled);
                     }
                 }
+            }
+            if queue.is_empty() {
+                self.obey(env, &mut said, out);
             }
             queue.extend(said);
         }
@@ -345,9 +365,9 @@ impl Endpoint {
         said: &'a mut Vec<transaction::Output>,
         out: &'a mut Vec<Output>,
     ) -> Cx<'a, 'e> {
-        let Self { accounts, ledger, mikey, transactions, book, gone, .. } = self;
+        let Self { accounts, ledger, mikey, transactions, book, gone, asks, .. } = self;
         let (settings, auth) = &mut accounts[account];
-        Cx { settings, ledger, mikey, transactions, book, gone, auth, env, said, out }
+        Cx { settings, ledger, mikey, transactions, book, gone, auth, env, said, out, asks }
     }
 
     fn keep(&mut self, id: CallId, account: usize, call: Call) {
@@ -367,6 +387,7 @@ impl Endpoint {
     ) {
         let Some(Scheduled { mut call, account, due }) = self.calls.remove(&id) else { return };
         due.map(|at| self.due.remove(&(at, id)));
+        let before = out.len();
         act(&mut call, &mut self.cx(account, env, said, out));
         match call.is_over() {
             true => {
@@ -375,5 +396,6 @@ impl Endpoint {
             }
             false => self.keep(id, account, call),
         }
+        self.watch(id, before, env, said, out);
     }
 }

@@ -5,6 +5,7 @@ use crate::call::{ALLOW, Call, decline};
 use crate::dialog::Dialog;
 use crate::event::Event;
 use crate::outside;
+use crate::refer::PACKAGE;
 use crate::sip::{Method, Request, Response, StatusCode};
 use crate::transaction::{self, ServerKey};
 use keyphone_media::env::Env;
@@ -43,12 +44,19 @@ impl Endpoint {
             },
             (Method::Message, _) => reply(StatusCode::CALL_DOES_NOT_EXIST),
             (Method::Invite, None) if !in_dialog => return self.invited(key, request, env, said, out),
-            (Method::Invite | Method::Bye | Method::Update | Method::Prack, Some(call)) => {
+            (method, Some(call)) if IN_DIALOG.contains(method) => {
                 return self.with(call, env, said, out, |call, cx| call.request(key, request, cx));
             }
-            (Method::Invite | Method::Bye | Method::Update | Method::Prack, None) => {
-                reply(StatusCode::CALL_DOES_NOT_EXIST)
+            // Whoever is in no call with us has nobody called by us (RFC 3515 section 5.2), and subscribes to nothing.
+            (Method::Refer, None) if !in_dialog => reply(StatusCode::FORBIDDEN),
+            (Method::Subscribe, None) if !in_dialog => {
+                let refer = request.headers.event().is_ok_and(|event| event.is_some_and(|e| e.package == PACKAGE));
+                // RFC 3515 section 2.4.4, RFC 6665 section 4.2.1.1.
+                let mut response = reply(if refer { StatusCode::FORBIDDEN } else { StatusCode::BAD_EVENT });
+                response.headers.push("Allow-Events", PACKAGE);
+                response
             }
+            (method, None) if IN_DIALOG.contains(method) => reply(StatusCode::CALL_DOES_NOT_EXIST),
             _ => {
                 let mut response = reply(StatusCode::METHOD_NOT_ALLOWED);
                 response.headers.push("Allow", ALLOW);
@@ -71,6 +79,14 @@ impl Endpoint {
         said: &mut Vec<transaction::Output>,
         out: &mut Vec<Output>,
     ) {
+        let replaced = match self.replaced(request) {
+            Ok(replaced) => replaced,
+            Err(status) => {
+                let response = decline::reply(request, status, env);
+                return self.transactions.respond(key, &response, env, said);
+            }
+        };
+        let place = replaced.and_then(|old| self.calls.get(&old)).map(|old| old.call.place_here());
         let Some(ports) = self.has_room().then(|| self.take_ports()).flatten() else {
             let mut response = decline::reply(request, StatusCode::SERVICE_UNAVAILABLE, env);
             response.headers.push("Retry-After", RETRY_AFTER);
@@ -78,9 +94,12 @@ impl Endpoint {
         };
         let id = self.next_id();
         let account = self.settings.accounts.called(request);
-        let call = Call::invited(id, key, request, ports, &mut self.cx(account, env, said, out));
+        let call = Call::invited(id, key, request, ports, place, &mut self.cx(account, env, said, out));
         match call {
-            Some(call) => self.keep(id, account, call),
+            Some(call) => {
+                self.keep(id, account, call);
+                replaced.into_iter().for_each(|old| self.replace(id, old, env, said, out));
+            }
             None if ports.are_open() => self.ports.push_front(ports),
             None => {}
         }
@@ -104,3 +123,15 @@ impl Endpoint {
         }
     }
 }
+
+/// What a call takes inside its dialogs.
+const IN_DIALOG: [Method; 8] = [
+    Method::Invite,
+    Method::Bye,
+    Method::Prack,
+    Method::Update,
+    Method::Refer,
+    Method::Notify,
+    Method::Subscribe,
+    Method::Info,
+];

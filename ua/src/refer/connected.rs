@@ -18,7 +18,7 @@ pub(crate) enum Connected {
     #[default]
     Silent,
     /// The caller called somebody else, and does not know that it is us.
-    Untold(Uri),
+    Untold(Box<Uri>),
 }
 
 impl Connected {
@@ -29,14 +29,14 @@ impl Connected {
     pub(crate) fn called(invite: &Headers, me: &Uri) -> Self {
         let bears = invite.supported().is_ok_and(|tags| tags.iter().any(|tag| tag == FROM_CHANGE));
         let other = invite.to().is_ok_and(|to| !same_person(&to.uri, me));
-        if bears && other { Self::Untold(me.clone()) } else { Self::Silent }
+        if bears && other { Self::Untold(Box::new(me.clone())) } else { Self::Silent }
     }
 
     /// The name to tell, once.
     pub(crate) fn take(&mut self) -> Option<Uri> {
         match std::mem::take(self) {
             Self::Silent => None,
-            Self::Untold(me) => Some(me),
+            Self::Untold(me) => Some(*me),
         }
     }
 }

@@ -136,6 +136,11 @@ impl Notifier {
         self.id
     }
 
+    /// How long it lasts from now on.
+    pub(crate) fn lasts(&self, now: Instant) -> Duration {
+        self.until.since(now)
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         self.state == State::Over
     }
