@@ -42,14 +42,21 @@ impl Dialog {
     /// As the callee sees it, from the request and the tag that we give it (RFC 3261 section 12.1.1).
     pub(crate) fn invited(request: &Request, tag: &str) -> Result<Self, SipError> {
         let headers = &request.headers;
+        let remote = headers.from()?;
+        let target = match headers.contact()? {
+            Some(contact) => contact.uri,
+            // A caller from before RFC 3261 has no tag, and need not say where it is (RFC 4475 section 3.4.1).
+            None if remote.tag().is_none() => remote.uri.clone(),
+            None => return Err(SipError::Missing("Contact")),
+        };
         Ok(Self {
             call_id: headers.call_id()?.to_owned(),
             local: headers.to()?.with_tag(tag),
-            remote: headers.from()?,
+            remote,
             local_seq: 0,
             remote_seq: Some(headers.cseq()?.seq),
             routes: headers.record_route()?,
-            target: headers.contact()?.ok_or(SipError::Missing("Contact"))?.uri,
+            target,
         })
     }
 

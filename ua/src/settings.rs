@@ -129,10 +129,7 @@ impl Settings {
 
     /// Which addresses we can find and reach.
     pub(crate) fn abilities(&self) -> Abilities {
-        // Over TLS we go only where we can check who is there.
-        let prefer =
-            if self.transport == Transport::Tls && !self.tls.connects { Transport::Udp } else { self.transport };
-        Abilities { tls: self.tls.connects, prefer, ..Abilities::at(self.sip.ip()) }
+        Abilities { tls: self.tls.connects, prefer: self.transport, ..Abilities::at(self.sip.ip()) }
     }
 
     /// What Via and Contact say of us.

@@ -1,8 +1,8 @@
 //! What holds for every message: no bytes panic, printing then parsing changes nothing, a stream may be cut anywhere.
 
 use keyphone_ua::sip::{
-    CSeq, Frame, Framer, Host, Message, Method, NameAddr, Request, Response, SipError, SipUri, StatusCode, Transport,
-    Uri, Via, Warning, make,
+    CSeq, Frame, Framer, Headers, Host, Message, Method, Multipart, NameAddr, Part, Replaces, Request, Response,
+    SipError, SipUri, StatusCode, Transport, Uri, Via, Warning, make, multipart,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -16,6 +16,11 @@ fn read_all(bytes: &[u8]) -> Option<Message> {
     let _ = (message.check(), headers.vias(), headers.contacts(), headers.route(), headers.record_route());
     let _ = (headers.allow(), headers.supported(), headers.require(), headers.unsupported(), headers.warning());
     let _ = (headers.reason(), headers.number("Expires"), headers.name_addr("Refer-To"), headers.content_type());
+    let _ = (headers.rack(), headers.rseq(), headers.session_expires(), headers.min_se(), headers.replaces());
+    let _ = (headers.event(), headers.subscription_state(), headers.retry_after(), headers.bindings());
+    let _ = (headers.contacts_by_q(), headers.accepts("application", "sdp"), headers.content_disposition());
+    let _ = (headers.date(), headers.timestamp(), headers.priority(), headers.in_reply_to(), headers.refer_sub());
+    let _ = multipart::session_body(headers, message.body());
     if let Message::Request(request) = &message {
         let response = make::response(request, StatusCode::OK, Some("t"));
         let _ = (make::ack(request, &response), make::cancel(request));
@@ -45,6 +50,12 @@ prop_compose! {
         let uri = port.into_iter().fold(uri, SipUri::with_port);
         params.iter().fold(uri, |uri, (name, value)| uri.with_param(name, value.as_deref()))
     }
+}
+
+/// Few values in every place, so that two are often the same or nearly so.
+fn near_uri() -> impl Strategy<Value = Uri> {
+    "(sips?:(a|%61|A|a:p)@(b|B)(:5060)?(;x=(1|2|%31))?(;transport=(tcp|TCP))?(;lr)?([?]q=(1|2)(&r=s)?)?|tel:[+]?1-?2(;ext=(3|-3))?(;y)?)"
+        .prop_map(|text| text.parse().unwrap())
 }
 
 fn uri() -> impl Strategy<Value = Uri> {
@@ -126,7 +137,11 @@ proptest! {
 
     #[test]
     fn no_text_panics_a_typed_header(text in "[a-z0-9 \t;:,=<>@\"\\\\?&%./\\[\\]*-]{0,40}") {
-        let names = ["Via", "From", "To", "CSeq", "Contact", "Warning", "Reason", "Content-Type", "Route", "Refer-To"];
+        let names = [
+            "Via", "From", "To", "CSeq", "Contact", "Warning", "Reason", "Content-Type", "Route", "Refer-To", "RAck", "RSeq",
+            "Session-Expires", "Min-SE", "Replaces", "Event", "Subscription-State", "Retry-After", "Accept",
+            "Content-Disposition", "Date", "Timestamp", "Priority", "In-Reply-To", "Refer-Sub", "Accept-Language",
+        ];
         for name in names {
             read_all(format!("INVITE sip:a@b.com SIP/2.0\r\n{name}: {text}\r\n\r\n").as_bytes());
         }
@@ -165,6 +180,35 @@ proptest! {
         let mut request = Request::new(Method::Bye, "sip:b.com".parse().unwrap());
         request.headers.push("Warning", warning.to_string());
         prop_assert_eq!(request.headers.warning(), Ok(vec![warning]));
+    }
+
+    #[test]
+    fn a_comparison_says_the_same_both_ways(a in near_uri(), b in near_uri()) {
+        prop_assert_eq!(a.matches(&b), b.matches(&a), "{} {}", a, b);
+        let address = |uri: &Uri| NameAddr::new(uri.clone()).with_tag("1");
+        prop_assert_eq!(address(&a).matches(&address(&b)), a.matches(&b));
+        prop_assert!(a.matches(&a) && a.to_string().parse::<Uri>().is_ok_and(|again| again.matches(&a)));
+    }
+
+    #[test]
+    fn printing_then_parsing_what_a_dialog_is_replaced_by_changes_nothing(
+        call_id in "[!-~&&[^,;=]]{1,20}", to_tag in "[a-z0-9.-]{1,9}", from_tag in "[A-Z0-9.-]{1,9}", early_only: bool, uri in sip_uri(),
+    ) {
+        let replaces = Replaces { call_id, to_tag, from_tag, early_only };
+        prop_assert_eq!(replaces.to_string().parse(), Ok(replaces.clone()));
+        // And in the URI of a Refer-To.
+        let uri: Uri = uri.with_header("Replaces", &replaces.to_string()).into();
+        let header = uri.to_string().parse::<Uri>().unwrap().sip().unwrap().header("replaces");
+        prop_assert_eq!(header.unwrap().parse(), Ok(replaces));
+    }
+
+    #[test]
+    fn what_is_put_into_parts_comes_out_again(bodies in vec(vec(any::<u8>(), 0..40), 1..5), with_type: bool) {
+        let part = |body| if with_type { Part::new("a/b;x=y", body) } else { Part { headers: Headers::new(), body } };
+        let whole = Multipart { parts: bodies.iter().map(|body| part(body)).collect() };
+        let written = whole.write("the-boundary").unwrap();
+        let media_type = "multipart/mixed;boundary=the-boundary".parse().unwrap();
+        prop_assert_eq!(Multipart::parse(&media_type, &written), Ok(whole));
     }
 
     #[test]

@@ -12,6 +12,8 @@ mod locate;
 mod message;
 mod prack;
 mod refused;
+mod registrar;
+mod registration;
 mod replaces;
 mod replay;
 mod signalling;

@@ -49,14 +49,14 @@ impl Act {
 
     /// Whom the peer is to call: only SIP can be asked for that here.
     pub(crate) fn transfer(to: &str) -> Result<Self, String> {
-        callable(to).map(Self::Transfer)
+        callable(to).map(|to| Self::Transfer(Box::new(to)))
     }
 }
 
 /// A SIP URI that can be called.
-pub(crate) fn callable(text: &str) -> Result<Box<Uri>, String> {
+pub(crate) fn callable(text: &str) -> Result<Uri, String> {
     let uri = text.parse::<Uri>().ok().filter(|uri| uri.sip().is_some());
-    uri.map(Box::new).ok_or_else(|| format!("{text:?} is not a SIP URI such as sip:carol@host"))
+    uri.ok_or_else(|| format!("{text:?} is not a SIP URI such as sip:carol@host"))
 }
 
 impl FromStr for Act {

@@ -52,7 +52,7 @@ pub(crate) struct Answer {
     /// Send every caller there (302); may be given many times, best first
     #[arg(long, value_name = "URI", value_parser = callable,
           conflicts_with_all = ["play", "record", "duration", "after", "early_media", "at", "control"])]
-    redirect: Vec<Box<Uri>>,
+    redirect: Vec<Uri>,
     /// Refuse every call with this SIP status: 486 is busy, 603 declines
     #[arg(long, value_name = "STATUS", value_parser = refusal,
           conflicts_with_all = ["play", "record", "duration", "after", "early_media", "at", "control", "redirect"])]
@@ -87,8 +87,16 @@ impl Answer {
         let place = Place { listen: config.network.listen, peer: None, rules };
         let phone = Phone::open(&self.common, &config, place, incoming, printer.clone()).await?;
         let local = phone.local();
-        let fields = json!({ "address": local, "transports": ["udp", "tcp"] });
-        printer.say("listening", fields, format_args!("listening on {local} (udp, tcp)"));
+        match phone.local_tls() {
+            None => {
+                let fields = json!({ "address": local, "transports": ["udp", "tcp"] });
+                printer.say("listening", fields, format_args!("listening on {local} (udp, tcp)"));
+            }
+            Some(tls) => {
+                let fields = json!({ "address": local, "transports": ["udp", "tcp", "tls"], "tls": tls });
+                printer.say("listening", fields, format_args!("listening on {local} (udp, tcp) and {tls} (tls)"));
+            }
+        }
         let control = if self.session.control { Some(Dialer::new(&config, local, self.plan(&config)?)) } else { None };
         phone.run(job, Manual { script: self.session.at, control }, || None).await
     }
@@ -98,7 +106,7 @@ impl Answer {
             return Ok(Incoming::Refuse(status));
         }
         if !self.redirect.is_empty() {
-            return Ok(Incoming::Redirect(self.redirect.iter().map(|uri| (**uri).clone()).collect()));
+            return Ok(Incoming::Redirect(self.redirect.clone()));
         }
         let plan = self.plan(config)?;
         if self.session.control {

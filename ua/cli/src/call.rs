@@ -11,11 +11,13 @@ use clap::Args;
 use keyphone_config::{Config, KeyingSystem, Transport as Wanted};
 use keyphone_keying::Identity;
 use keyphone_ua::endpoint::Command;
+use keyphone_ua::locate::Abilities;
+use keyphone_ua::net::Resolver;
 use keyphone_ua::net::route::local_address_towards;
 use keyphone_ua::settings::{HangUp, Incoming, Plan};
 use keyphone_ua::sip::{Host, SipUri, StatusCode, Uri};
 use keyphone_ua::transaction::{Destination, Transport};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 const EXAMPLES: &str = "\
@@ -53,8 +55,8 @@ pub(crate) struct Call {
     /// Place so many calls, one after another
     #[arg(long, value_name = "N", default_value_t = 1, conflicts_with = "control", value_parser = clap::value_parser!(u32).range(1..))]
     times: u32,
-    /// Send SIP over udp or tcp
-    #[arg(long, value_name = "udp|tcp")]
+    /// Send SIP over udp, tcp or tls, whatever the URI says
+    #[arg(long, value_name = "udp|tcp|tls")]
     transport: Option<Wanted>,
     /// Try so many of the addresses that we are sent on to (3xx), in all; 0 tries none
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..=20))]
@@ -70,38 +72,29 @@ const DEFAULT_LENGTH: Duration = Duration::from_secs(5);
 
 impl Call {
     pub(crate) async fn run(self) -> Result<u8, Fault> {
-        let config = self.common.config()?;
+        let mut config = self.common.config()?;
+        config.network.transport = self.transport.unwrap_or(config.network.transport);
         let uri = self.uri.sip().ok_or_else(|| usage(format!("{} is not a SIP URI such as sip:bob@host", self.uri)))?;
-        if uri.is_secure() {
-            return Err(usage(format!("{uri} asks for TLS, which this build has not: call a sip: URI")));
-        }
-        let transport = self.transport(uri, &config)?;
+        let way = way(self.transport, self.to, uri, &config)?;
         check_key(&config, &self.uri)?;
         let plan = self.plan(&config)?;
-        let to = match self.to {
-            Some(to) => to,
-            None => resolve(uri, config.network.listen, self.common.listen.is_some()).await?,
-        };
-        let listen = listen(&config, to)?;
+        let listening = self.common.listen.map(|listen| listen.ip());
+        let first = way.first(&self.uri, listening, &config).await?;
+        let listen = listen(&config, first)?;
         let job = Job::Call { times: self.times };
         let mut rules = self.session.rules()?;
         rules.redirects = self.redirects.map_or(rules.redirects, usize::from);
-        let place = Place { listen, peer: Some((to, phone::user_of(&self.uri))), rules };
+        let place = Place { listen, peer: Some((first, phone::user_of(&self.uri))), rules };
         let printer = phone::printer(&self.common, job, self.session.control);
         // Who calls is busy (RFC 3261 section 21.4.24).
         let phone = Phone::open(&self.common, &config, place, Incoming::Refuse(StatusCode::BUSY_HERE), printer).await?;
         let call = || {
-            let to = Some(Destination { addr: to, transport });
-            Some(Command::Call { target: Box::new(self.uri.clone()), to, from: None, plan: plan.clone() })
+            let target = Box::new(self.uri.clone());
+            Some(Command::Call { target, to: way.to(), from: None, plan: plan.clone() })
         };
         // What a script calls goes on until it says otherwise, unless --for does.
         let control = self.session.control.then(|| Dialer::new(&config, phone.local(), plan.clone()));
         phone.run(job, Manual { script: self.session.at.clone(), control }, call).await
-    }
-
-    /// By flag, by the URI's own parameter, by the file (RFC 3261 section 19.1.1).
-    fn transport(&self, uri: &SipUri, config: &Config) -> Result<Transport, Fault> {
-        transport(self.transport, uri, config)
     }
 
     fn plan(&self, config: &Config) -> Result<Plan, Fault> {
@@ -120,19 +113,70 @@ impl Call {
     }
 }
 
-fn transport(wanted: Option<Wanted>, uri: &SipUri, config: &Config) -> Result<Transport, Fault> {
-    let wanted = match (wanted, uri.param("transport")) {
-        (Some(wanted), _) => wanted,
-        (None, Some(name)) => {
-            let name = name.to_ascii_lowercase();
-            name.parse().map_err(|e| usage(format!("the transport of {uri}: {e}")))?
-        }
-        (None, None) => config.network.transport,
-    };
-    Ok(match wanted {
+/// Where the INVITE goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// To this address.
+    There(Destination),
+    /// To whom the URI means (RFC 3263): over this, if it does not say.
+    Found(Transport),
+}
+
+/// By flag, by the URI's own parameter, by the file (RFC 3261 section 19.1.1).
+fn way(wanted: Option<Wanted>, to: Option<SocketAddr>, uri: &SipUri, config: &Config) -> Result<Way, Fault> {
+    let named = uri.param("transport").map(str::to_ascii_lowercase);
+    let named: Option<Wanted> =
+        named.map(|name| name.parse().map_err(|e| usage(format!("the transport of {uri}: {e}")))).transpose()?;
+    let secure = uri.is_secure() || wanted.or(named) == Some(Wanted::Tls);
+    if secure && wanted.is_some_and(|wanted| wanted != Wanted::Tls) {
+        return Err(usage(format!("{uri} goes over TLS and over nothing else (RFC 5630)")));
+    }
+    if secure && config.tls.ca.is_none() {
+        return Err(usage(format!(
+            "TLS to {uri} needs a CA that we trust: give --ca FILE, or [tls] in a --config file"
+        )));
+    }
+    let transport = match wanted.or(named).unwrap_or(config.network.transport) {
+        _ if secure => Transport::Tls,
         Wanted::Udp => Transport::Udp,
         Wanted::Tcp => Transport::Tcp,
+        Wanted::Tls => Transport::Tls,
+    };
+    let port = uri.port().unwrap_or(transport.default_port());
+    Ok(match (to, uri.host()) {
+        (Some(_), _) if secure => {
+            return Err(usage("--to is no way for TLS: a certificate proves the host of the URI".to_owned()));
+        }
+        (Some(addr), _) => Way::There(Destination { addr, transport }),
+        // An address is already where it is; a flag that says something else than the URI wins over it.
+        (None, Host::Ip(ip)) if !secure => Way::There(Destination { addr: (*ip, port).into(), transport }),
+        (None, Host::Name(name)) if wanted.is_some() && wanted != named && named.is_some() => {
+            return Err(usage(format!("--transport and the URI disagree about {name}: leave one of them out")));
+        }
+        (None, _) => Way::Found(transport),
     })
+}
+
+impl Way {
+    fn to(self) -> Option<Destination> {
+        match self {
+            Self::There(dest) => Some(dest),
+            Self::Found(_) => None,
+        }
+    }
+
+    /// The first address that it leads to; of two families only that which we listen in, if that was said.
+    async fn first(self, target: &Uri, listening: Option<IpAddr>, config: &Config) -> Result<SocketAddr, Fault> {
+        match self {
+            Self::There(dest) => Ok(dest.addr),
+            Self::Found(prefer) => {
+                let abilities = listening.map_or(Abilities::default(), Abilities::at);
+                let abilities = Abilities { tls: config.tls.ca.is_some(), prefer, ..abilities };
+                let found = Resolver::default().locate(target, abilities).await;
+                found.map(|dest| dest.addr).map_err(|why| usage(format!("{why}; give the address with --to IP:PORT")))
+            }
+        }
+    }
 }
 
 /// Places the calls that a script asks for.
@@ -151,9 +195,9 @@ impl Dialer {
     /// The command that places a call.
     pub(crate) async fn command(&self, target: Uri, wishes: &Wishes) -> Result<Command, Fault> {
         let uri = target.sip().ok_or_else(|| usage(format!("{target} is not a SIP URI such as sip:bob@host")))?;
-        let transport = transport(None, uri, &self.config)?;
+        let way = way(None, None, uri, &self.config)?;
         check_key(&self.config, &target)?;
-        let addr = resolve(uri, self.local, true).await?;
+        let addr = way.first(&target, Some(self.local.ip()), &self.config).await?;
         if addr.is_ipv4() != self.local.is_ipv4() {
             return Err(usage(format!("from {} nobody reaches {addr}", self.local)));
         }
@@ -167,7 +211,7 @@ impl Dialer {
         if let Some(length) = wishes.length {
             plan.hang_up = HangUp::After(length);
         }
-        Ok(Command::Call { target: Box::new(target), to: Some(Destination { addr, transport }), from: None, plan })
+        Ok(Command::Call { target: Box::new(target), to: way.to(), from: None, plan })
     }
 }
 
@@ -183,22 +227,6 @@ fn check_key(config: &Config, target: &Uri) -> Result<(), Fault> {
         )));
     }
     Ok(())
-}
-
-/// The address that the INVITE goes to: the URI's own, or the first that its name has; of two families, the one that
-/// we listen in, if that was said (RFC 3261 section 18.2.1: port 5060 where none is given).
-async fn resolve(uri: &SipUri, listen: SocketAddr, listen_given: bool) -> Result<SocketAddr, Fault> {
-    let port = uri.port().unwrap_or(5060);
-    let name = match uri.host() {
-        Host::Ip(ip) => return Ok((*ip, port).into()),
-        Host::Name(name) => name,
-    };
-    let cannot =
-        |why: String| usage(format!("the address of {name} cannot be found: {why}; give it with --to IP:PORT"));
-    let found: Vec<_> =
-        tokio::net::lookup_host((name.as_str(), port)).await.map_err(|e| cannot(e.to_string()))?.collect();
-    let same_family = found.iter().find(|addr| addr.is_ipv4() == listen.is_ipv4()).filter(|_| listen_given);
-    same_family.or(found.first()).copied().ok_or_else(|| cannot("it has none".into()))
 }
 
 /// Where we listen: where we were told to, or on any port of the address that the callee can reach.
@@ -259,14 +287,24 @@ mod tests {
 
     #[test]
     fn the_flag_wins_over_the_uri_and_the_uri_over_the_file() {
-        let transport = |flags: &[&str]| {
+        let way = |flags: &[&str]| {
             let call = call(flags);
-            call.transport(call.uri.sip().unwrap(), &Config::default())
+            way(call.transport, call.to, call.uri.sip().unwrap(), &Config::default())
         };
-        assert_eq!(transport(&["sip:b@h"]).unwrap(), Transport::Udp);
-        assert_eq!(transport(&["sip:b@h;transport=TCP"]).unwrap(), Transport::Tcp);
-        assert_eq!(transport(&["sip:b@h;transport=tcp", "--transport", "udp"]).unwrap(), Transport::Udp);
-        assert_eq!(transport(&["sip:b@h;transport=sctp"]).unwrap_err().code(), 2);
+        let there = |transport| Way::There(Destination { addr: "192.0.2.1:5060".parse().unwrap(), transport });
+        assert_eq!(way(&["sip:b@192.0.2.1"]).unwrap(), there(Transport::Udp));
+        assert_eq!(way(&["sip:b@192.0.2.1;transport=TCP"]).unwrap(), there(Transport::Tcp));
+        let both = ["sip:b@192.0.2.1;transport=tcp", "--transport", "udp"];
+        assert_eq!(way(&both).unwrap(), there(Transport::Udp));
+        assert_eq!(way(&["sip:b@h"]).unwrap(), Way::Found(Transport::Udp));
+        assert_eq!(way(&["sip:b@h", "--transport", "tcp"]).unwrap(), Way::Found(Transport::Tcp));
+        assert_eq!(way(&["sip:b@h", "--to", "192.0.2.1:5060"]).unwrap(), there(Transport::Udp));
+        assert_eq!(way(&["sip:b@h;transport=sctp"]).unwrap_err().code(), 2);
+        for tls in [vec!["sips:b@h"], vec!["sip:b@h", "--transport", "tls"]] {
+            let error = way(&tls).unwrap_err();
+            assert!(error.to_string().contains("give --ca FILE"), "{error}");
+        }
+        assert!(way(&["sips:b@h", "--transport", "tcp"]).unwrap_err().to_string().contains("RFC 5630"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub(crate) mod lines;
 pub(crate) mod order;
 
+use crate::act::callable;
 use crate::calls::{Calls, Seen};
 use keyphone_ua::endpoint::Command;
 use keyphone_ua::event::{CallId, Direction};
@@ -60,8 +61,8 @@ pub(crate) fn deed(order: Order, calls: &Calls) -> Result<Deed, String> {
             }
             Command::Info { call: answered(calls, call)?, content_type: r#type, body: body.into_bytes() }
         }
-        Order::Message { to, text } => Command::Message { to: crate::act::callable(&to)?, text },
-        Order::Options { to } => Command::Options { to: crate::act::callable(&to)? },
+        Order::Message { to, text } => Command::Message { to: Box::new(callable(&to)?), text },
+        Order::Options { to } => Command::Options { to: Box::new(callable(&to)?) },
         Order::Register { account } => Command::Register(account.unwrap_or(0)),
         Order::Unregister { account } => Command::Unregister(account.unwrap_or(0)),
         Order::Hold { .. }

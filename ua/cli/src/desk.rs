@@ -224,7 +224,7 @@ async fn place(order: Order, dialer: &Dialer) -> Result<(Command, String), Strin
     let uri = crate::act::callable(&to)?;
     let wishes = Wishes::read(play, record, r#for)?;
     let peer = uri.to_string();
-    dialer.command(*uri, &wishes).await.map(|command| (command, peer)).map_err(|fault| fault.to_string())
+    dialer.command(uri, &wishes).await.map(|command| (command, peer)).map_err(|fault| fault.to_string())
 }
 
 /// What the user's hands are at.
@@ -241,7 +241,16 @@ enum Input {
     /// A terminal gives keys.
     Keys(Stdin, Keys),
     /// A script gives lines.
-    Control { stdin: Stdin, lines: Lines, waiting: std::vec::IntoIter<Result<String, String>>, dialer: Dialer },
+    Control(Box<Reader>),
+}
+
+/// Reads the lines of a script.
+struct Reader {
+    stdin: Stdin,
+    lines: Lines,
+    /// Read, and not obeyed yet.
+    waiting: std::vec::IntoIter<Result<String, String>>,
+    dialer: Dialer,
 }
 
 impl Hands {
@@ -250,7 +259,7 @@ impl Hands {
         let (input, terminal) = match control {
             Some(dialer) => {
                 let (lines, waiting) = (Lines::default(), vec![].into_iter());
-                (Input::Control { stdin: stdin(), lines, waiting, dialer }, None)
+                (Input::Control(Box::new(Reader { stdin: stdin(), lines, waiting, dialer })), None)
             }
             None if json => (Input::Nothing, None),
             None => match Terminal::open() {
@@ -312,12 +321,13 @@ impl Input {
             Self::Keys(stdin, keys) => match stdin.read(&mut octets).await {
                 Ok(count @ 1..) => {
                     let strokes = keys.take(&octets[..count]);
-                    return strokes.into_iter().fold(false, |leave, stroke| desk.press(stroke) || leave);
+                    return strokes.into_iter().any(|stroke| desk.press(stroke));
                 }
                 // The terminal is gone, and nobody can press anything any more.
                 Ok(0) | Err(_) => true,
             },
-            Self::Control { stdin, lines, waiting, dialer } => {
+            Self::Control(reader) => {
+                let Reader { stdin, lines, waiting, dialer } = &mut **reader;
                 let mut leave = false;
                 if waiting.len() == 0 {
                     match stdin.read(&mut octets).await {

@@ -1,8 +1,10 @@
 //! `keyphone doctor`: what would stop a call here, and what to do about it.
 
 mod files;
+mod names;
 mod ports;
 mod system;
+mod tls;
 
 use crate::fault::Fault;
 use crate::human::plain;
@@ -26,7 +28,7 @@ EXAMPLES:
 
 EXIT CODES: 0 no problem (there may be warnings), 1 a problem, 2 usage.";
 
-/// Tell what would stop a call here: ports, clock, keys, limits
+/// Tell what would stop a call here: configuration, keys, ports, limits, clock, certificates, name servers
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Doctor {
@@ -82,9 +84,9 @@ impl Checked {
 }
 
 impl Doctor {
-    pub(crate) fn run(self) -> Result<u8, Fault> {
+    pub(crate) async fn run(self) -> Result<u8, Fault> {
         let printer = Printer::new(self.json);
-        let checks = self.checks();
+        let checks = self.checks().await;
         for check in &checks {
             let verdict = match check.verdict {
                 Verdict::Ok => "ok",
@@ -107,7 +109,7 @@ impl Doctor {
         Ok(u8::from(problems > 0))
     }
 
-    fn checks(&self) -> Vec<Checked> {
+    async fn checks(&self) -> Vec<Checked> {
         let (mut checks, config) = files::config(self.config.as_deref());
         let mut config = config.unwrap_or_default();
         for flag in &self.psk {
@@ -125,6 +127,8 @@ impl Doctor {
         checks.push(ports::families(config.network.listen));
         checks.extend(system::descriptors(&config.network));
         checks.push(system::clock(&config));
+        checks.extend(tls::certificates(&config, system::since_1970().unwrap_or_default()));
+        checks.extend(names::resolver(&config).await);
         checks
     }
 }

@@ -101,7 +101,10 @@ fn run(command: Command) -> Result<u8, Fault> {
         }
         Command::Mikey(mikey) => mikey.run(),
         Command::Config(config) => config.run(),
-        Command::Doctor(doctor) => doctor.run(),
+        Command::Doctor(doctor) => {
+            log(0);
+            block_on(doctor.run())
+        }
         Command::Completions(completions) => completions.run(Cli::command()),
     }
 }

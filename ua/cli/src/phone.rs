@@ -12,8 +12,8 @@ use crate::signals::Signals;
 use keyphone_config::Config;
 use keyphone_scenarios::ladder::Ladder;
 use keyphone_ua::endpoint::{Command, Endpoint};
-use keyphone_ua::net::{Runner, Seen, Sockets, Stop};
-use keyphone_ua::settings::{Incoming, Rules, Settings};
+use keyphone_ua::net::{Runner, Seen, Sockets, Stop, Tls, TlsFiles};
+use keyphone_ua::settings::{Incoming, Rules, Secured, Settings};
 use keyphone_ua::sip::{Host, SipUri, Uri};
 use serde_json::json;
 use std::cell::RefCell;
@@ -32,6 +32,7 @@ pub(crate) struct Phone {
     signals: Signals,
     printer: Rc<Printer>,
     local: SocketAddr,
+    tls: Option<SocketAddr>,
     /// What `--trace` saw: shown as a whole at the end.
     ladder: Option<Rc<RefCell<Ladder>>>,
 }
@@ -77,7 +78,23 @@ impl Phone {
                 "nobody can listen on {listen}: {e}; give another --listen, where port 0 takes any that is free"
             ))
         })?;
+        let sockets = match &config.tls {
+            tls if tls.is_wanted() => {
+                let files = TlsFiles {
+                    own: tls.own().map_err(usage)?,
+                    ca: tls.ca.as_deref(),
+                    require_client: tls.require_client,
+                };
+                let tls = Tls::load(files).map_err(|why| usage(format!("TLS: {why}")))?;
+                let port = listen.port().saturating_add(1);
+                sockets.with_tls(tls).await.map_err(|e| {
+                    usage(format!("nobody can listen for TLS on port {port}, the one above --listen {listen}: {e}"))
+                })?
+            }
+            _ => sockets,
+        };
         let local = sockets.local();
+        let tls = sockets.local_tls();
         let account = &config.account.from;
         let mut settings =
             Settings::new(config, local).map_err(|e| usage(format!("{account} cannot be who we are: {e}")))?;
@@ -86,6 +103,7 @@ impl Phone {
         }
         settings.policy.media.reveal_keys = key_log.is_some();
         settings.incoming = incoming;
+        settings.tls = Secured { connects: config.tls.ca.is_some(), port: tls.map(|tls| tls.port()) };
         settings.rules = place.rules;
         let me = user_of(&settings.account().me);
         let clock = printer.clock();
@@ -109,7 +127,12 @@ impl Phone {
         if capture.is_some() || ladder.is_some() {
             runner = runner.with_tap(Box::new(tap(capture, ladder.clone(), local, printer.clone())));
         }
-        Ok(Self { runner, signals, printer, local, ladder })
+        Ok(Self { runner, signals, printer, local, tls, ladder })
+    }
+
+    /// Where it can be called over TLS.
+    pub(crate) fn local_tls(&self) -> Option<SocketAddr> {
+        self.tls
     }
 
     /// Where it can be called.

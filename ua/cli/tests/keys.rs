@@ -73,6 +73,20 @@ fn every_way_out_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
+fn h_holds_the_call_and_takes_it_back_and_the_line_says_so() {
+    let (mut bob, mut terminal, dir) = call("");
+    terminal.exp_string("PCMU, mikey-psk, heard ").unwrap();
+    press(&mut terminal, "h");
+    assert_eq!(bob.wait_for("call.held")["by"], "peer");
+    terminal.exp_string(", ON HOLD").unwrap();
+    press(&mut terminal, "h");
+    assert_eq!(bob.wait_for("call.resumed")["by"], "peer");
+    terminal.exp_string("taken back from hold").unwrap();
+    press(&mut terminal, "q");
+    ended(bob, terminal, dir.path(), 0);
+}
+
+#[test]
 fn a_transfer_asks_to_whom_and_says_what_is_wrong_with_that() {
     let (bob, mut terminal, dir) = call("");
     terminal.exp_string("PCMU, mikey-psk, heard ").unwrap();

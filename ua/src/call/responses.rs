@@ -11,7 +11,6 @@ use super::usage::Usage;
 use super::{Call, Cx, Phase};
 use crate::dialog::Dialog;
 use crate::event::{CallId, Event, Outcome};
-use crate::locate::Hop;
 use crate::sdp::{self, Sdp};
 use crate::settings::Reliable;
 use crate::sip::{Request, Response, SessionExpires, SipError, StatusCode};

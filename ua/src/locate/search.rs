@@ -97,9 +97,6 @@ impl Search {
 
     fn begin(&mut self, uri: &SipUri) -> Result<Item, String> {
         let named = uri.param("transport").map(|name| named(name, uri.is_secure())).transpose()?;
-        if !self.abilities.tls && (uri.is_secure() || named == Some(Transport::Tls)) {
-            return Err("it asks for TLS, which is not set up here".into());
-        }
         // RFC 3263 section 4: TARGET is the value of maddr, if there is one.
         let maddr = uri.param("maddr").and_then(|maddr| maddr.parse().ok());
         let host = maddr.as_ref().unwrap_or(uri.host());
@@ -108,6 +105,9 @@ impl Search {
         // Section 4.1. Over TLS where SIPS says so, else what we like.
         let unsaid = if uri.is_secure() { Transport::Tls } else { self.abilities.prefer };
         let (transport, port) = (named.unwrap_or(unsaid), uri.port());
+        if transport == Transport::Tls && !self.abilities.tls {
+            return Err("it asks for TLS, which is not set up here".into());
+        }
         Ok(match host {
             Host::Ip(ip) => {
                 let ip = ip.to_canonical();
@@ -119,7 +119,8 @@ impl Search {
             Host::Name(name) => match (port, named) {
                 (Some(port), _) => Item::Host { host: name.clone(), port, transport },
                 (None, Some(transport)) => srv_of(name, &[transport], transport),
-                (None, None) => Item::Naptr { domain: name.clone(), secure: uri.is_secure() },
+                // Who likes TLS best gets nothing less: DNS can be forged.
+                (None, None) => Item::Naptr { domain: name.clone(), secure: transport == Transport::Tls },
             },
         })
     }

@@ -4,6 +4,7 @@
 //! datagrams through one bounded channel, so a flood waits in the kernel and not in our memory.
 #![allow(clippy::disallowed_methods, reason = "this is the one place that may touch the machine")]
 
+mod certificate;
 mod clock;
 mod connection;
 mod connections;
@@ -19,6 +20,7 @@ mod sip;
 mod tap;
 mod tls;
 
+pub use certificate::Certificate;
 pub use clock::{Clock, OsRng};
 pub use dns::Resolver;
 pub use identity::Identities;

@@ -126,7 +126,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     std::fs::read(path).map(Zeroizing::new).map_err(|e| format!("{} cannot be read: {e}", path.display()))
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let pem = read(path)?;
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     match all {

@@ -10,8 +10,11 @@ pub(super) fn matches(a: &str, b: &str) -> bool {
     parts(a) == parts(b)
 }
 
-/// The number, and the parameters by their names; everything is compared without case.
-fn parts(text: &str) -> (Vec<u8>, BTreeMap<Vec<u8>, Option<Vec<u8>>>) {
+/// Parameters by their names.
+type Params = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// The number and the parameters; everything is compared without case.
+fn parts(text: &str) -> (Vec<u8>, Params) {
     let mut pieces = text.split(';');
     let number = without_separators(folded(pieces.next().unwrap_or_default()));
     let params = pieces.map(|piece| {

@@ -122,7 +122,7 @@ impl Wishes {
 pub(crate) fn all_callable(to: &[String]) -> Result<Vec<Uri>, String> {
     match to.is_empty() {
         true => Err("there is nobody in \"to\"".into()),
-        false => to.iter().map(|uri| callable(uri).map(|uri| *uri)).collect(),
+        false => to.iter().map(|uri| callable(uri)).collect(),
     }
 }
 

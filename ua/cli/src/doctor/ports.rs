@@ -13,10 +13,9 @@ pub(super) fn sip(listen: SocketAddr) -> Vec<Checked> {
         let found = format!("{listen} names no address, and others could not tell where to reach this phone");
         return vec![Checked::problem(WHAT, found, "give --listen the address that they know this machine by")];
     }
-    let probes: [(&str, fn(SocketAddr) -> io::Result<()>); 2] = [("udp", probe::udp), ("tcp", probe::tcp)];
-    let mut checks: Vec<_> = probes
-        .iter()
-        .filter_map(|(transport, probe)| Some((transport, probe(listen).err()?)))
+    let mut checks: Vec<_> = [("udp", probe::udp(listen)), ("tcp", probe::tcp(listen))]
+        .into_iter()
+        .filter_map(|(transport, probed)| Some((transport, probed.err()?)))
         .map(|(transport, error)| {
             let advice = match error.kind() {
                 io::ErrorKind::AddrInUse => {
