@@ -246,7 +246,8 @@ fn send(usage: &mut Usage, method: Method, change: Change, body: Vec<u8>, cx: &m
 /// The ACK for a 2xx to our INVITE inside the dialog; an UPDATE has none.
 fn acknowledge(usage: &mut Usage, response: &Response, cx: &mut Cx<'_, '_>) -> Option<Ack> {
     let cseq = response.headers.cseq().ok().filter(|cseq| cseq.method == Method::Invite)?;
-    let ack = Ack::new(&usage.dialog, cseq.seq, |_| {}, cx);
+    let credentials = |ack: &mut Request| decline::copy_credentials(&usage.credentials, &mut ack.headers);
+    let ack = Ack::new(&usage.dialog, cseq.seq, credentials, cx);
     ack.send(cx);
     Some(ack)
 }

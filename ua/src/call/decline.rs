@@ -110,9 +110,9 @@ pub(crate) fn reply(request: &Request, status: StatusCode, env: &mut Env<'_>) ->
 }
 
 /// The ACK for a 2xx has the credentials of its INVITE (RFC 3261 section 22.3).
-pub(super) fn copy_credentials(invite: &Headers, ack: &mut Request) {
-    ack.headers.copy("Authorization", invite);
-    ack.headers.copy("Proxy-Authorization", invite);
+pub(super) fn copy_credentials(invite: &Headers, ack: &mut Headers) {
+    ack.copy("Authorization", invite);
+    ack.copy("Proxy-Authorization", invite);
 }
 
 /// What a request came over, as its top Via says.

@@ -309,6 +309,7 @@ impl Call {
     }
 
     fn end(&mut self, outcome: Outcome, cx: &mut Cx<'_, '_>) {
+        self.usages().for_each(|usage| usage.abandon(cx));
         self.media.stop(cx);
         if let Some(counts) = self.media.counts() {
             cx.event(Event::Stats { call: self.id, counts });

@@ -55,6 +55,12 @@ impl Table {
         Ok(key)
     }
 
+    /// Nobody waits for what becomes of this request any more. An INVITE whose dialog is gone would otherwise stay for
+    /// as long as the peer keeps it waiting.
+    pub fn abandon(&mut self, key: ClientKey) {
+        self.remove(Key::Client(key));
+    }
+
     /// Sends the ACK of a 2xx, which has no transaction (RFC 3261 section 13.2.2.4), now or as soon as it is known
     /// where to.
     pub fn acknowledge(&mut self, mut request: Request, to: &Hop, env: &mut Env<'_>, out: &mut Vec<Output>) {
