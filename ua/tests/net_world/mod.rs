@@ -87,6 +87,12 @@ impl Phone {
         self.commands.send(Command::Call { target, to: None, plan: plan(hang_up) }).unwrap();
     }
 
+    /// Calls a URI, and leaves it to the other side to hang up.
+    pub(crate) fn call_for_good(&self, target: &str) {
+        let target = Box::new(target.parse().unwrap());
+        self.commands.send(Command::Call { target, to: None, plan: plan(HangUp::Never) }).unwrap();
+    }
+
     /// Calls an address over a transport.
     pub(crate) fn call_at(&self, addr: SocketAddr, transport: Transport) {
         let target = Box::new(format!("sip:bob@{}", addr.ip()).parse().unwrap());
