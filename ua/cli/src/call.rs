@@ -148,6 +148,7 @@ fn way(wanted: Option<Wanted>, to: Option<SocketAddr>, uri: &SipUri, config: &Co
             return Err(usage("--to is no way for TLS: a certificate proves the host of the URI".to_owned()));
         }
         (Some(addr), _) => Way::There(Destination { addr, transport }),
+        (None, _) if config.account.proxy.is_some() => Way::Found(transport),
         // An address is already where it is; a flag that says something else than the URI wins over it.
         (None, Host::Ip(ip)) if !secure => Way::There(Destination { addr: (*ip, port).into(), transport }),
         (None, Host::Name(name)) if wanted.is_some() && wanted != named && named.is_some() => {
@@ -172,7 +173,9 @@ impl Way {
             Self::Found(prefer) => {
                 let abilities = listening.map_or(Abilities::default(), Abilities::at);
                 let abilities = Abilities { tls: config.tls.ca.is_some(), prefer, ..abilities };
-                let found = Resolver::default().locate(target, abilities).await;
+                // With a proxy everything goes there first.
+                let proxy = config.account.proxy.as_ref().and_then(|proxy| proxy.as_str().parse().ok());
+                let found = Resolver::default().locate(proxy.as_ref().unwrap_or(target), abilities).await;
                 found.map(|dest| dest.addr).map_err(|why| usage(format!("{why}; give the address with --to IP:PORT")))
             }
         }
@@ -300,6 +303,10 @@ mod tests {
         assert_eq!(way(&["sip:b@h", "--transport", "tcp"]).unwrap(), Way::Found(Transport::Tcp));
         assert_eq!(way(&["sip:b@h", "--to", "192.0.2.1:5060"]).unwrap(), there(Transport::Udp));
         assert_eq!(way(&["sip:b@h;transport=sctp"]).unwrap_err().code(), 2);
+        // A proxy is asked before the address is.
+        let call = call(&["sip:b@192.0.2.1", "--proxy", "sip:192.0.2.9;transport=tcp"]);
+        let config = call.common.config().unwrap();
+        assert_eq!(super::way(None, None, call.uri.sip().unwrap(), &config).unwrap(), Way::Found(Transport::Udp));
         for tls in [vec!["sips:b@h"], vec!["sip:b@h", "--transport", "tls"]] {
             let error = way(&tls).unwrap_err();
             assert!(error.to_string().contains("give --ca FILE"), "{error}");

@@ -4,7 +4,7 @@ use crate::fault::{Fault, usage};
 use clap::Args;
 use keyphone_config::network::parse_listen;
 use keyphone_config::policy::parse_keying;
-use keyphone_config::{Config, KeyingSystem, PskEntry, SipUri, parse_duration};
+use keyphone_config::{Config, KeyingSystem, PskEntry, ServerUri, SipUri, parse_duration};
 use keyphone_media::audio::Clip;
 use keyphone_media::audio::codec::Codec;
 use keyphone_ua::settings::{Play, Record};
@@ -30,6 +30,9 @@ pub(crate) struct Common {
     /// Who we are: sip:user@host
     #[arg(long, value_name = "URI", help_heading = COMMON)]
     pub(crate) from: Option<SipUri>,
+    /// Send all requests through this proxy, whomever they are for: sip:host, sips:host:port, sip:host;transport=tcp
+    #[arg(long, value_name = "URI", help_heading = COMMON)]
+    pub(crate) proxy: Option<ServerUri>,
     /// A pre-shared key, in hexadecimal digits, for one PEER (a SIP URI) or for everybody; @FILE reads it from a file.
     /// Prefer the file: other users of this machine can see a command line. May be given many times
     #[arg(long, value_name = "[PEER=]HEX|@FILE", help_heading = COMMON)]
@@ -118,6 +121,9 @@ impl Common {
         }
         if let Some(from) = &self.from {
             config.account.from = from.clone();
+        }
+        if let Some(proxy) = &self.proxy {
+            config.account.proxy = Some(proxy.clone());
         }
         if let Some(CodecList(codecs)) = &self.codec {
             config.audio.codecs.clone_from(codecs);

@@ -116,7 +116,7 @@ impl Table {
         };
         let hop = sent.hop();
         if let Some(via) = sent.request().headers.all("Via").next() {
-            cancel.headers.set_first("Via", via.to_owned());
+            cancel.headers.set_first("Via", via);
         }
         self.step(invite, env, out, |machine, step| {
             if let Machine::ClientInvite(machine) = machine {
