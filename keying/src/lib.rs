@@ -130,12 +130,19 @@ pub trait Session: Send {
         Match::Unknown
     }
 
-    /// Offers new keys inside the dialog.
+    /// Is this offer inside the dialog for this session to answer? If not, it begins another agreement, which
+    /// [`Keying::answer`] makes, and which takes the place of this one.
+    fn covers(&self, _offer: &Lines) -> bool {
+        true
+    }
+
+    /// Offers new keys inside the dialog. They are heard at once and spoken with when [`Input::Answer`] has come; after
+    /// [`Input::Rejected`] they are forgotten.
     fn offer(&mut self, _: &Ask<'_>, _: &mut Env<'_>, _: &mut Vec<Output>) -> Result<Lines, Error> {
         Err(Error::Misuse("this keying system has no rekeying"))
     }
 
-    /// Answers new keys inside the dialog.
+    /// Answers new keys inside the dialog. On an error the old ones stay.
     fn answer(&mut self, _: &Ask<'_>, _: &Lines, _: &mut Env<'_>, _: &mut Vec<Output>) -> Result<Lines, Refusal> {
         Err(Error::incompatible("this keying system has no rekeying").into())
     }

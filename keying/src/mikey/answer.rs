@@ -1,17 +1,25 @@
 //! Our answer to a peer's offer.
 
+use super::agreement::Agreement;
 use super::bundle::{Agreed, Bundle};
 use super::mode::{Mode, Refused};
+use super::modes::psk::Running;
 use super::streams::Layout;
 use super::wire::{CsMap, DataType, Draft, ErrorNo, Hdr, Message, T};
 use super::{Mikey, keys, sdp, suite};
-use crate::{Ask, Dir, Error, Input, Lines, Output, Refusal, Session};
+use crate::{Ask, Dir, Lines, Output, Refusal, Session};
 use keyphone_media::env::Env;
 
 /// The keys of one message, not released yet.
 struct Keyed {
     agreed: Agreed,
     keys: keys::Keys,
+}
+
+/// One message, answered: its keys, and its bundle as it runs from now on.
+struct One {
+    keyed: Keyed,
+    bundle: (Option<Running>, Layout, usize),
 }
 
 impl Mikey {
@@ -24,7 +32,7 @@ impl Mikey {
         out: &mut Vec<Output>,
     ) -> Result<(Lines, Box<dyn Session>), Refusal> {
         let offers = sdp::offers(lines, ask.streams, ask.policy.mikey.tolerances)?;
-        let (mut answers, mut keyed) = (Lines::default(), vec![]);
+        let (mut answers, mut keyed, mut bundles) = (Lines::default(), vec![], vec![]);
         for offer in &offers {
             let (answer, one) = self.answer_one(ask, offer, lines, env, out).map_err(|refused| Refusal {
                 lines: error_message(&offer.message, refused.number, ask)
@@ -32,7 +40,8 @@ impl Mikey {
                 error: refused.error,
             })?;
             answers.0.extend(answer.iter().map(|message| sdp::line(offer.level, message)));
-            keyed.push(one);
+            bundles.push(one.bundle);
+            keyed.push(one.keyed);
         }
         // No key comes out unless every message is good.
         let mut released = vec![];
@@ -43,7 +52,8 @@ impl Mikey {
             }
         }
         out.append(&mut released);
-        let session = Callee { theirs: Lines(sdp::ours(lines).cloned().collect()), ours: answers.clone() };
+        let theirs = Lines(sdp::ours(lines).cloned().collect());
+        let session = Agreement::answered(bundles, (theirs, answers.clone()), &self.protocols);
         Ok((answers, Box::new(session)))
     }
 
@@ -54,7 +64,7 @@ impl Mikey {
         lines: &Lines,
         env: &mut Env<'_>,
         out: &mut Vec<Output>,
-    ) -> Result<(Option<Message>, Keyed), Refused> {
+    ) -> Result<(Option<Message>, One), Refused> {
         let sessions = keys::crypto_sessions(&offer.message.hdr().map)?;
         let layout = Layout::of_offer(offer.level, sessions.len(), &offer.streams)?;
         let map = layout.answer(sessions, &offer.streams)?;
@@ -66,7 +76,8 @@ impl Mikey {
             protocols: &[],
             policy: &ask.policy.mikey,
         };
-        let (answer, agreed) = self.psk.respond(&offer.message, &bundle, env)?;
+        let (answer, mut agreed) = self.psk.respond(&offer.message, &bundle, env)?;
+        let bundle = (agreed.running.take(), layout, sessions.len());
         let stripped = sdp::check_protocols(&offer.message, lines, ask.policy.mikey.tolerances)?;
         let streams = offer.streams.iter().map(|stream| match stream.dir {
             Dir::Send => *stream,
@@ -75,13 +86,13 @@ impl Mikey {
         let (keys, policy) = keys::master_keys(&agreed, layout, &streams.collect::<Vec<_>>(), ask.policy)?;
         out.extend(agreed.tolerated.iter().copied().map(Output::Tolerated));
         out.extend(stripped.into_iter().chain(policy).map(|tolerance| Output::Tolerated(tolerance.text())));
-        Ok((answer, Keyed { agreed, keys }))
+        Ok((answer, One { keyed: Keyed { agreed, keys }, bundle }))
     }
 }
 
 /// The error message for a refusal: `HDR, T, {ERR}, {SP}` (RFC 3830 section 5.1.2). It has no V: to whoever failed to
 /// prove itself we prove nothing either. What we can do instead is in it where a policy was the reason.
-fn error_message(init: &Message, number: ErrorNo, ask: &Ask<'_>) -> Option<Message> {
+pub(super) fn error_message(init: &Message, number: ErrorNo, ask: &Ask<'_>) -> Option<Message> {
     let hdr = Hdr { data_type: DataType::Error, v: false, ..init.hdr().clone() };
     let draft = Draft::new(&hdr).push(*init.one::<T>().ok()?).push(number);
     let policies = match number {
@@ -90,26 +101,4 @@ fn error_message(init: &Message, number: ErrorNo, ask: &Ask<'_>) -> Option<Messa
     };
     let sps = (0..).zip(policies).map(|(no, suite)| suite::to_sp(*suite, no));
     sps.fold(draft, Draft::push).finish().ok()
-}
-
-/// The session of a call that we answered: it knows what was said, and no more.
-struct Callee {
-    theirs: Lines,
-    ours: Lines,
-}
-
-impl Session for Callee {
-    fn handle(&mut self, input: Input<'_>, _: &mut Env<'_>, _: &mut Vec<Output>) -> Result<(), Error> {
-        match input {
-            Input::Answer(_) => Err(Error::Misuse("we answered in this session and offered nothing")),
-            Input::Packet { .. } => Err(super::not_in_the_path()),
-            Input::Rejected | Input::Timeout => Ok(()),
-        }
-    }
-
-    /// The peer repeats its last line: nothing changed, and the replay cache is not asked (RFC 4028; RFC 5027
-    /// section 3).
-    fn answer(&mut self, _: &Ask<'_>, lines: &Lines, _: &mut Env<'_>, _: &mut Vec<Output>) -> Result<Lines, Refusal> {
-        if sdp::ours(lines).eq(&self.theirs.0) { Ok(self.ours.clone()) } else { Err(super::no_rekeying()) }
-    }
 }

@@ -1,6 +1,7 @@
 //! What goes into an exchange and what comes out of it, whatever the mode.
 
 use super::derive::{CsbLabel, FromTgk, Secret};
+use super::modes::psk::Running;
 use super::policy::MikeyPolicy;
 use super::wire::{CsMap, KeyData, KeyKind, Sp};
 use crate::{Identity, Proof};
@@ -38,6 +39,8 @@ pub struct Agreed {
     pub proof: Proof,
     /// Deviations that policy let pass.
     pub tolerated: Vec<&'static str>,
+    /// What the bundle is updated with, once both sides have it.
+    pub running: Option<Running>,
 }
 
 /// The keys of one crypto session.

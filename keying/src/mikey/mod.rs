@@ -6,6 +6,7 @@
 //!                                     replay, transport, derive            suite: SP <-> Suite
 //! ```
 
+mod agreement;
 mod answer;
 pub mod bundle;
 pub mod derive;
@@ -85,6 +86,10 @@ impl Keying for Mikey {
             agreed.proof.release((ask.named, ask.policy.expect), keys, out)?;
         }
         let lines = Lines(vec![sdp::line(crate::Level::Session, &message)]);
+        let sessions = match &message.hdr().map {
+            CsMap::Srtp(map) => map.len(),
+            CsMap::Empty { .. } | CsMap::Unknown { .. } => 0,
+        };
         let sent = offer::Sent {
             initiated,
             csb_id: message.hdr().csb_id,
@@ -93,6 +98,9 @@ impl Keying for Mikey {
             expect: ask.policy.expect,
             tolerances: ask.policy.mikey.tolerances,
             hear,
+            layout,
+            sessions,
+            protocols: self.protocols.clone(),
         };
         Ok((lines, Box::new(offer::Waiting(Arc::new(sent)))))
     }
@@ -113,7 +121,8 @@ fn not_in_the_path() -> Error {
     Error::misbehaved("it speaks a keying protocol in the media path, where MIKEY has none", "RFC 4567 section 4")
 }
 
-/// Other keys inside a dialog.
+/// There is no one bundle that could be updated.
 fn no_rekeying() -> Refusal {
-    Error::incompatible("this call keeps its keys: rekeying by MIKEY is not built (RFC 3830 section 4.5)").into()
+    Error::incompatible("this call has no bundle of crypto sessions that could be updated (RFC 3830 section 4.5)")
+        .into()
 }

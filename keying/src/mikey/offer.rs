@@ -1,7 +1,9 @@
 //! Our offer, and the session with each of those who answer it.
 
+use super::agreement::Agreement;
 use super::keys::Keys;
 use super::mode::Initiated;
+use super::modes::psk::Running;
 use super::streams::Layout;
 use super::tolerance::{Tolerance, Tolerances};
 use super::wire::{CsMap, DataType, Id, Message};
@@ -21,6 +23,10 @@ pub(super) struct Sent {
     pub(super) tolerances: Tolerances,
     /// What we want to hear, and under which key.
     pub(super) hear: Vec<(KeyId, Stream)>,
+    /// How its crypto sessions lie over the m-lines, and how many there are.
+    pub(super) layout: Layout,
+    pub(super) sessions: usize,
+    pub(super) protocols: Vec<String>,
 }
 
 /// An offer that waits for its answers.
@@ -49,7 +55,27 @@ impl Sent {
     /// What we hear, as an answer names it.
     fn heard(&self, answer: &Message) -> Result<Vec<(KeyId, Stream)>, Error> {
         let CsMap::Srtp(map) = &answer.hdr().map else { return Ok(vec![]) };
-        Ok(self.hear.iter().map(|(key, stream)| (*key, Layout::OURS.heard(stream, map))).collect())
+        Ok(self.hear.iter().map(|(key, stream)| (*key, self.layout.heard(stream, map))).collect())
+    }
+
+    /// Verifies an answer. The peer is named first; its streams come next.
+    pub(super) fn answered(&self, lines: &Lines, out: &mut Vec<Output>) -> Result<Option<Running>, Error> {
+        let message = sdp::answer(lines, self.tolerances)?;
+        let agreed = self.initiated.complete(&message)?;
+        let heard = self.heard(&message)?;
+        let silent = heard.iter().find(|(_, stream)| stream.ssrc.is_none());
+        if let Some((_, stream)) = silent {
+            if !self.tolerances.allows(Tolerance::NoResponderSsrc) {
+                let what = format!("it left its SSRC for m-line {} at zero", stream.line);
+                return Err(Error::misbehaved(what, "RFC 3830 section 6.1.1"));
+            }
+            out.push(Output::Tolerated(Tolerance::NoResponderSsrc.text()));
+        }
+        out.extend(agreed.tolerated.into_iter().map(Output::Tolerated));
+        agreed.proof.release((&self.named, self.expect), vec![], out)?;
+        let named = heard.into_iter().filter(|(_, stream)| stream.ssrc.is_some());
+        out.extend(named.map(|(key, stream)| Output::Expect(key, stream)));
+        Ok(agreed.running)
     }
 }
 
@@ -61,42 +87,21 @@ struct Caller {
 enum State {
     /// For the answer.
     Waiting,
-    /// The peer has answered so, and proven itself.
-    Answered(Lines),
+    /// The peer has answered and proven itself.
+    Agreed(Box<Agreement>),
     /// The offer was refused.
     Over,
 }
 
-impl Caller {
-    fn answered(&mut self, lines: &Lines, out: &mut Vec<Output>) -> Result<(), Error> {
-        let message = sdp::answer(lines, self.sent.tolerances)?;
-        let agreed = self.sent.initiated.complete(&message)?;
-        let heard = self.sent.heard(&message)?;
-        let silent = heard.iter().find(|(_, stream)| stream.ssrc.is_none());
-        if let Some((_, stream)) = silent {
-            if !self.sent.tolerances.allows(Tolerance::NoResponderSsrc) {
-                let what = format!("it left its SSRC for m-line {} at zero", stream.line);
-                return Err(Error::misbehaved(what, "RFC 3830 section 6.1.1"));
-            }
-            out.push(Output::Tolerated(Tolerance::NoResponderSsrc.text()));
-        }
-        out.extend(agreed.tolerated.into_iter().map(Output::Tolerated));
-        agreed.proof.release((&self.sent.named, self.sent.expect), vec![], out)?;
-        let named = heard.into_iter().filter(|(_, stream)| stream.ssrc.is_some());
-        out.extend(named.map(|(key, stream)| Output::Expect(key, stream)));
-        self.state = State::Answered(Lines(sdp::ours(lines).cloned().collect()));
-        Ok(())
-    }
-}
-
 impl Session for Caller {
-    fn handle(&mut self, input: Input<'_>, _: &mut Env<'_>, out: &mut Vec<Output>) -> Result<(), Error> {
-        match (&self.state, input) {
-            (State::Waiting, Input::Answer(lines)) => self.answered(lines, out),
-            // A 200 repeats what a 183 said.
-            (State::Answered(known), Input::Answer(lines)) if sdp::ours(lines).eq(&known.0) => Ok(()),
-            (State::Answered(_), Input::Answer(_)) => {
-                Err(Error::misbehaved("it answers one offer twice, and not the same", "RFC 3261 section 13.2.1"))
+    fn handle(&mut self, input: Input<'_>, env: &mut Env<'_>, out: &mut Vec<Output>) -> Result<(), Error> {
+        match (&mut self.state, input) {
+            (State::Agreed(agreement), input) => agreement.handle(input, env, out),
+            (State::Waiting, Input::Answer(lines)) => {
+                let running = self.sent.answered(lines, out)?;
+                let theirs = Lines(sdp::ours(lines).cloned().collect());
+                self.state = State::Agreed(Box::new(Agreement::new(running, &self.sent, theirs)));
+                Ok(())
             }
             (State::Over, Input::Answer(_)) => Err(Error::Misuse("this offer was refused before")),
             (_, Input::Rejected) => {
@@ -108,11 +113,27 @@ impl Session for Caller {
         }
     }
 
-    /// The peer repeats its last line: nothing changed, and neither do we (RFC 4028; RFC 5027 section 3).
-    fn answer(&mut self, _: &Ask<'_>, lines: &Lines, _: &mut Env<'_>, _: &mut Vec<Output>) -> Result<Lines, Refusal> {
-        match &self.state {
-            State::Answered(known) if sdp::ours(lines).eq(&known.0) => Ok(self.sent.lines.clone()),
-            _ => Err(super::no_rekeying()),
+    fn covers(&self, lines: &Lines) -> bool {
+        if let State::Agreed(agreement) = &self.state { agreement.covers(lines) } else { true }
+    }
+
+    fn offer(&mut self, ask: &Ask<'_>, env: &mut Env<'_>, out: &mut Vec<Output>) -> Result<Lines, Error> {
+        match &mut self.state {
+            State::Agreed(agreement) => agreement.offer(ask, env, out),
+            State::Waiting | State::Over => Err(Error::Misuse("there is no agreement yet that could be changed")),
+        }
+    }
+
+    fn answer(
+        &mut self,
+        ask: &Ask<'_>,
+        lines: &Lines,
+        env: &mut Env<'_>,
+        out: &mut Vec<Output>,
+    ) -> Result<Lines, Refusal> {
+        match &mut self.state {
+            State::Agreed(agreement) => agreement.answer(ask, lines, env, out),
+            State::Waiting | State::Over => Err(super::no_rekeying()),
         }
     }
 }

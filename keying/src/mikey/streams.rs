@@ -84,6 +84,36 @@ impl Layout {
         Ok(map)
     }
 
+    /// The map of our update of a bundle with `count` crypto sessions: they are what they were, whoever begins.
+    pub(super) fn update(self, count: usize, streams: &[Stream]) -> Vec<SrtpId> {
+        let mut map = vec![SrtpId { policy_no: 0, ssrc: None, roc: 0 }; count];
+        for stream in streams.iter().filter(|s| s.dir == Dir::Send) {
+            if let Some(id) = map.get_mut(self.place(stream)) {
+                (id.ssrc, id.roc) = (stream.ssrc, stream.roc);
+            }
+        }
+        map
+    }
+
+    /// The map of our answer to an update, which may know our SSRCs.
+    ///
+    /// # Errors
+    /// As in [`Self::answer`].
+    pub(super) fn answer_update(self, offered: &[SrtpId], streams: &[Stream]) -> Result<Vec<SrtpId>, Error> {
+        let mut unnamed = offered.to_vec();
+        for stream in streams.iter().filter(|s| s.dir == Dir::Send && !self.single) {
+            if let Some(id) = unnamed.get_mut(self.place(stream)).filter(|id| id.ssrc == stream.ssrc) {
+                (id.ssrc, id.roc) = (None, 0);
+            }
+        }
+        self.answer(&unnamed, streams)
+    }
+
+    /// Where in the SDP its messages stand.
+    pub(super) fn level(self) -> Level {
+        self.level
+    }
+
     /// The map of our answer: the offer's, with our SSRCs where it has none.
     ///
     /// # Errors

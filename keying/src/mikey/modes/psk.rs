@@ -16,10 +16,12 @@
 
 mod init;
 mod resp;
+mod update;
 
 pub use init::{Ids, Init};
 pub(crate) use resp::hint;
 pub use resp::{Pending, verify_data};
+pub use update::Running;
 
 use crate::mikey::bundle::{Agreed, Bundle};
 use crate::mikey::derive::{CsbLabel, TransportKeys};
@@ -93,7 +95,7 @@ impl Mode for PskMode {
         let keys = self.transport_keys(ask.named, &csb, protection)?;
         let own_key = matches!(self.psks.find(ask.named), Some(Filed::Own(_)));
 
-        let key_data = vec![tgk(protection.0, env)];
+        let key_data = vec![tgk(protection.0, Kv::Null, env)];
         let plain = key_data::write_keys(None, &key_data)?;
         let t = self.timestamp(env.now.ntp);
         let encrypted = init::encrypt(protection.0, &plain, keys.as_ref(), &csb, t)?;
@@ -121,6 +123,7 @@ impl Mode for PskMode {
             keys: key_data,
             proof: Proof::own_message(),
             tolerated: vec![],
+            running: None,
         };
         Ok(Initiation { message, known: Some(known), initiated: Box::new(pending) })
     }
@@ -151,11 +154,22 @@ impl Mode for PskMode {
 
         let keys = self.transport_keys(&sender, &init.csb, init.protection());
         let keys = keys.map_err(|error| Refused::new(ErrorNo::AuthFailure, error))?;
+        let own_key = matches!(self.psks.find(&sender), Some(Filed::Own(_)));
         let proof = init.verify(keys.as_ref(), sender.clone(), ask.policy)?;
         self.replay.insert(&sender, seen, now, skew);
 
         let key_data = init.keys(&init.decrypt(keys.as_ref(), &proof)?)?;
         let answer = message.hdr().v.then(|| resp::write(&init, keys.as_ref(), ask)).transpose()?;
+        let running = Running {
+            keys,
+            csb: init.csb.clone(),
+            peer: (sender, own_key),
+            ours: false,
+            sent: None,
+            heard: Some(init.t),
+            policies: init.policies(),
+            mki: update::mki(&key_data),
+        };
         let agreed = Agreed {
             map: ask.map.clone(),
             policies: init.policies(),
@@ -163,6 +177,7 @@ impl Mode for PskMode {
             proof,
             tolerated: message.tolerated().iter().map(|t| t.text()).collect(),
             csb: init.csb,
+            running: Some(running),
         };
         Ok((answer, agreed))
     }
@@ -208,10 +223,11 @@ pub(crate) fn identity(id: &Id) -> Result<Identity, Refused> {
     }
 }
 
-/// A fresh TGK: 16 octets, or 20 where AES-KW needs the Key data to be a multiple of 8 octets, header and all
-/// (RFC 3394 section 2; RFC 3830 has no padding).
-fn tgk(encr: EncrAlg, env: &mut Env<'_>) -> KeyData {
-    let mut key = vec![0; if encr == EncrAlg::AesKw128 { 20 } else { 16 }];
+/// A fresh TGK: 16 octets, or as many more as AES-KW needs for the Key data to be a multiple of 8 octets, header, MKI and
+/// all (RFC 3394 section 2; RFC 3830 has no padding).
+fn tgk(encr: EncrAlg, kv: Kv, env: &mut Env<'_>) -> KeyData {
+    let beside = 4 + if let Kv::Spi(spi) = &kv { 1 + spi.len() } else { 0 };
+    let mut key = vec![0; if encr == EncrAlg::AesKw128 { 16 + (8 - beside % 8) % 8 } else { 16 }];
     env.rng.fill(&mut key);
-    KeyData { kind: KeyKind::Tgk, key: Secret::new(key), salt: None, kv: Kv::Null }
+    KeyData { kind: KeyKind::Tgk, key: Secret::new(key), salt: None, kv }
 }

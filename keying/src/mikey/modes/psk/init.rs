@@ -39,6 +39,18 @@ impl<'m> Init<'m> {
     /// # Errors
     /// Another data type or PRF, a payload that does not belong, one that is missing, an octet that cannot be read.
     pub fn read(message: &'m Message) -> Result<Self, Refused> {
+        Self::read_with(message, None)
+    }
+
+    /// The same, of an update of a bundle that has this RAND already (RFC 3830 section 4.5).
+    ///
+    /// # Errors
+    /// It has a RAND of its own: then it is no update, but the first message of a bundle.
+    pub fn read_update(message: &'m Message, rand: &[u8]) -> Result<Self, Refused> {
+        Self::read_with(message, Some(rand))
+    }
+
+    fn read_with(message: &'m Message, rand: Option<&[u8]>) -> Result<Self, Refused> {
         message.complete()?;
         let hdr = message.hdr();
         if hdr.data_type != DataType::PskInit {
@@ -60,7 +72,14 @@ impl<'m> Init<'m> {
         if ids.next().is_some() {
             return Err(Error::misbehaved("its message names more than two identities", "RFC 3830 section 3.1").into());
         }
-        let rand = message.one::<Rand>()?.0.clone();
+        let rand = match (rand, message.maybe::<Rand>()?) {
+            (None, _) => message.one::<Rand>()?.0.clone(),
+            (Some(rand), None) => rand.to_vec(),
+            (Some(_), Some(_)) => {
+                let what = "its message has a RAND, which an update must not have: it is old, or begins another bundle";
+                return Err(Error::misbehaved(what, "RFC 3830 section 4.5").into());
+            }
+        };
         let csb = CsbLabel { csb_id: hdr.csb_id, rand };
         let init = Self { message, kemac: message.one()?, t: *message.one()?, csb, ids: found };
         message.before_mac()?; // KEMAC is the last payload (RFC 3830 section 6.2)

@@ -2,13 +2,14 @@
 
 use super::identity;
 use super::init::{Ids, Init, mac, misplaced};
+use super::update::{self, Running};
 use crate::mikey::bundle::{Agreed, Bundle};
 use crate::mikey::derive::{CsbLabel, TransportKeys};
 use crate::mikey::mode::Initiated;
 use crate::mikey::policy::MikeyPolicy;
 use crate::mikey::streams::check_answer;
 use crate::mikey::tolerance::Tolerance;
-use crate::mikey::wire::{CsMap, DataType, Draft, ErrorNo, Hdr, Id, MacAlg, Message, Payload, Prf, T, V};
+use crate::mikey::wire::{CsMap, DataType, Draft, ErrorNo, Hdr, Id, KeyData, MacAlg, Message, Payload, Prf, T, V};
 use crate::{Error, Identity, Proof};
 
 /// What an Initiator needs to verify any number of answers to one I_MESSAGE.
@@ -22,6 +23,8 @@ pub struct Pending {
     named: Identity,
     own_key: bool,
     policy: MikeyPolicy,
+    running: Running,
+    is_update: bool,
 }
 
 impl Pending {
@@ -33,7 +36,19 @@ impl Pending {
         (named, own_key): (Identity, bool),
         policy: &MikeyPolicy,
     ) -> Self {
+        let running = Running {
+            keys: keys.cloned(),
+            csb: init.csb.clone(),
+            peer: (named.clone(), own_key),
+            ours: true,
+            sent: Some(init.t),
+            heard: None,
+            policies: init.policies(),
+            mki: None,
+        };
         Self {
+            running,
+            is_update: false,
             keys: keys.cloned(),
             mac_alg: init.protection().1,
             csb: init.csb.clone(),
@@ -44,6 +59,11 @@ impl Pending {
             own_key,
             policy: policy.clone(),
         }
+    }
+
+    /// It is an update of this bundle, with these keys.
+    pub(super) fn updating(self, running: Running, keys: &[KeyData]) -> Self {
+        Self { running: Running { mki: update::mki(keys), ..running }, is_update: true, ..self }
     }
 
     fn check_header(&self, resp: &Message) -> Result<(), Error> {
@@ -72,7 +92,8 @@ impl Pending {
     fn who(&self, id: Option<&Id>) -> Result<Identity, Error> {
         let says = id.map(identity).transpose().map_err(|refused| refused.error)?;
         match says {
-            Some(says) if self.own_key && says != self.named => {
+            // Only the bundle's peer answers its updates, under whatever key.
+            Some(says) if (self.own_key || self.is_update) && says != self.named => {
                 let what = format!("it says to be {says} under the key of {}", self.named);
                 Err(Error::misbehaved(what, "RFC 3830 section 3.1"))
             }
@@ -99,6 +120,7 @@ impl Initiated for Pending {
             let what = format!("its V is {} where our message had {}", v.auth_alg, self.mac_alg);
             return Err(Error::misbehaved(what, "RFC 3830 section 6.9"));
         }
+        let running = Running { peer: (who.clone(), self.own_key), ..self.running.clone() };
         let proof = match v.auth_alg {
             MacAlg::Null => Proof::nothing(who, &self.policy),
             alg => {
@@ -123,6 +145,7 @@ impl Initiated for Pending {
             keys: vec![],
             proof,
             tolerated: tolerated.into_iter().map(Tolerance::text).collect(),
+            running: Some(running),
         })
     }
 }

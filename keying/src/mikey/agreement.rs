@@ -1,0 +1,205 @@
+//! A session with a peer that is proven: what was said last, and how its bundle is updated (RFC 3830 section 4.5).
+//!
+//! ```text
+//!            offer()                       Input::Answer: the new keys are agreed on
+//!   Agreed ------------> an update waits -------------------------------------------> Agreed
+//!     ^                        |  Input::Rejected: they are forgotten                    |
+//!     +------------------------+                          answer(): the peer's update  --+
+//! ```
+//! A line that is byte for byte the last one changes nothing (RFC 4028; RFC 5027 section 3). No MKI is added: old keys
+//! and new ones are told apart by trial, for two seconds; where the first exchange brought an MKI, each update has one.
+
+use super::bundle::Bundle;
+use super::mode::{Initiation, Refused};
+use super::modes::psk::Running;
+use super::offer::{self, Sent};
+use super::streams::Layout;
+use super::wire::{CsMap, Message};
+use super::{answer, keys, sdp};
+use crate::{Ask, Dir, Error, Input, Lines, Output, Refusal, Session};
+use keyphone_media::env::Env;
+
+/// See the file's head.
+pub(super) struct Agreement {
+    /// `None` if the offer had several bundles: then none is updated.
+    bundle: Option<Csb>,
+    theirs: Lines,
+    ours: Lines,
+    protocols: Vec<String>,
+    /// An update of ours that is not answered yet.
+    waiting: Option<Sent>,
+}
+
+struct Csb {
+    running: Running,
+    layout: Layout,
+    sessions: usize,
+}
+
+impl Agreement {
+    /// With somebody who has answered our offer so.
+    pub(super) fn new(running: Option<Running>, sent: &Sent, theirs: Lines) -> Self {
+        let (layout, sessions) = (sent.layout, sent.sessions);
+        let bundle = running.map(|running| Csb { running, layout, sessions });
+        Self { bundle, theirs, ours: sent.lines.clone(), protocols: sent.protocols.clone(), waiting: None }
+    }
+
+    /// With somebody whose offer we have answered.
+    pub(super) fn answered(
+        mut bundles: Vec<(Option<Running>, Layout, usize)>,
+        (theirs, ours): (Lines, Lines),
+        protocols: &[String],
+    ) -> Self {
+        let one = if bundles.len() == 1 { bundles.pop() } else { None };
+        let bundle = one.and_then(|(running, layout, sessions)| Some(Csb { running: running?, layout, sessions }));
+        Self { bundle, theirs, ours, protocols: protocols.to_vec(), waiting: None }
+    }
+
+    /// Takes the peer's update. What is proven is remembered even if the rest fails.
+    fn updated(
+        &mut self,
+        ask: &Ask<'_>,
+        update: &sdp::Offer,
+        lines: &Lines,
+        env: &Env<'_>,
+        out: &mut Vec<Output>,
+    ) -> Result<Option<Message>, Refused> {
+        let Some(Csb { running, layout, sessions }) = &mut self.bundle else {
+            return Err(super::no_rekeying().error.into());
+        };
+        let theirs = keys::crypto_sessions(&update.message.hdr().map)?;
+        if theirs.len() != *sessions {
+            let what = format!("its update has {} crypto sessions, and the bundle has {sessions}", theirs.len());
+            return Err(Error::incompatible(what).into());
+        }
+        let bundle = Bundle {
+            me: ask.me,
+            named: ask.named,
+            map: CsMap::Srtp(layout.answer_update(theirs, ask.streams)?),
+            policies: vec![],
+            protocols: &[],
+            policy: &ask.policy.mikey,
+        };
+        let mut next = running.clone();
+        let (message, agreed) = next.respond(&update.message, &bundle, env.now.ntp)?;
+        running.heard_as(&next);
+        let stripped = sdp::check_protocols(&update.message, lines, ask.policy.mikey.tolerances)?;
+        let streams = ask.streams.iter().map(|stream| match stream.dir {
+            Dir::Send => *stream,
+            Dir::Hear => layout.heard(stream, theirs),
+        });
+        let (keys, policy) = keys::master_keys(&agreed, *layout, &streams.collect::<Vec<_>>(), ask.policy)?;
+        out.extend(agreed.tolerated.iter().copied().map(Output::Tolerated));
+        out.extend(stripped.into_iter().chain(policy).map(|tolerance| Output::Tolerated(tolerance.text())));
+        agreed.proof.release((ask.named, ask.policy.expect), keys, out)?;
+        *running = next;
+        Ok(message)
+    }
+}
+
+impl Session for Agreement {
+    fn handle(&mut self, input: Input<'_>, _: &mut Env<'_>, out: &mut Vec<Output>) -> Result<(), Error> {
+        match (&self.waiting, input) {
+            (Some(sent), Input::Answer(lines)) => {
+                let running = sent.answered(lines, out)?;
+                self.ours = sent.lines.clone();
+                self.theirs = Lines(sdp::ours(lines).cloned().collect());
+                if let (Some(bundle), Some(running)) = (&mut self.bundle, running) {
+                    bundle.running = running;
+                }
+                self.waiting = None;
+                Ok(())
+            }
+            // A 200 repeats what a 183 said.
+            (None, Input::Answer(lines)) if sdp::ours(lines).eq(&self.theirs.0) => Ok(()),
+            (None, Input::Answer(_)) => {
+                Err(Error::misbehaved("it answers one offer twice, and not the same", "RFC 3261 section 13.2.1"))
+            }
+            (_, Input::Rejected) => {
+                self.waiting = None;
+                Ok(())
+            }
+            (_, Input::Packet { .. }) => Err(super::not_in_the_path()),
+            (_, Input::Timeout) => Ok(()),
+        }
+    }
+
+    fn covers(&self, lines: &Lines) -> bool {
+        let ours = |bundle: &Csb| sdp::csb_ids(lines).all(|id| id == bundle.running.csb_id());
+        sdp::ours(lines).eq(&self.theirs.0) || self.bundle.as_ref().is_none_or(ours)
+    }
+
+    fn offer(&mut self, ask: &Ask<'_>, env: &mut Env<'_>, out: &mut Vec<Output>) -> Result<Lines, Error> {
+        if self.waiting.is_some() {
+            return Err(Error::Misuse("new keys were offered already, and wait for their answer"));
+        }
+        let Some(Csb { running, layout, sessions }) = &mut self.bundle else {
+            return Err(super::no_rekeying().error);
+        };
+        let peer = running.peer().clone();
+        let bundle = Bundle {
+            me: ask.me,
+            named: &peer,
+            map: CsMap::Srtp(layout.update(*sessions, ask.streams)),
+            policies: vec![],
+            protocols: &self.protocols,
+            policy: &ask.policy.mikey,
+        };
+        let Initiation { message, known, initiated } = running.initiate(&bundle, env)?;
+        let mut hear = vec![];
+        if let Some(agreed) = known {
+            let keys = keys::master_keys(&agreed, *layout, ask.streams, ask.policy);
+            let (keys, _) = keys.map_err(|refused| refused.error)?;
+            hear = offer::hear(&keys);
+            agreed.proof.release((ask.named, ask.policy.expect), keys, out)?;
+        }
+        let lines = Lines(vec![sdp::line(layout.level(), &message)]);
+        self.waiting = Some(Sent {
+            initiated,
+            csb_id: running.csb_id(),
+            lines: lines.clone(),
+            named: ask.named.clone(),
+            expect: ask.policy.expect,
+            tolerances: ask.policy.mikey.tolerances,
+            hear,
+            layout: *layout,
+            sessions: *sessions,
+            protocols: self.protocols.clone(),
+        });
+        Ok(lines)
+    }
+
+    fn answer(
+        &mut self,
+        ask: &Ask<'_>,
+        lines: &Lines,
+        env: &mut Env<'_>,
+        out: &mut Vec<Output>,
+    ) -> Result<Lines, Refusal> {
+        if sdp::ours(lines).eq(&self.theirs.0) {
+            return Ok(self.ours.clone());
+        }
+        if self.waiting.is_some() {
+            let what = "both sides offer new keys at once: ours must be answered or refused first";
+            return Err(Error::incompatible(what).into());
+        }
+        let mut offers = sdp::offers(lines, ask.streams, ask.policy.mikey.tolerances)?;
+        let (Some(update), true) = (offers.pop(), offers.is_empty()) else { return Err(super::no_rekeying()) };
+        let mut said = vec![];
+        match self.updated(ask, &update, lines, env, &mut said) {
+            Ok(message) => {
+                out.append(&mut said);
+                let answers = message.iter().map(|message| sdp::line(update.level, message));
+                self.ours = Lines(answers.collect());
+                self.theirs = Lines(sdp::ours(lines).cloned().collect());
+                Ok(self.ours.clone())
+            }
+            Err(refused) => {
+                out.extend(said.into_iter().filter(|output| matches!(output, Output::Peer(_))));
+                let message = answer::error_message(&update.message, refused.number, ask);
+                let lines = message.map(|m| Lines(vec![sdp::line(update.level, &m)]));
+                Err(Refusal { error: refused.error, lines })
+            }
+        }
+    }
+}
