@@ -9,7 +9,6 @@ use keyphone_keying::{
 use keyphone_media::env::{Env, Instant, Now, NtpTime, Rng};
 use keyphone_media::rtp::{Frame, Ssrc};
 use keyphone_media::srtp::{Heard, KeyId, Ledger, Receiver, Sender, Slot};
-use std::collections::BTreeSet;
 
 /// A system, and what it promises.
 pub(crate) struct System {
