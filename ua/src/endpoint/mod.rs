@@ -212,6 +212,7 @@ impl Endpoint {
             Command::Redirect(call, to) => self.with(call, env, said, out, |call, cx| call.redirect(&to, cx)),
             Command::Hold(call) => self.with(call, env, said, out, |call, cx| call.hold(true, cx)),
             Command::Resume(call) => self.with(call, env, said, out, |call, cx| call.hold(false, cx)),
+            Command::Dtmf { call, keys } => self.with(call, env, said, out, |call, cx| call.press(&keys, cx)),
             Command::Rekey(call) => self.with(call, env, said, out, Call::rekey),
             Command::HangUpAll => {
                 for call in self.calls.keys().copied().collect::<Vec<_>>() {
@@ -228,7 +229,6 @@ impl Endpoint {
             }
             Command::Message { to, text } => self.outside(env, said, out, |o, cx| o.message(*to, &text, cx)),
             Command::Options { to } => self.outside(env, said, out, |o, cx| o.options(*to, cx)),
-            _ => {}
         }
     }
 
