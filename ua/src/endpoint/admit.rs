@@ -193,6 +193,11 @@ impl Merged {
     /// Fewer entries than this are never worth a search.
     const FEW: usize = 64;
 
+    /// How many requests still go on.
+    pub(super) fn len(&self, transactions: &Table) -> usize {
+        self.ongoing.values().filter(|key| transactions.is_open(**key)).count()
+    }
+
     /// Whether another transaction has this request; if not, this one has it now.
     fn is_twin(&mut self, key: ServerKey, request: &Request, transactions: &Table) -> bool {
         let Some(name) = name(&request.headers).filter(|name| name.len() <= Self::LONGEST) else { return false };

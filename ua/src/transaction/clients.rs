@@ -46,7 +46,7 @@ impl Table {
         };
         self.insert(
             Key::Client(key),
-            Entry { id, alias: None, deadline: None, upgraded: false, secure: false, search, machine },
+            Entry { id, alias: None, deadline: None, upgraded: false, secure: false, search, machine, weight: 0 },
         );
         match to {
             Hop::Known(dest) => self.try_at(key, dest.into(), env, out),
@@ -167,8 +167,16 @@ impl Table {
         out.extend(said.into_iter().filter(|said| matches!(said, Output::Send { .. })));
         if fate == Fate::Stays {
             let key = Key::Client(ClientKey(self.serial()));
-            let entry =
-                Entry { id, alias: None, deadline: None, upgraded: false, secure: false, search: None, machine };
+            let entry = Entry {
+                id,
+                alias: None,
+                deadline: None,
+                upgraded: false,
+                secure: false,
+                search: None,
+                machine,
+                weight: 0,
+            };
             self.insert(key, entry);
         }
     }
