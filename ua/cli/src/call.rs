@@ -75,11 +75,16 @@ impl Call {
         let mut config = self.common.config()?;
         config.network.transport = self.transport.unwrap_or(config.network.transport);
         let uri = self.uri.sip().ok_or_else(|| usage(format!("{} is not a SIP URI such as sip:bob@host", self.uri)))?;
-        let way = way(self.transport, self.to, uri, &config)?;
+        let way = match (&config.account.proxy, self.to) {
+            // The proxy of our account knows the way (RFC 3261 section 8.1.2).
+            (Some(_), None) => Way::Found(transport(config.network.transport)),
+            _ => way(self.transport, self.to, uri, &config)?,
+        };
         check_key(&config, &self.uri)?;
         let plan = self.plan(&config)?;
         let listening = self.common.listen.map(|listen| listen.ip());
-        let first = way.first(&self.uri, listening, &config).await?;
+        let proxy = phone::proxy(&config)?;
+        let first = way.first(proxy.as_ref().unwrap_or(&self.uri), listening, &config).await?;
         let listen = listen(&config, first)?;
         let job = Job::Call { times: self.times };
         let mut rules = self.session.rules()?;
@@ -136,12 +141,7 @@ fn way(wanted: Option<Wanted>, to: Option<SocketAddr>, uri: &SipUri, config: &Co
             "TLS to {uri} needs a CA that we trust: give --ca FILE, or [tls] in a --config file"
         )));
     }
-    let transport = match wanted.or(named).unwrap_or(config.network.transport) {
-        _ if secure => Transport::Tls,
-        Wanted::Udp => Transport::Udp,
-        Wanted::Tcp => Transport::Tcp,
-        Wanted::Tls => Transport::Tls,
-    };
+    let transport = transport(if secure { Wanted::Tls } else { wanted.or(named).unwrap_or(config.network.transport) });
     let port = uri.port().unwrap_or(transport.default_port());
     Ok(match (to, uri.host()) {
         (Some(_), _) if secure => {
@@ -156,6 +156,15 @@ fn way(wanted: Option<Wanted>, to: Option<SocketAddr>, uri: &SipUri, config: &Co
         }
         (None, _) => Way::Found(transport),
     })
+}
+
+/// As the configuration names it, and as SIP does.
+pub(crate) fn transport(wanted: Wanted) -> Transport {
+    match wanted {
+        Wanted::Udp => Transport::Udp,
+        Wanted::Tcp => Transport::Tcp,
+        Wanted::Tls => Transport::Tls,
+    }
 }
 
 impl Way {
@@ -198,9 +207,13 @@ impl Dialer {
     /// The command that places a call.
     pub(crate) async fn command(&self, target: Uri, wishes: &Wishes) -> Result<Command, Fault> {
         let uri = target.sip().ok_or_else(|| usage(format!("{target} is not a SIP URI such as sip:bob@host")))?;
-        let way = way(None, None, uri, &self.config)?;
+        let proxy = phone::proxy(&self.config)?;
+        let way = match proxy {
+            Some(_) => Way::Found(transport(self.config.network.transport)),
+            None => way(None, None, uri, &self.config)?,
+        };
         check_key(&self.config, &target)?;
-        let addr = way.first(&target, Some(self.local.ip()), &self.config).await?;
+        let addr = way.first(proxy.as_ref().unwrap_or(&target), Some(self.local.ip()), &self.config).await?;
         if addr.is_ipv4() != self.local.is_ipv4() {
             return Err(usage(format!("from {} nobody reaches {addr}", self.local)));
         }

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "processes live in real time and on real ports")]
 
 pub(crate) mod capture;
+pub(crate) mod proxy;
 pub(crate) mod sound;
 
 use serde_json::Value;
