@@ -5,6 +5,7 @@ mod attack;
 mod bad_day;
 mod common;
 mod downgrade;
+mod dtmf;
 mod fork;
 mod hold;
 mod identity;

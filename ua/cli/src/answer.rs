@@ -30,6 +30,9 @@ EXAMPLES:
       keyphone answer --psk @psk.hex --after 5s --early-media music.wav --at 3s:hold --at 5s:resume
   Let a script decide: it reads events from stdout and writes commands to stdin, such as {\"id\":1,\"do\":\"answer\"}
       keyphone answer --control --psk @psk.hex
+  Register with a proxy, and be called through it:
+      keyphone answer --listen 192.0.2.7:5060 --from sip:bob@example.org --registrar sip:example.org \\
+          --password @bob.password --psk @psk.hex
   Listen on the network, with a key for each peer:
       keyphone answer --listen 192.0.2.7:5060 --from sip:bob@192.0.2.7 --psk sip:alice@192.0.2.9=@alice.hex
 
@@ -85,7 +88,7 @@ impl Answer {
         let printer = phone::printer(&self.common, job, self.session.control);
         let rules = Rules { media: !self.no_media, ..self.session.rules()? };
         let place = Place { listen: config.network.listen, peer: None, rules };
-        let phone = Phone::open(&self.common, &config, place, incoming, printer.clone()).await?;
+        let phone = Phone::open(&self.common, &config, place, incoming, printer.clone()).await?.registered(&config);
         let local = phone.local();
         match phone.local_tls() {
             None => {

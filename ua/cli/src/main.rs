@@ -25,6 +25,8 @@ mod output;
 mod pcap;
 mod phone;
 mod progress;
+mod register;
+mod registrations;
 mod session;
 mod signals;
 mod terminal;
@@ -65,6 +67,7 @@ enum Command {
     Demo(demo::Demo),
     Call(Box<call::Call>),
     Answer(Box<answer::Answer>),
+    Register(Box<register::Register>),
     Mikey(mikey::Mikey),
     Config(config::Configuration),
     Doctor(doctor::Doctor),
@@ -98,6 +101,10 @@ fn run(command: Command) -> Result<u8, Fault> {
         Command::Answer(answer) => {
             log(answer.common.verbose);
             block_on(answer.run())
+        }
+        Command::Register(register) => {
+            log(register.common.verbose);
+            block_on(register.run())
         }
         Command::Mikey(mikey) => mikey.run(),
         Command::Config(config) => config.run(),

@@ -4,7 +4,7 @@ use crate::fault::{Fault, usage};
 use clap::Args;
 use keyphone_config::network::parse_listen;
 use keyphone_config::policy::parse_keying;
-use keyphone_config::{Config, KeyingSystem, PskEntry, SipUri, parse_duration};
+use keyphone_config::{Account, Config, KeyingSystem, Login, Password, PskEntry, ServerUri, SipUri, parse_duration};
 use keyphone_media::audio::Clip;
 use keyphone_media::audio::codec::Codec;
 use keyphone_ua::settings::{Play, Record};
@@ -30,6 +30,19 @@ pub(crate) struct Common {
     /// Who we are: sip:user@host
     #[arg(long, value_name = "URI", help_heading = COMMON)]
     pub(crate) from: Option<SipUri>,
+    /// The user name for servers that ask who we are; without it, the user of --from
+    #[arg(long, value_name = "NAME", requires = "password", help_heading = COMMON)]
+    pub(crate) user: Option<String>,
+    /// The password for servers that ask who we are; @FILE reads it from a file. Prefer the file: other users of this
+    /// machine can see a command line
+    #[arg(long, value_name = "TEXT|@FILE", help_heading = COMMON)]
+    pub(crate) password: Option<String>,
+    /// Register there: sip:host
+    #[arg(long, value_name = "URI", help_heading = COMMON)]
+    pub(crate) registrar: Option<ServerUri>,
+    /// Send every request through this proxy: sip:host, sip:host:port;transport=tcp
+    #[arg(long, value_name = "URI", help_heading = COMMON)]
+    pub(crate) proxy: Option<ServerUri>,
     /// A pre-shared key, in hexadecimal digits, for one PEER (a SIP URI) or for everybody; @FILE reads it from a file.
     /// Prefer the file: other users of this machine can see a command line. May be given many times
     #[arg(long, value_name = "[PEER=]HEX|@FILE", help_heading = COMMON)]
@@ -119,6 +132,7 @@ impl Common {
         if let Some(from) = &self.from {
             config.account.from = from.clone();
         }
+        self.login(&mut config.account)?;
         if let Some(CodecList(codecs)) = &self.codec {
             config.audio.codecs.clone_from(codecs);
         }
@@ -140,6 +154,27 @@ impl Common {
             config.credentials.psks.push(entry);
         }
         Ok(config)
+    }
+}
+
+impl Common {
+    /// What the flags say of the first account's servers.
+    fn login(&self, account: &mut Account) -> Result<(), Fault> {
+        if let Some(password) = &self.password {
+            let password = Password::from_flag(password).map_err(|why| usage(format!("--password: {why}")))?;
+            let (realm, username) = match account.login.take() {
+                Some(login) => (login.realm, login.username),
+                None => (None, account.user().to_owned()),
+            };
+            account.login = Some(Login { realm, username: self.user.clone().unwrap_or(username), password });
+        }
+        if self.registrar.is_some() {
+            account.registrar.clone_from(&self.registrar);
+        }
+        if self.proxy.is_some() {
+            account.proxy.clone_from(&self.proxy);
+        }
+        Ok(())
     }
 }
 

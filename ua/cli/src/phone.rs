@@ -8,6 +8,7 @@ use crate::options::Common;
 use crate::output::Printer;
 use crate::pcap::Capture;
 use crate::progress::{Job, Next, Progress};
+use crate::registrations::Registrations;
 use crate::signals::Signals;
 use keyphone_config::Config;
 use keyphone_scenarios::ladder::Ladder;
@@ -35,6 +36,7 @@ pub(crate) struct Phone {
     tls: Option<SocketAddr>,
     /// What `--trace` saw: shown as a whole at the end.
     ladder: Option<Rc<RefCell<Ladder>>>,
+    registrations: Registrations,
 }
 
 /// The printer that the common options ask for; a script reads JSON in any case.
@@ -127,7 +129,19 @@ impl Phone {
         if capture.is_some() || ladder.is_some() {
             runner = runner.with_tap(Box::new(tap(capture, ladder.clone(), local, printer.clone())));
         }
-        Ok(Self { runner, signals, printer, local, tls, ladder })
+        let registrations = Registrations::default();
+        Ok(Self { runner, signals, printer, local, tls, ladder, registrations })
+    }
+
+    /// What drives it, for a command that has its own way with it.
+    pub(crate) fn into_parts(self) -> (Runner, Signals) {
+        (self.runner, self.signals)
+    }
+
+    /// From now on, and until the end, the accounts that have a registrar are registered.
+    pub(crate) fn registered(mut self, config: &Config) -> Self {
+        self.registrations = Registrations::of(config);
+        self
     }
 
     /// Where it can be called over TLS.
@@ -142,7 +156,7 @@ impl Phone {
 
     /// Does its job, and gives the exit code. `call` makes the command that places the next call.
     pub(crate) async fn run(self, job: Job, manual: Manual, call: impl Fn() -> Option<Command>) -> Result<u8, Fault> {
-        let Self { mut runner, signals, printer, ladder, .. } = self;
+        let Self { mut runner, signals, printer, ladder, registrations, .. } = self;
         let (commands, queue) = mpsc::unbounded_channel();
         let progress = RefCell::new(Progress::new(job, manual.control.is_some()));
         let desk = Rc::new(Desk::new(printer.clone(), commands, manual.script));
@@ -155,12 +169,18 @@ impl Phone {
             printer.hint("keys: ? tells which there are");
         }
         let send = |command: Option<Command>| command.into_iter().for_each(|command| desk.tell(command));
+        registrations.begin().for_each(|command| send(Some(command)));
         send(call());
         let ended = {
             let mut run = pin!(runner.run(queue, |now, event| {
                 printer.event(now.mono, &event);
                 desk.take(now, &event);
-                match progress.borrow_mut().take(&event) {
+                registrations.take(&event);
+                let next = progress.borrow_mut().take(&event);
+                if registrations.are_gone() && progress.borrow().is_idle() {
+                    return Stop::Now;
+                }
+                match next {
                     Next::GoOn => Stop::NotYet,
                     Next::CallAgain => {
                         send(call());
@@ -170,14 +190,17 @@ impl Phone {
                         send(Some(Command::HangUpAll));
                         Stop::NotYet
                     }
+                    Next::Stop if registrations.leave(|command| send(Some(command))) => Stop::NotYet,
                     Next::Stop => Stop::Now,
                 }
             }));
             tokio::select! {
                 ended = &mut run => ended,
+                () = registrations.leaving(LEAVING) => Ok(()),
                 leave = hands.attend(&desk) => {
                     let calls = progress.borrow_mut().interrupt();
-                    if calls && leave == Leave::HangUp {
+                    let gone = leave == Leave::HangUp && !registrations.leave(|command| send(Some(command)));
+                    if leave == Leave::HangUp && (calls || !gone) {
                         send(Some(Command::HangUpAll));
                         // Who asks twice is not kept waiting.
                         let leave = async { tokio::select! { ended = &mut run => ended, _ = hands.attend(&desk) => Ok(()) } };
@@ -225,6 +248,12 @@ fn summarize(printer: &Printer, job: Job, progress: &Progress) {
 /// `bob` of `sip:bob@host`: what the ladder calls a phone.
 pub(crate) fn user_of(uri: &Uri) -> String {
     uri.sip().and_then(SipUri::user_text).unwrap_or_else(|| uri.to_string())
+}
+
+/// The proxy that the requests of the first account go through.
+pub(crate) fn proxy(config: &Config) -> Result<Option<Uri>, Fault> {
+    let proxy = config.account.proxy.as_ref();
+    proxy.map(|uri| uri.as_str().parse().map_err(|e| usage(format!("{uri} is no proxy's URI: {e}")))).transpose()
 }
 
 /// Shows what passes the sockets to whoever wants to see it.

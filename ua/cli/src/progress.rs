@@ -124,6 +124,11 @@ impl Progress {
         !self.active.is_empty()
     }
 
+    /// No call is under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.active.is_empty()
+    }
+
     /// How the calls went so far.
     pub(crate) fn tally(&self) -> Tally {
         self.tally

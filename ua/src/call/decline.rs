@@ -36,6 +36,11 @@ impl Gone {
     /// each would have us say BYE to whom it names.
     const MOST: usize = 64;
 
+    /// How many there are.
+    pub(crate) fn len(&self, now: Instant) -> usize {
+        self.0.values().filter(|(until, _)| *until > now).count()
+    }
+
     /// Is there room for one more answer to this INVITE?
     pub(crate) fn has_room(&self, dialog: &Dialog) -> bool {
         let (call_id, tag) = (dialog.call_id().to_owned(), dialog.local_tag().to_owned());

@@ -380,7 +380,15 @@ impl Exchange {
         let Parties { me, named } = &self.parties;
         let ask = Ask { me, named, streams: &streams, policy: &cx.settings.policy };
         let mut said = vec![];
-        let answered = session.answer(&ask, &lines, cx.env, &mut said);
+        // An update of our bundle is the session's; another bundle is another agreement.
+        let mut another = None;
+        let answered = match session.covers(&lines) {
+            true => session.answer(&ask, &lines, cx.env, &mut said),
+            false => cx.mikey.answer(&ask, &lines, cx.env, &mut said).map(|(ours, session)| {
+                another = Some(session);
+                ours
+            }),
+        };
         let obeyed = media.obey(said, cx);
         if answered.is_err() || obeyed.is_err() {
             media.forget_coming(cx);
@@ -388,6 +396,7 @@ impl Exchange {
         let ours = answered.map_err(|refusal| Refused::keying(refusal.error, None))?;
         self.voice = obeyed.map_err(|error| Refused::keying(error, None))?.or(self.voice);
         (self.ours, self.theirs) = (ours, lines);
+        self.session = another.or_else(|| self.session.take());
         Ok(())
     }
 

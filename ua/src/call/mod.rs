@@ -10,6 +10,7 @@
 mod book;
 mod branch;
 mod change;
+mod codecs;
 pub(crate) mod decline;
 mod exchange;
 mod first;
@@ -35,8 +36,8 @@ mod transfer;
 mod usage;
 
 pub(crate) use book::Book;
+pub(crate) use codecs::codec_lines;
 pub(crate) use exchange::profiles;
-pub(crate) use media::codec_lines;
 pub(crate) use replaced::Place;
 
 use crate::auth::Authenticator;
@@ -228,6 +229,13 @@ impl Call {
             }
             Phase::Talking(_) => self.leave(None, Outcome::Completed { by: Side::Us }, cx),
             Phase::Leaving(_) | Phase::Over => {}
+        }
+    }
+
+    /// The user presses keys.
+    pub(crate) fn press(&mut self, keys: &str, cx: &mut Cx<'_, '_>) {
+        if let Err(what) = self.media.press(keys) {
+            cx.event(Event::CallTrouble { call: self.id, what });
         }
     }
 
