@@ -121,10 +121,10 @@ fn a_user_answers_refuses_or_redirects_what_rings() {
     assert!(outcomes(&pair.world, pair.bob).is_empty(), "180 refuses nothing");
     pair.world.command(pair.bob, Command::Refuse(CallId(1), StatusCode::BUSY_HERE));
     pair.run(100_000);
-    let (Outcome::Failed { status: alice, .. }, Outcome::Failed { status: bob, .. }) = pair.outcomes() else {
+    let (Outcome::Failed { status: ours, .. }, Outcome::Failed { status: theirs, .. }) = pair.outcomes() else {
         panic!()
     };
-    assert_eq!((alice, bob), (Some(486), Some(486)));
+    assert_eq!((ours, theirs), (Some(486), Some(486)));
     pair.assert_nothing_left();
 
     let mut pair = ringing();
