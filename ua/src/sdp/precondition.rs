@@ -99,10 +99,6 @@ impl Strength {
         (Self::Failure, "failure"),
         (Self::Unknown, "unknown"),
     ];
-
-    fn text(self) -> &'static str {
-        Self::ALL.iter().find(|(strength, _)| *strength == self).map_or("", |(_, text)| text)
-    }
 }
 
 impl Way {
