@@ -18,6 +18,7 @@ mod redirect;
 mod refused;
 mod registrar;
 mod registration;
+mod rekey;
 mod replaces;
 mod replay;
 mod signalling;

@@ -101,6 +101,7 @@ fn a_phone_goes_no_further_than_it_may() {
 fn ringing() -> Pair {
     let incoming = Incoming::Ring { plan: plan(BOB_HZ, HangUp::Never) };
     let mut pair = Pair::on(1, Link::PERFECT, phone("alice", Pair::ALICE, no_change), bob(Pair::BOB, incoming));
+    pair.world.add("carol", bob(CAROL, answers()));
     pair.dial(HangUp::After(ms(1000)));
     pair.run(1000);
     pair
@@ -121,17 +122,17 @@ fn a_user_answers_refuses_or_redirects_what_rings() {
     assert!(outcomes(&pair.world, pair.bob).is_empty(), "180 refuses nothing");
     pair.world.command(pair.bob, Command::Refuse(CallId(1), StatusCode::BUSY_HERE));
     pair.run(100_000);
-    let (Outcome::Failed { status: alice, .. }, Outcome::Failed { status: bob, .. }) = pair.outcomes() else {
+    let (Outcome::Failed { status: ours, .. }, Outcome::Failed { status: theirs, .. }) = pair.outcomes() else {
         panic!()
     };
-    assert_eq!((alice, bob), (Some(486), Some(486)));
+    assert_eq!((ours, theirs), (Some(486), Some(486)));
     pair.assert_nothing_left();
 
     let mut pair = ringing();
-    let carol = pair.world.add("carol", bob(CAROL, answers()));
     pair.world.command(pair.bob, Command::Redirect(CallId(1), vec![uri(CAROL).parse().unwrap()]));
     pair.run(100_000);
-    assert_eq!((pair.outcome(pair.alice), outcome(&pair.world, carol)), (WE_HUNG_UP, PEER_HUNG_UP));
+    // Carol is the third phone of this world.
+    assert_eq!((pair.outcome(pair.alice), outcome(&pair.world, 2)), (WE_HUNG_UP, PEER_HUNG_UP));
     pair.assert_nothing_left();
 }
 

@@ -28,8 +28,8 @@ pub(crate) struct Registrar {
     pub(crate) bound: BTreeMap<(String, String), Instant>,
     /// When a binding was found to have lapsed before it was refreshed.
     pub(crate) lapses: usize,
-    nonces: u32,
-    read: usize,
+    pub(crate) nonces: u32,
+    pub(crate) read: usize,
 }
 
 #[derive(Clone)]

@@ -11,6 +11,7 @@ use keyphone_ua::event::Event;
 use keyphone_ua::settings::{HangUp, Settings};
 use keyphone_ua::sip::digest::DigestCredentials;
 use keyphone_ua::sip::{Method, Request};
+use keyphone_ua::transaction::{Destination, Transport};
 use std::time::Duration;
 
 const ALICE: &str = "10.0.0.1";
@@ -340,8 +341,9 @@ fn several_accounts_live_side_by_side() {
     let from = requests(&world, ALICE, Method::Invite).remove(0).headers.from().unwrap().uri;
     assert_eq!(from.to_string(), "sip:carol@c.org");
     assert_eq!(outcomes(&world, bob).len(), 1);
-    let target = Box::new("sip:carol@10.0.0.1".parse().unwrap());
-    world.command(bob, Command::Call { target, to: None, from: None, plan });
+    let target = Box::new("sip:carol@c.org".parse().unwrap());
+    let to = Some(Destination { addr: sip_at(ALICE), transport: Transport::Udp });
+    world.command(bob, Command::Call { target, to, from: None, plan });
     run(&mut world, &mut [&mut here, &mut there], 5);
     let ringing = responses(&world, ALICE, 180).remove(0);
     assert_eq!(ringing.headers.contact().unwrap().unwrap().uri.to_string(), "sip:carol@10.0.0.1:5060");
@@ -361,10 +363,7 @@ fn a_proxy_that_asks_who_calls_is_answered() {
         _ => Middle::Pass,
     };
     world.set_middle(Box::new(challenge));
-    world.command(
-        alice,
-        call(Pair::BOB, keyphone_ua::transaction::Transport::Udp, plan(ALICE_HZ, HangUp::After(ms(500)))),
-    );
+    world.command(alice, call(Pair::BOB, Transport::Udp, plan(ALICE_HZ, HangUp::After(ms(500)))));
     let invite = requests(&world, ALICE, Method::Invite).remove(0);
     let mut response = keyphone_ua::sip::make::response(
         &invite,

@@ -8,7 +8,7 @@ use crate::phone::{self, Phone, Place};
 use crate::progress::Job;
 use crate::session::Session;
 use clap::Args;
-use keyphone_config::{Config, KeyingSystem, Transport as Wanted};
+use keyphone_config::{Config, KeyingSystem, Transport as Wanted, parse_duration};
 use keyphone_keying::Identity;
 use keyphone_ua::endpoint::Command;
 use keyphone_ua::locate::Abilities;
@@ -61,6 +61,9 @@ pub(crate) struct Call {
     /// Try so many of the addresses that we are sent on to (3xx), in all; 0 tries none
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..=20))]
     redirects: Option<u8>,
+    /// Hang up if nobody has answered by then; 3 minutes without this
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    give_up: Option<Duration>,
     #[command(flatten)]
     session: Session,
     #[command(flatten)]
@@ -89,6 +92,7 @@ impl Call {
         let job = Job::Call { times: self.times };
         let mut rules = self.session.rules()?;
         rules.redirects = self.redirects.map_or(rules.redirects, usize::from);
+        rules.ring_limit = self.give_up.unwrap_or(rules.ring_limit);
         let place = Place { listen, peer: Some((first, phone::user_of(&self.uri))), rules };
         let printer = phone::printer(&self.common, job, self.session.control);
         // Who calls is busy (RFC 3261 section 21.4.24).

@@ -232,7 +232,7 @@ impl Exchange {
     /// What was agreed on is heard and, once there is an answer, spoken.
     pub(super) fn start(&self, media: &mut Media, cx: &mut Cx<'_, '_>) {
         let Some(agreed) = self.agreed() else { return };
-        self.voice.map(|ssrc| media.prefer(ssrc));
+        self.voice.into_iter().for_each(|ssrc| media.prefer(ssrc));
         media.start(agreed, cx);
     }
 

@@ -130,7 +130,6 @@ impl Media {
                     let ssrc = stream.ssrc.map(|s| s.to_string());
                     tracing::debug!(call = %self.call, %key, ?ssrc, "the answer has named a stream");
                     named = stream.ssrc.or(named);
-                    stream.ssrc.map(|ssrc| self.prefer(ssrc));
                 }
                 keying::Output::Send(flow, packet) => {
                     if let Some(remote) = self.reachable() {

@@ -209,7 +209,7 @@ impl Call {
         let Phase::Talking(talking) = &mut self.phase else { return self.media.refuse() };
         match talking.usage.exchange.keying(input, cx).map(|said| self.media.obey(said, cx)) {
             None => self.media.refuse(),
-            Some(Ok(_)) => {}
+            Some(Ok(named)) => named.into_iter().for_each(|ssrc| self.media.prefer(ssrc)),
             Some(Err(pad)) => {
                 let reason = decline::reason(StatusCode::NOT_ACCEPTABLE_HERE, &pad.to_string());
                 self.leave(Some(reason), Outcome::KeyingRefused { why: pad.to_string() }, cx);
