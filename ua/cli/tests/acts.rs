@@ -190,7 +190,8 @@ fn keys_that_one_side_presses_are_told_on_the_other() {
     let alice = keyphone(&["call", &uri, "--psk", KEY, "--for", "2s", "--at", "300ms:dtmf=12#", "--json"]);
     let bob = bob.finish();
     assert_eq!((alice.code, bob.code), (Some(0), Some(0)), "{}{}", alice.stdout, bob.stdout);
-    let pressed: String = bob.events("media.dtmf").iter().map(|event| event["key"].as_str().unwrap().to_owned()).collect();
+    let pressed: String =
+        bob.events("media.dtmf").iter().map(|event| event["key"].as_str().unwrap().to_owned()).collect();
     assert_eq!(pressed, "12#", "{}", bob.stdout);
 }
 
