@@ -3,6 +3,7 @@
 # make interop 100 calls of every SIPp scenario in scenarios/interop (INTEROP_CALLS)
 # make bench   the benchmarks
 # make load    what a call costs the callee, beside SIPp and pjsip-perf (PJSIP_PERF names it, if it is not on PATH)
+# make flood   a call in progress while somebody floods a phone, for FLOOD_SECONDS (300); the memory curve in flood.csv
 # make fuzz    every fuzz target for FUZZ_SECONDS (120)
 #
 # Each installs what is missing first and says so (scripts/deps).
@@ -12,10 +13,11 @@ SHELL := /bin/bash
 # A toolchain that scripts/deps installs is found without a new shell.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 FUZZ_SECONDS ?= 120
+FLOOD_SECONDS ?= 300
 
 INTEROP_CALLS ?= 100
 
-.PHONY: demo test interop bench fuzz
+.PHONY: demo test interop bench load flood fuzz
 
 # The development profile is half optimised and builds in a fraction of the time that --release takes.
 demo:
@@ -41,6 +43,11 @@ bench:
 load:
 	@scripts/deps build peers
 	KEYPHONE_LOAD=1 cargo bench --locked -p keyphone-cli --bench load
+
+flood:
+	@scripts/deps build
+	KEYPHONE_FLOOD_SECONDS=$(FLOOD_SECONDS) KEYPHONE_FLOOD_CSV=$(CURDIR)/flood.csv \
+		cargo test --locked -p keyphone-cli --test flood -- --nocapture
 
 # libFuzzer needs -Z flags, which a stable toolchain takes only when told that it is building itself. What a target finds
 # belongs into fuzz/regressions/<target>, where `make test` replays it.

@@ -105,9 +105,7 @@ mod tests {
         assert!(error("certificate = \"me.pem\"").contains("there is no such field"));
         #[cfg(unix)]
         assert!(
-            check("[tls]\ncert = \"me.pem\"\nkey = \"me.key\"", &name)
-                .iter()
-                .any(|f| f.to_string().contains("chmod 600"))
+            check("[tls]\ncert = \"me.pem\"\nkey = \"me.key\"", &name).iter().any(|f| f.message.contains("chmod 600"))
         );
     }
 }

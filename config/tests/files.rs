@@ -170,7 +170,7 @@ display-name = "a\nb"
         "15:14: mikey.encryption: \"rot13\" is none of aes-cm, aes-kw and null",
         "17:8: account.from: \"alice\" is not a SIP URI such as sip:alice@example.org: it lacks sip:",
         "18:16: account.display-name: holds a control character, which no SIP header may",
-        "19:2: sound: there is no such section; there are account, psk, policy, mikey, audio, network",
+        "19:2: sound: there is no such section; there are account, psk, policy, mikey, audio, network, tls",
     ];
     assert_eq!(mistakes(text), expected.map(|e| format!("error: k.toml:{e}")));
 }

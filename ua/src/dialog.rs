@@ -110,8 +110,8 @@ impl Dialog {
 
     /// The next request of ours inside the dialog (RFC 3261 section 12.2.1.1), without a Via.
     pub(crate) fn request(&mut self, method: Method) -> Request {
-        self.local_seq += 1;
-        self.write(method, self.local_seq)
+        let seq = self.next_seq();
+        self.write(method, seq)
     }
 
     /// The ACK for the 2xx of the INVITE that had this CSeq number (RFC 3261 section 13.2.2.4).
@@ -121,6 +121,12 @@ impl Dialog {
 
     /// The CSeq number of our last request.
     pub(crate) fn local_seq(&self) -> u32 {
+        self.local_seq
+    }
+
+    /// The CSeq number for a request that is sent once more.
+    pub(crate) fn next_seq(&mut self) -> u32 {
+        self.local_seq += 1;
         self.local_seq
     }
 

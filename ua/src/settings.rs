@@ -151,7 +151,12 @@ impl Settings {
 
     /// Where a request outside any dialog goes: to the first proxy that we have, or to whom it is for.
     pub(crate) fn next_hop(&self, target: &Uri) -> Hop {
-        self.accounts.routes().first().map_or(target, |route| &route.uri).into()
+        match (self.accounts.routes().first().map(|route| &route.uri), target) {
+            (None, _) => target.into(),
+            // RFC 5630 section 5.1.1: what is for a sips URI visits nothing but sips URIs.
+            (Some(Uri::Sip(route)), Uri::Sip(sip)) if sip.is_secure() => Uri::Sip(route.clone().secured()).into(),
+            (Some(route), _) => route.into(),
+        }
     }
 
     /// How keying knows us when we call.

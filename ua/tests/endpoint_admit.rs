@@ -4,7 +4,7 @@ use keyphone_config::{Config, PskEntry};
 use keyphone_media::env::{Env, Instant, Now, NtpTime, Rng};
 use keyphone_ua::endpoint::{Endpoint, Input, MAX_ENTITY, MediaPorts, Output};
 use keyphone_ua::sdp::Sdp;
-use keyphone_ua::settings::{HangUp, Incoming, Plan, Play, Record, Settings};
+use keyphone_ua::settings::{HangUp, Incoming, Plan, Play, Record, Secured, Settings};
 use keyphone_ua::sip::{Message, Response, StatusCode};
 use keyphone_ua::transaction::Transport;
 use std::time::Duration;
@@ -39,7 +39,7 @@ fn rings() -> Incoming {
 impl Phone {
     /// Bob, who is nobody else, and has a key.
     fn new() -> Self {
-        Self::of(rings(), 1)
+        Self::of(rings(), 2)
     }
 
     fn of(incoming: Incoming, ports: u16) -> Self {
@@ -123,7 +123,7 @@ fn a_request_for_somebody_else_is_refused() {
     let mut phone = Phone::new();
     for (uri, status) in [
         ("sip:bob@10.0.0.2", 200),
-        ("sips:%62ob@b.com", 200),
+        ("sip:%62ob@b.com", 200),
         ("sip:10.0.0.2", 200),
         ("sip:Bob@10.0.0.2", 404),
         ("sip:carol@b.com", 404),
@@ -231,4 +231,40 @@ fn options_gets_the_status_that_an_invite_would_get() {
     assert_says(&Phone::of(rings(), 0).options(""), 503, "Retry-After", "5");
     let elsewhere = Incoming::Redirect(vec!["sip:carol@c.com".parse().unwrap()]);
     assert_says(&Phone::of(elsewhere, 1).options(""), 302, "Contact", "<sip:carol@c.com>");
+}
+
+#[test]
+fn a_sips_uri_is_for_tls_and_for_nothing_else() {
+    // RFC 5630 section 5.1.2.
+    let refused = Phone::new().answers("OPTIONS sips:bob@b.com", "", "").remove(0);
+    assert_eq!(refused.status, StatusCode::TEMPORARILY_UNAVAILABLE);
+    assert_eq!(refused.headers.warning().unwrap()[0].code, 380);
+    let mut config = Config::default();
+    config.account.from = "sip:bob@b.com".parse().unwrap();
+    let mut settings = Settings::new(&config, "10.0.0.2:5060".parse().unwrap()).unwrap();
+    settings.tls = Secured { connects: true, port: Some(5061) };
+    let mut phone = Phone::new();
+    settings.incoming = rings();
+    phone.endpoint = Endpoint::new(settings, &now(Instant::ZERO));
+    let at = |port| std::net::SocketAddr::from(([10, 0, 0, 2], port));
+    phone.give(Input::Ports(MediaPorts { rtp: at(4000), rtcp: at(4001) }));
+    let status = |phone: &mut Phone, contact: &str, transport: Transport| {
+        phone.branch += 1;
+        let branch = phone.branch;
+        let text = format!(
+            "OPTIONS sips:bob@b.com SIP/2.0\r\nVia: SIP/2.0/{transport} 10.0.0.1;branch=z9hG4bKs{branch}\r\n\
+             To: <sips:bob@b.com>\r\nFrom: <sips:alice@a.com>;tag=1\r\nCSeq: 1 OPTIONS\r\nCall-ID: s{branch}\r\n\
+             Contact: <{contact}>\r\nContent-Length: 0\r\n\r\n"
+        );
+        let from = "10.0.0.1:5061".parse().unwrap();
+        let out = phone.give(Input::Sip { from, transport, bytes: text.as_bytes() });
+        let Some(Output::Sip { bytes, .. }) = out.into_iter().next() else { panic!("no answer") };
+        match Message::parse(&bytes).unwrap() {
+            Message::Response(response) => response.status.code(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(status(&mut phone, "sips:alice@10.0.0.1", Transport::Udp), 400);
+    assert_eq!(status(&mut phone, "sip:alice@10.0.0.1", Transport::Tls), 400);
+    assert_eq!(status(&mut phone, "sips:alice@10.0.0.1", Transport::Tls), 200);
 }

@@ -4,6 +4,7 @@ mod net_world;
 
 use keyphone_ua::event::{Outcome, Side};
 use keyphone_ua::net::{Limits, Tls, TlsFiles};
+use keyphone_ua::settings::{HangUp, Incoming};
 use keyphone_ua::transaction::Transport;
 use net_world::{Phone, run};
 use rcgen::{
@@ -11,6 +12,7 @@ use rcgen::{
     date_time_ymd,
 };
 use std::path::PathBuf;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A CA, and files of what it made.
@@ -24,7 +26,8 @@ impl Ca {
         let dir = tempfile::tempdir().unwrap();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "a CA of this test");
+        // A name of its own, or another CA would look like this one with a wrong signature.
+        params.distinguished_name.push(DnType::CommonName, dir.path().display().to_string());
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         std::fs::write(dir.path().join("ca.pem"), issuer.as_ref().pem()).unwrap();
         Self { dir, issuer }
@@ -99,6 +102,26 @@ async fn a_call_to_a_sips_uri_goes_over_tls_with_certificates_of_both_sides() {
         // Bob's side of the dialog needs no request of his own: the ACK and the BYE go to his sips Contact.
         assert_eq!(alice.outcome().await, HUNG_UP);
         assert_eq!(bob.outcome().await, Outcome::Completed { by: Side::Peer });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_called_side_hangs_up_over_tls_at_the_callers_sips_contact() {
+    run(async {
+        let ca = Ca::new();
+        ca.certify("alice", &[ip("127.1.12.1")], |_| {});
+        ca.certify("bob", &[ip("127.1.12.2")], |_| {});
+        let bobs = ca.tls(Some("bob"), Some(&ca), true);
+        let mut bob = Phone::with("127.1.12.2", Some(bobs), Limits::default(), |settings| {
+            let plan = net_world::plan(HangUp::After(Duration::from_millis(100)));
+            settings.incoming = Incoming::Answer { after: Duration::ZERO, early: None, plan };
+        })
+        .await;
+        let mut alice = Phone::new("127.1.12.1", Some(ca.tls(Some("alice"), Some(&ca), true)), Limits::default()).await;
+        alice.call_for_good(&format!("sips:bob@127.1.12.2:{}", bob.tls.unwrap().port()));
+        assert_eq!(bob.outcome().await, HUNG_UP);
+        assert_eq!(alice.outcome().await, Outcome::Completed { by: Side::Peer });
     })
     .await;
 }

@@ -3,6 +3,7 @@
 
 mod transaction_world;
 
+use keyphone_ua::transaction::Local;
 use keyphone_ua::transaction::Transport::{Tcp, Udp};
 use transaction_world::{ACK, BYE, CANCEL, INVITE, OPTIONS, World, response, to_invite};
 
@@ -166,4 +167,87 @@ fn a_request_that_wanted_tcp_does_not_fall_back() {
     world.request(&long_invite(), Tcp);
     assert_eq!(world.fail(Tcp), ["0 transport failed"]);
     assert!(world.table.is_empty());
+}
+
+#[test]
+fn a_response_whose_connection_is_gone_goes_where_its_via_says() {
+    // RFC 3261 section 18.2.2: to the address that the request came from, at the port of the Via.
+    let mut world = World::new();
+    world.hear_over(&OPTIONS.replace("SIP/2.0/UDP pc33.atlanta.com", "SIP/2.0/TCP pc33.atlanta.com:5070"), Tcp);
+    assert_eq!(world.respond(100), ["0 send 100"]);
+    assert_eq!(world.fail(Tcp), ["0 send 100"]);
+    assert_eq!(world.sent.last().unwrap().0.to_string(), "192.0.2.1:5070");
+    // RFC 3263 section 5: and then to whom it names.
+    let before = world.sent.len();
+    assert_eq!(world.fail_at("192.0.2.1:5070", Tcp), ["0 look up pc33.atlanta.com A, AAAA"]);
+    assert_eq!(world.found("pc33.atlanta.com", "192.0.2.33"), ["0 send 100"]);
+    assert_eq!(world.sent[before].0.to_string(), "192.0.2.33:5070");
+    assert_eq!(world.fail_at("192.0.2.33:5070", Tcp), ["0 transport failed"], "there is nowhere else");
+}
+
+#[test]
+fn over_udp_nobody_has_us_look_for_somebody_else() {
+    let mut world = World::new();
+    world.hear(OPTIONS);
+    assert_eq!(world.respond(100), ["0 send 100"]);
+    assert_eq!(world.fail(Udp), ["0 transport failed"]);
+}
+
+#[test]
+fn an_answer_that_nobody_asked_for_is_not_remembered() {
+    let mut world = World::new();
+    assert_eq!(world.found("b.example.org", "192.0.2.66"), [""; 0]);
+    assert_eq!(world.request_to(OPTIONS, "sip:bob@b.example.org:5070"), ["0 look up b.example.org A, AAAA"]);
+    assert_eq!(world.found("b.example.org", "192.0.2.8"), ["0 send OPTIONS"]);
+    assert_eq!(world.sent.last().unwrap().0.to_string(), "192.0.2.8:5070");
+    assert_eq!(world.found("b.example.org", "192.0.2.66"), [""; 0]);
+    assert_eq!(
+        world.request_to(&OPTIONS.replace("bKoptions", "bKmore"), "sip:bob@b.example.org:5070"),
+        ["0 send OPTIONS"]
+    );
+    assert_eq!(world.sent.last().unwrap().0.to_string(), "192.0.2.8:5070", "the answer is kept");
+}
+
+#[test]
+fn more_names_than_can_wait_fail_at_once() {
+    let mut world = World::new();
+    for n in 0..1000 {
+        let asked = world.request_to(&OPTIONS.replace("bKoptions", &format!("bK{n}")), &format!("sip:b@h{n}.org:1"));
+        assert_eq!(asked, [format!("0 look up h{n}.org A, AAAA")]);
+    }
+    let refused = world.request_to(&OPTIONS.replace("bKoptions", "bKx"), "sip:b@hx.org:1");
+    assert_eq!(refused, ["0 transport failed"]);
+    assert_eq!(world.table.len(), 1000);
+    assert_eq!(world.wait(10_000).len(), 1000, "no name server answers");
+    assert!(world.table.is_empty());
+    assert_eq!(world.request_to(OPTIONS, "sip:b@hx.org:1"), ["10000 look up hx.org A, AAAA"]);
+}
+
+#[test]
+fn via_and_contact_name_the_port_of_the_transport_that_is_chosen() {
+    let local = Local { ip: [192, 0, 2, 50].into(), port: 5060, tls: Some(5061) };
+    let ours = INVITE
+        .replace("pc33.atlanta.com;branch", "192.0.2.50:5060;branch")
+        .replace("alice@pc33.atlanta.com", "alice@192.0.2.50:5060");
+    let sent = |request: &str, uri: &str| {
+        let mut world = World::local(local);
+        world.request_to(request, uri);
+        let text = world.last_sent();
+        let line = |name: &str| text.lines().find(|l| l.starts_with(name)).unwrap().to_owned();
+        (line("Via"), line("Contact"))
+    };
+    let (via, contact) = sent(&ours, "sip:bob@192.0.2.8;transport=tcp");
+    assert_eq!(via, "Via: SIP/2.0/TCP 192.0.2.50:5060;branch=z9hG4bKkjshdyff");
+    assert_eq!(contact, "Contact: <sip:alice@192.0.2.50:5060;transport=tcp>");
+    // RFC 5630 section 5.1.1.2: TLS alone makes no sips Contact, and never says transport=tls.
+    let (via, contact) = sent(&ours, "sip:bob@192.0.2.8;transport=tls");
+    assert_eq!(via, "Via: SIP/2.0/TLS 192.0.2.50:5061;branch=z9hG4bKkjshdyff");
+    assert_eq!(contact, "Contact: <sip:alice@192.0.2.50:5060;transport=tcp>");
+    // RFC 3261 section 8.1.1.8: a sips Request-URI does.
+    let secure = ours.replace("INVITE sip:", "INVITE sips:");
+    let (_, contact) = sent(&secure, "sips:bob@192.0.2.8");
+    assert_eq!(contact, "Contact: <sips:alice@192.0.2.50:5061>");
+    // A Contact that is not ours is left alone.
+    let other = ours.replace("alice@192.0.2.50:5060", "alice@pc33.atlanta.com");
+    assert_eq!(sent(&other, "sip:bob@192.0.2.8;transport=tcp").1, "Contact: <sip:alice@pc33.atlanta.com>");
 }

@@ -6,8 +6,8 @@ use keyphone_media::audio::compare::compare;
 use keyphone_scenarios::link::Link;
 use keyphone_scenarios::world::{Middle, World};
 use keyphone_ua::event::Event;
-use keyphone_ua::settings::{HangUp, Incoming};
-use keyphone_ua::sip::Method;
+use keyphone_ua::settings::{HangUp, Incoming, Play};
+use keyphone_ua::sip::{Method, StatusCode};
 use keyphone_ua::transaction::Transport;
 use std::collections::BTreeSet;
 
@@ -39,6 +39,21 @@ impl Fork {
         let bob = |(n, after)| {
             let mut settings = phone("bob", &ip(n), |config| config.account.from = "sip:bob@10.0.0.9".parse().unwrap());
             settings.incoming = Incoming::Answer { after: ms(after), early: None, plan: plan(hz(n), HangUp::Never) };
+            settings
+        };
+        let bobs = answer_after.into_iter().enumerate().map(bob).collect::<Vec<_>>();
+        let bobs = bobs.into_iter().map(|settings| world.add("bob", settings)).collect();
+        Self { world, alice, bobs }
+    }
+
+    /// The same, and each says something before it answers.
+    fn early(answer_after: [u64; 3]) -> Self {
+        let mut world = World::new(1, Link::PERFECT);
+        let alice = world.add("alice", phone("alice", ALICE, no_change));
+        let bob = |(n, after)| {
+            let mut settings = phone("bob", &ip(n), |config| config.account.from = "sip:bob@10.0.0.9".parse().unwrap());
+            let early = Some(Play::Tone(hz(n) + 50.0));
+            settings.incoming = Incoming::Answer { after: ms(after), early, plan: plan(hz(n), HangUp::Never) };
             settings
         };
         let bobs = answer_after.into_iter().enumerate().map(bob).collect::<Vec<_>>();
@@ -212,4 +227,40 @@ fn lost(fork: &Fork) -> Vec<String> {
 
 fn branches(fork: &Fork, of: impl FnMut(&Event) -> Option<String>) -> Vec<String> {
     events(&fork.world, fork.alice).filter_map(of).collect()
+}
+
+/// Is alice hearing this tone from `from` ms after she began to hear, for half a second?
+fn hears(fork: &Fork, hz: f32, from: usize) -> bool {
+    let heard = recording(&fork.world, fork.alice);
+    let per_ms = heard.rate as usize / 1000;
+    let mut said = vec![0; 500 * per_ms];
+    Source::tone(f64::from(hz), heard.rate).read(&mut said);
+    compare(&said, &heard.samples[from * per_ms..(from + 500) * per_ms], 40 * per_ms).correlation > 0.95
+}
+
+#[test]
+fn of_three_phones_with_early_media_one_is_heard_and_when_it_gives_up_another() {
+    let mut fork = Fork::early([60_000, 4000, 60_000]);
+    fork.dial(HangUp::After(ms(1000)));
+    fork.world.run(at(1500));
+    assert_eq!(requests(&fork.world, ALICE, Method::Prack).len(), 3, "each branch has an early dialog of its own");
+    // RFC 6228: the proxy says that the first has given up.
+    let mut gone = responses(&fork.world, &ip(0), 183).remove(0);
+    gone.status = StatusCode::EARLY_DIALOG_TERMINATED;
+    gone.body.clear();
+    for name in ["Require", "RSeq", "Content-Type"] {
+        gone.headers.remove(name);
+    }
+    fork.world.inject(sip_at(PROXY), sip_at(ALICE), &gone.to_bytes());
+    fork.world.run(at(200_000));
+    let ok = responses(&fork.world, &ip(1), 200);
+    let winner = ok.iter().find(|ok| ok.headers.cseq().unwrap().method == Method::Invite).unwrap();
+    assert_eq!(answered(&fork), [winner.headers.to().unwrap().tag().unwrap()]);
+    assert!(hears(&fork, hz(0) + 50.0, 500), "the first that spoke");
+    assert!([1, 2].iter().any(|n| hears(&fork, hz(*n) + 50.0, 2500)), "then another, but not both");
+    assert!(hears(&fork, hz(1), 4300), "and then who answered");
+    let said = format!("{:?}", fork.world.node(fork.alice).events);
+    assert!(!said.contains("TwoTimePad"), "{said}");
+    assert_nothing_left(&fork.world, fork.alice);
+    assert_nothing_left(&fork.world, fork.bobs[1]);
 }

@@ -2,7 +2,6 @@
 //! the session at once (RFC 3261 section 14).
 
 use crate::common::*;
-use keyphone_media::env::Instant;
 use keyphone_scenarios::link::Link;
 use keyphone_scenarios::world::{Middle, World};
 use keyphone_ua::endpoint::Command;
@@ -189,12 +188,8 @@ fn a_peer_that_answers_a_change_with_nothing_is_gone_and_so_is_the_call() {
     let mut pair = talking();
     pair.world.set_middle(Box::new(|_| Middle::Drop));
     pair.world.command(pair.alice, Command::Hold(CALL));
-    pair.run(50_000);
-    let Outcome::Failed { status, .. } = pair.outcome(pair.alice) else {
-        // The BYE is not answered either, so the end comes later.
-        pair.run(100_000);
-        panic!("{:?}", pair.outcome(pair.alice));
-    };
+    pair.run(100_000);
+    let Outcome::Failed { status, .. } = pair.outcome(pair.alice) else { panic!() };
     assert_eq!(status, Some(408), "RFC 3261 section 14.1");
 }
 
@@ -241,11 +236,9 @@ fn a_call_can_be_hung_up_while_a_change_is_under_way() {
 #[test]
 fn the_old_way_to_hold_is_understood() {
     let mut pair = talking();
-    let mut when = Instant::ZERO;
     // RFC 3264 section 8.4: c=0.0.0.0, as RFC 2543 had it.
-    pair.world.set_middle(Box::new(move |sent| match is_request(sent, "INVITE") {
+    pair.world.set_middle(Box::new(|sent| match is_request(sent, "INVITE") {
         true => {
-            when = sent.at;
             let edit =
                 |body: String| body.replace("c=IN IP4 10.0.0.1", "c=IN IP4 0.0.0.0").replace("sendonly", "sendrecv");
             Middle::Change(rewrite(&sent.bytes, edit))

@@ -163,7 +163,7 @@ fn where_the_first_server_is_dead_the_second_is_called_with_a_branch_of_its_own(
 #[test]
 fn a_server_that_answers_503_sends_us_to_the_next_and_gets_its_ack() {
     let mut world = World::new(1, Link::PERFECT);
-    let mut full = phone("full", "10.0.0.3", no_change);
+    let mut full = bob("10.0.0.3");
     full.incoming = Incoming::Refuse(StatusCode::SERVICE_UNAVAILABLE);
     let alice = world.add("alice", phone("alice", Pair::ALICE, no_change));
     let bob = world.add("bob", bob(Pair::BOB));

@@ -8,7 +8,7 @@ use crate::phone::{self, Phone, Place};
 use crate::progress::Job;
 use crate::session::Session;
 use clap::Args;
-use keyphone_config::{Config, KeyingSystem, Transport as Wanted};
+use keyphone_config::{Config, KeyingSystem, Transport as Wanted, parse_duration};
 use keyphone_keying::Identity;
 use keyphone_ua::endpoint::Command;
 use keyphone_ua::locate::Abilities;
@@ -61,6 +61,9 @@ pub(crate) struct Call {
     /// Try so many of the addresses that we are sent on to (3xx), in all; 0 tries none
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..=20))]
     redirects: Option<u8>,
+    /// Hang up if nobody has answered by then; 3 minutes without this
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    give_up: Option<Duration>,
     #[command(flatten)]
     session: Session,
     #[command(flatten)]
@@ -89,6 +92,7 @@ impl Call {
         let job = Job::Call { times: self.times };
         let mut rules = self.session.rules()?;
         rules.redirects = self.redirects.map_or(rules.redirects, usize::from);
+        rules.ring_limit = self.give_up.unwrap_or(rules.ring_limit);
         let place = Place { listen, peer: Some((first, phone::user_of(&self.uri))), rules };
         let printer = phone::printer(&self.common, job, self.session.control);
         // Who calls is busy (RFC 3261 section 21.4.24).
@@ -148,6 +152,7 @@ fn way(wanted: Option<Wanted>, to: Option<SocketAddr>, uri: &SipUri, config: &Co
             return Err(usage("--to is no way for TLS: a certificate proves the host of the URI".to_owned()));
         }
         (Some(addr), _) => Way::There(Destination { addr, transport }),
+        (None, _) if config.account.proxy.is_some() => Way::Found(transport),
         // An address is already where it is; a flag that says something else than the URI wins over it.
         (None, Host::Ip(ip)) if !secure => Way::There(Destination { addr: (*ip, port).into(), transport }),
         (None, Host::Name(name)) if wanted.is_some() && wanted != named && named.is_some() => {
@@ -181,7 +186,9 @@ impl Way {
             Self::Found(prefer) => {
                 let abilities = listening.map_or(Abilities::default(), Abilities::at);
                 let abilities = Abilities { tls: config.tls.ca.is_some(), prefer, ..abilities };
-                let found = Resolver::default().locate(target, abilities).await;
+                // With a proxy everything goes there first.
+                let proxy = config.account.proxy.as_ref().and_then(|proxy| proxy.as_str().parse().ok());
+                let found = Resolver::default().locate(proxy.as_ref().unwrap_or(target), abilities).await;
                 found.map(|dest| dest.addr).map_err(|why| usage(format!("{why}; give the address with --to IP:PORT")))
             }
         }
@@ -313,6 +320,10 @@ mod tests {
         assert_eq!(way(&["sip:b@h", "--transport", "tcp"]).unwrap(), Way::Found(Transport::Tcp));
         assert_eq!(way(&["sip:b@h", "--to", "192.0.2.1:5060"]).unwrap(), there(Transport::Udp));
         assert_eq!(way(&["sip:b@h;transport=sctp"]).unwrap_err().code(), 2);
+        // A proxy is asked before the address is.
+        let call = call(&["sip:b@192.0.2.1", "--proxy", "sip:192.0.2.9;transport=tcp"]);
+        let config = call.common.config().unwrap();
+        assert_eq!(super::way(None, None, call.uri.sip().unwrap(), &config).unwrap(), Way::Found(Transport::Udp));
         for tls in [vec!["sips:b@h"], vec!["sip:b@h", "--transport", "tls"]] {
             let error = way(&tls).unwrap_err();
             assert!(error.to_string().contains("give --ca FILE"), "{error}");

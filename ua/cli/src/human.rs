@@ -61,6 +61,8 @@ impl Narrator {
                 Some(Known { direction: Direction::Outgoing, peer, .. }) => format!("ringing at {peer}"),
                 _ => "ringing".into(),
             },
+            // That it rings is told by an event of its own.
+            Event::Progress { status: 180, early_media: false, .. } => return None,
             Event::Progress { status, reliable, early_media, .. } => words::progress(*status, *reliable, *early_media),
             Event::Redirected { to, .. } => match known {
                 Some(Known { direction: Direction::Incoming, .. }) => format!("sent on to {}", words::list(to)),

@@ -22,11 +22,13 @@ pub(crate) struct Session {
     /// Provisional responses that are acknowledged (RFC 3262)
     #[arg(long, value_name = "HOW", value_enum, default_value_t = Prack::Supported, help_heading = SESSION)]
     prack: Prack,
-    /// Ask for sessions that are refreshed at least so often (RFC 4028): 90s or more, or "none"
+    /// Ask for sessions that are refreshed at least so often (RFC 4028): 90s or more, or "none"; less, from 2s on, is
+    /// for tests
     #[arg(long, value_name = "DURATION|none", help_heading = SESSION)]
     session_expires: Option<Interval>,
-    /// Let nobody ask for sessions that are refreshed more often than this (RFC 4028): 90s or more
-    #[arg(long, value_name = "DURATION", value_parser = at_least_90s, help_heading = SESSION)]
+    /// Let nobody ask for sessions that are refreshed more often than this (RFC 4028): 90s or more; less, from 2s on, is
+    /// for tests
+    #[arg(long, value_name = "DURATION", value_parser = interval, help_heading = SESSION)]
     min_se: Option<Duration>,
     /// Refuse to call somebody else when the peer of a call asks for that (RFC 3515)
     #[arg(long, help_heading = SESSION)]
@@ -55,6 +57,9 @@ impl Session {
         }
         if rules.session_expires.is_some_and(|expires| expires < rules.min_se) {
             return Err(usage("--session-expires is shorter than --min-se, which nobody may ask for"));
+        }
+        if rules.min_se < LEAST {
+            tracing::warn!("--min-se is less than 90s, which RFC 4028 section 4 forbids: others may refuse it");
         }
         Ok(rules)
     }
@@ -87,17 +92,23 @@ impl FromStr for Interval {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "none" => Ok(Self(None)),
-            _ => at_least_90s(text).map(|interval| Self(Some(interval))),
+            _ => interval(text).map(|interval| Self(Some(interval))),
         }
     }
 }
 
-/// RFC 4028 section 4: 90 seconds is the least that anybody may ask for.
-fn at_least_90s(text: &str) -> Result<Duration, String> {
+/// RFC 4028 section 4: 90 seconds is the least that anybody may ask for. Whoever tests refreshes may not want to wait
+/// so long, and is told that others will refuse.
+const LEAST: Duration = Duration::from_secs(90);
+
+/// A refresh comes after half of it; less than this would be a flood.
+const LEAST_FOR_TESTS: Duration = Duration::from_secs(2);
+
+fn interval(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text)?;
-    match duration >= Duration::from_secs(90) {
+    match duration >= LEAST_FOR_TESTS {
         true => Ok(duration),
-        false => Err(format!("{text:?} is less than 90s, which no session may be (RFC 4028 section 4)")),
+        false => Err(format!("{text:?} is less than 2s: sessions last 90s or more (RFC 4028 section 4), in tests 2s")),
     }
 }
 
@@ -137,7 +148,7 @@ mod tests {
     #[test]
     fn what_no_session_may_be_is_not_taken() {
         for flags in [
-            ["--session-expires", "89s"],
+            ["--session-expires", "1s"],
             ["--session-expires", "1800"],
             ["--min-se", "1s"],
             ["--prack", "always"],

@@ -157,3 +157,74 @@ fn ctrl_c_refuses_a_call_that_rings() {
     assert_eq!((alice.code, bob.code), (Some(1), Some(0)), "{}{}", alice.stdout, bob.stdout);
     assert_eq!(alice.events("call.ended")[0]["outcome"], "failed");
 }
+
+#[test]
+fn a_transferred_peer_calls_whom_it_is_told_to_and_we_are_told_how_that_went() {
+    let (carol, to) = bob(&["--once", "--for", "1s"]);
+    let (mut bob, uri) = bob(&[]);
+    let plan = format!("300ms:transfer={to}");
+    let alice = keyphone(&["call", &uri, "--psk", KEY, "--for", "60s", "--at", &plan, "--json"]);
+    assert_eq!(alice.code, Some(0), "{}{}", alice.stdout, alice.stderr);
+    let last = alice.events("call.transfer").pop().expect("it was told of");
+    assert_eq!((&last["by"], &last["status"]), (&"us".into(), &200.into()), "{}", alice.stdout);
+    assert_eq!(carol.finish().code, Some(0));
+    assert_eq!(bob.wait_for("call.transfer")["by"], "peer");
+    bob.signal("INT");
+    assert_eq!(bob.finish().code, Some(0));
+}
+
+#[test]
+fn a_phone_that_is_told_not_to_refuses_a_transfer_and_the_call_goes_on() {
+    let (bob, uri) = bob(&["--once", "--no-transfer"]);
+    let plan = ["--at", "200ms:transfer=sip:carol@127.0.0.1:9", "--at", "900ms:hangup"];
+    let alice = keyphone(&[&["call", &uri, "--psk", KEY, "--json"], &plan[..]].concat());
+    let bob = bob.finish();
+    assert_eq!((alice.code, bob.code), (Some(0), Some(0)), "{}{}", alice.stdout, bob.stdout);
+    assert_eq!(alice.events("call.ended")[0]["by"], "us", "{}", alice.stdout);
+    assert!(alice.events("call.transfer").iter().all(|told| told["status"] != 200), "{}", alice.stdout);
+}
+
+#[test]
+fn keys_that_one_side_presses_are_told_on_the_other() {
+    let (bob, uri) = bob(&["--once"]);
+    let alice = keyphone(&["call", &uri, "--psk", KEY, "--for", "2s", "--at", "300ms:dtmf=12#", "--json"]);
+    let bob = bob.finish();
+    assert_eq!((alice.code, bob.code), (Some(0), Some(0)), "{}{}", alice.stdout, bob.stdout);
+    let pressed: String =
+        bob.events("media.dtmf").iter().map(|event| event["key"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(pressed, "12#", "{}", bob.stdout);
+}
+
+#[test]
+fn a_script_sends_a_message_and_asks_what_somebody_can_do() {
+    let (mut bob, uri) = bob(&[]);
+    let (mut alice, _) = scripted();
+    alice.order(json!({ "id": 1, "do": "message", "to": uri, "text": "Grüße" }));
+    assert_eq!(alice.wait_for("message.sent")["status"], 200);
+    assert_eq!(bob.wait_for("message.received")["text"], "Grüße");
+    alice.order(json!({ "id": 2, "do": "options", "to": uri }));
+    let can = alice.wait_for("options.answered");
+    assert_eq!(can["status"], 200);
+    assert!(can["allow"].as_array().unwrap().contains(&"INVITE".into()), "{can}");
+    alice.close();
+    assert_eq!(alice.finish().code, Some(0));
+    bob.signal("INT");
+    assert_eq!(bob.finish().code, Some(0));
+}
+
+#[test]
+fn ctrl_c_leaves_a_call_that_is_being_transferred() {
+    // Whom he is told to call rings for ever.
+    let (carol, to) = bob(&["--after", "60s"]);
+    let (bob, uri) = bob(&[]);
+    let plan = format!("100ms:transfer={to}");
+    let mut alice = Running::start(&["call", &uri, "--psk", KEY, "--for", "60s", "--at", &plan]);
+    alice.wait_for("call.transfer");
+    alice.signal("INT");
+    let alice = alice.finish();
+    assert_eq!(alice.code, Some(0), "{}{}", alice.stdout, alice.stderr);
+    for phone in [bob, carol] {
+        phone.signal("INT");
+        assert_eq!(phone.finish().code, Some(0));
+    }
+}

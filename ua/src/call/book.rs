@@ -31,6 +31,10 @@ impl Book {
     /// So many ended dialogs are remembered.
     const MOST_ENDED: usize = 64;
 
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len() + self.made.len()
+    }
+
     pub(crate) fn add_client(&mut self, key: ClientKey, call: CallId) {
         self.add(Entry::Client(key), call);
     }

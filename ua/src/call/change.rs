@@ -21,6 +21,8 @@ pub(super) struct Wishes {
     /// How often the peer has put us off.
     tries: u8,
     under_way: Option<ClientKey>,
+    /// What is under way is an INVITE.
+    inviting: bool,
 }
 
 /// One change under way.
@@ -45,7 +47,7 @@ impl Wishes {
 
     /// An INVITE of ours is under way.
     pub(super) fn invites(&self) -> bool {
-        self.under_way.is_some()
+        self.inviting && self.under_way.is_some()
     }
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
@@ -118,6 +120,7 @@ impl Call {
             }
         };
         let sent = offered.and_then(|body| {
+            talking.wishes.inviting = method == Method::Invite;
             let key = send(&mut talking.usage, method, change, body, cx);
             key.ok_or_else(|| "the request cannot be written".to_owned())
         });
@@ -246,7 +249,8 @@ fn send(usage: &mut Usage, method: Method, change: Change, body: Vec<u8>, cx: &m
 /// The ACK for a 2xx to our INVITE inside the dialog; an UPDATE has none.
 fn acknowledge(usage: &mut Usage, response: &Response, cx: &mut Cx<'_, '_>) -> Option<Ack> {
     let cseq = response.headers.cseq().ok().filter(|cseq| cseq.method == Method::Invite)?;
-    let ack = Ack::new(&usage.dialog, cseq.seq, |_| {}, cx);
+    let credentials = |ack: &mut Request| decline::copy_credentials(&usage.credentials, &mut ack.headers);
+    let ack = Ack::new(&usage.dialog, cseq.seq, credentials, cx);
     ack.send(cx);
     Some(ack)
 }

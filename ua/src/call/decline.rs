@@ -36,6 +36,11 @@ impl Gone {
     /// each would have us say BYE to whom it names.
     const MOST: usize = 64;
 
+    /// How many there are.
+    pub(crate) fn len(&self, now: Instant) -> usize {
+        self.0.values().filter(|(until, _)| *until > now).count()
+    }
+
     /// Is there room for one more answer to this INVITE?
     pub(crate) fn has_room(&self, dialog: &Dialog) -> bool {
         let (call_id, tag) = (dialog.call_id().to_owned(), dialog.local_tag().to_owned());
@@ -110,9 +115,9 @@ pub(crate) fn reply(request: &Request, status: StatusCode, env: &mut Env<'_>) ->
 }
 
 /// The ACK for a 2xx has the credentials of its INVITE (RFC 3261 section 22.3).
-pub(super) fn copy_credentials(invite: &Headers, ack: &mut Request) {
-    ack.headers.copy("Authorization", invite);
-    ack.headers.copy("Proxy-Authorization", invite);
+pub(super) fn copy_credentials(invite: &Headers, ack: &mut Headers) {
+    ack.copy("Authorization", invite);
+    ack.copy("Proxy-Authorization", invite);
 }
 
 /// What a request came over, as its top Via says.

@@ -232,7 +232,7 @@ impl Exchange {
     /// What was agreed on is heard and, once there is an answer, spoken.
     pub(super) fn start(&self, media: &mut Media, cx: &mut Cx<'_, '_>) {
         let Some(agreed) = self.agreed() else { return };
-        self.voice.map(|ssrc| media.prefer(ssrc));
+        self.voice.into_iter().for_each(|ssrc| media.prefer(ssrc));
         media.start(agreed, cx);
     }
 
@@ -247,14 +247,17 @@ impl Exchange {
         let rekey = if rekey { Some(self.new_keys(media, cx)?) } else { None };
         let profile = if self.session.is_some() { Profile::Savp } else { Profile::Avp };
         let codecs = media.codecs_in_use();
-        let offer = self.sdp.offer(&OfferAsk {
+        // What is to stay as it is, is said in the same words (RFC 4028 section 7.4).
+        let same = (rekey.is_none() && holding == self.holding).then(|| self.sdp.repeat()).flatten();
+        let changed = OfferAsk {
             address: media.ports().rtp.ip(),
             port: media.ports().rtp.port(),
             profile,
             codecs: &codecs,
             direction: direction(holding),
             lines: rekey.as_ref().unwrap_or(&self.ours),
-        });
+        };
+        let offer = same.unwrap_or_else(|| self.sdp.offer(&changed));
         self.state = State::WeOffered { rekey, holding };
         Ok(offer.bytes())
     }
@@ -377,7 +380,15 @@ impl Exchange {
         let Parties { me, named } = &self.parties;
         let ask = Ask { me, named, streams: &streams, policy: &cx.settings.policy };
         let mut said = vec![];
-        let answered = session.answer(&ask, &lines, cx.env, &mut said);
+        // An update of our bundle is the session's; another bundle is another agreement.
+        let mut another = None;
+        let answered = match session.covers(&lines) {
+            true => session.answer(&ask, &lines, cx.env, &mut said),
+            false => cx.mikey.answer(&ask, &lines, cx.env, &mut said).map(|(ours, session)| {
+                another = Some(session);
+                ours
+            }),
+        };
         let obeyed = media.obey(said, cx);
         if answered.is_err() || obeyed.is_err() {
             media.forget_coming(cx);
@@ -385,6 +396,7 @@ impl Exchange {
         let ours = answered.map_err(|refusal| Refused::keying(refusal.error, None))?;
         self.voice = obeyed.map_err(|error| Refused::keying(error, None))?.or(self.voice);
         (self.ours, self.theirs) = (ours, lines);
+        self.session = another.or_else(|| self.session.take());
         Ok(())
     }
 

@@ -290,7 +290,7 @@ impl Call {
     }
 
     /// All dialogs of the call.
-    fn usages(&mut self) -> Box<dyn Iterator<Item = &mut Usage> + '_> {
+    pub(super) fn usages(&mut self) -> Box<dyn Iterator<Item = &mut Usage> + '_> {
         match &mut self.phase {
             Phase::Calling(calling) => Box::new(calling.usages()),
             Phase::Ringing(ringing) => Box::new(std::iter::once(&mut ringing.usage)),

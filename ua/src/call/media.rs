@@ -1,19 +1,20 @@
 //! The media of one call: what protects it, the engine, and where the peer hears.
 
 use super::Cx;
+use super::codecs::{codec_lines, codec_of};
 use super::path::{Opened, OpenedRtcp, Path};
 use crate::event::{CallId, Counts, Event, KeyUse};
 use crate::io::{MediaPorts, Output, Recording};
-use crate::sdp::{CodecLine, Negotiated};
+use crate::sdp::{CodecLine, KeyEvents, Negotiated};
 use crate::settings::{Plan, Play, Record};
 use keyphone_keying::{self as keying, StreamKey};
 use keyphone_media::audio::codec::Codec;
 use keyphone_media::audio::{AudioError, Sink, Source};
-use keyphone_media::engine::{self, AudioFrame, Engine, Report};
+use keyphone_media::engine::{self, AudioFrame, Engine, Numbers, Report};
 use keyphone_media::env::Instant;
 use keyphone_media::policy::ClearAllowed;
 use keyphone_media::rtcp::Text;
-use keyphone_media::rtp::{Frame, Ssrc};
+use keyphone_media::rtp::Ssrc;
 use keyphone_media::srtp::TwoTimePad;
 use std::net::SocketAddr;
 use std::path::{Path as FilePath, PathBuf};
@@ -43,8 +44,6 @@ struct Remote {
     line: u8,
     rtp: SocketAddr,
     rtcp: SocketAddr,
-    /// The number that it wants our frames under; theirs come under ours (RFC 3264 section 6.1).
-    payload_type: u8,
 }
 
 /// Packets that were not played.
@@ -131,7 +130,6 @@ impl Media {
                     let ssrc = stream.ssrc.map(|s| s.to_string());
                     tracing::debug!(call = %self.call, %key, ?ssrc, "the answer has named a stream");
                     named = stream.ssrc.or(named);
-                    stream.ssrc.map(|ssrc| self.prefer(ssrc));
                 }
                 keying::Output::Send(flow, packet) => {
                     if let Some(remote) = self.reachable() {
@@ -191,7 +189,7 @@ impl Media {
     /// Two sides have agreed: the peer is heard, and hears us if it wants to and we speak.
     pub(super) fn start(&mut self, negotiated: &Negotiated, cx: &mut Cx<'_, '_>) {
         let Negotiated { line, remote_rtp: rtp, remote_rtcp: rtcp, payload_type, heard_as, .. } = *negotiated;
-        self.remote = Some(Remote { line, rtp, rtcp, payload_type });
+        self.remote = Some(Remote { line, rtp, rtcp });
         if let Path::Keyed(leg) = &mut self.path {
             leg.agreed(cx.env);
         }
@@ -203,11 +201,23 @@ impl Media {
             self.engine = codec.and_then(|c| open_engine(self.call, &self.plan, c, heard_as, cx));
             self.engine.iter_mut().zip(self.preferred).for_each(|(engine, ssrc)| engine.prefer(ssrc));
         }
+        // Our frames go under the peer's numbers, and theirs come under ours (RFC 3264 section 6.1).
+        let keys = negotiated.keys.map(KeyEvents::numbers);
+        self.engine.iter_mut().for_each(|e| e.renumber(Numbers { heard_as, sent_as: payload_type, keys }));
         match &mut self.engine {
             Some(engine) if self.speaks && negotiated.direction.sends() => engine.start_sending(cx.env),
             Some(engine) => engine.stop_sending(),
             None => {}
         }
+    }
+
+    /// Presses keys.
+    ///
+    /// # Errors
+    /// Why they cannot be sent: one sentence.
+    pub(super) fn press(&mut self, keys: &str) -> Result<(), String> {
+        let engine = self.engine.as_mut().ok_or("there is no media yet, so no key can be pressed")?;
+        engine.press(keys).map_err(|why| why.to_string())
     }
 
     /// The stream is switched off: nothing is said until another offer switches it on.
@@ -321,8 +331,7 @@ impl Media {
             match output {
                 engine::Output::Frame(frame) => {
                     let Some(remote) = self.reachable() else { continue };
-                    let frame = Frame { payload_type: remote.payload_type, ..frame.frame() };
-                    match self.path.seal(cx.ledger, frame) {
+                    match self.path.seal(cx.ledger, frame.frame()) {
                         Some(Ok(packet)) => {
                             let (from, packet) = (self.ports.rtp, packet.into_owned());
                             cx.out.push(Output::Media { from, to: remote.rtp, packet });
@@ -452,21 +461,4 @@ fn numbered(path: &FilePath, call: CallId) -> PathBuf {
         (n, Some(extension)) => path.with_file_name(format!("{stem}-{n}.{}", extension.to_string_lossy())),
         (n, None) => path.with_file_name(format!("{stem}-{n}")),
     }
-}
-
-/// The codecs as an m-line says them: static payload types where there are any (RFC 3551 table 4), 96 and on for the
-/// others.
-pub(crate) fn codec_lines(codecs: &[Codec]) -> Vec<CodecLine> {
-    let mut dynamic = 96..=127;
-    let line = |codec: &Codec| {
-        let payload_type = codec.static_payload_type().or_else(|| dynamic.next())?;
-        // RFC 7587 section 7: Opus is always written with two channels.
-        let channels = if *codec == Codec::Opus { 2 } else { 1 };
-        Some(CodecLine::new(payload_type, codec.name(), codec.rate(), channels))
-    };
-    codecs.iter().filter_map(line).collect()
-}
-
-fn codec_of(line: &CodecLine) -> Option<Codec> {
-    codec_lines(&Codec::ALL).iter().position(|ours| ours.is_same_codec(line)).map(|i| Codec::ALL[i])
 }

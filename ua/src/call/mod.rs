@@ -10,6 +10,7 @@
 mod book;
 mod branch;
 mod change;
+mod codecs;
 pub(crate) mod decline;
 mod exchange;
 mod first;
@@ -35,8 +36,8 @@ mod transfer;
 mod usage;
 
 pub(crate) use book::Book;
+pub(crate) use codecs::codec_lines;
 pub(crate) use exchange::profiles;
-pub(crate) use media::codec_lines;
 pub(crate) use replaced::Place;
 
 use crate::auth::Authenticator;
@@ -208,7 +209,7 @@ impl Call {
         let Phase::Talking(talking) = &mut self.phase else { return self.media.refuse() };
         match talking.usage.exchange.keying(input, cx).map(|said| self.media.obey(said, cx)) {
             None => self.media.refuse(),
-            Some(Ok(_)) => {}
+            Some(Ok(named)) => named.into_iter().for_each(|ssrc| self.media.prefer(ssrc)),
             Some(Err(pad)) => {
                 let reason = decline::reason(StatusCode::NOT_ACCEPTABLE_HERE, &pad.to_string());
                 self.leave(Some(reason), Outcome::KeyingRefused { why: pad.to_string() }, cx);
@@ -228,6 +229,13 @@ impl Call {
             }
             Phase::Talking(_) => self.leave(None, Outcome::Completed { by: Side::Us }, cx),
             Phase::Leaving(_) | Phase::Over => {}
+        }
+    }
+
+    /// The user presses keys.
+    pub(crate) fn press(&mut self, keys: &str, cx: &mut Cx<'_, '_>) {
+        if let Err(what) = self.media.press(keys) {
+            cx.event(Event::CallTrouble { call: self.id, what });
         }
     }
 
@@ -309,6 +317,7 @@ impl Call {
     }
 
     fn end(&mut self, outcome: Outcome, cx: &mut Cx<'_, '_>) {
+        self.usages().for_each(|usage| usage.abandon(cx));
         self.media.stop(cx);
         if let Some(counts) = self.media.counts() {
             cx.event(Event::Stats { call: self.id, counts });

@@ -231,7 +231,7 @@ fn write_invite(target: &Uri, to: &Hop, (call_id, our_tag): (&str, &str), offer:
     invite
 }
 
-/// What `--timeout`-like settings mean in a sentence.
+/// How a call ends that nobody answered in time.
 pub(super) fn nobody_answered(limit: Duration) -> Outcome {
     let why = format!("nobody answered within {} s", limit.as_secs());
     Outcome::Failed { status: Some(StatusCode::REQUEST_TIMEOUT.code()), why }

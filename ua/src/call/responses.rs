@@ -86,7 +86,7 @@ impl Call {
         };
         let seq = response.headers.cseq().map(|cseq| cseq.seq).unwrap_or_default();
         let credentials = &calling.invite.headers;
-        let ack = Ack::new(&usage.dialog, seq, |ack| decline::copy_credentials(credentials, ack), cx);
+        let ack = Ack::new(&usage.dialog, seq, |ack| decline::copy_credentials(credentials, &mut ack.headers), cx);
         ack.send(cx);
         let handshake = Handshake::ack_sent(ack, seq, cx.env.now.mono);
         match agreed {

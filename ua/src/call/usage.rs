@@ -8,9 +8,12 @@ use super::exchange::Exchange;
 use super::refresh::Refresh;
 use crate::dialog::Dialog;
 use crate::event::CallId;
-use crate::sip::{Headers, Method, Request, Response, StatusCode};
+use crate::sip::{CSeq, Headers, Method, Request, Response, StatusCode};
 use crate::transaction::ClientKey;
 use std::collections::BTreeMap;
+
+/// So often one request is sent with what servers ask for.
+const MOST_TRIES: u8 = 4;
 
 /// One dialog of a call.
 pub(super) struct Usage {
@@ -23,6 +26,8 @@ pub(super) struct Usage {
     ours: BTreeMap<ClientKey, Asked>,
     /// The last INVITE of ours inside the dialog that has its final response.
     last_invite: Option<ClientKey>,
+    /// What it said of who we are: its ACK says so, too (RFC 3261 section 22.3).
+    pub(super) credentials: Headers,
 }
 
 /// What the peer has said that it can do.
@@ -39,6 +44,9 @@ pub(super) struct Abilities {
 /// A request of ours under way.
 struct Asked {
     purpose: Purpose,
+    /// As it left, but for its Via: whoever wants to know who we are gets it once more.
+    request: Box<Request>,
+    tries: u8,
 }
 
 /// Why we sent a request inside the dialog: what its final response is for.
@@ -74,7 +82,8 @@ impl Usage {
     /// `said` are the headers of the message that began the dialog.
     pub(super) fn new(call: CallId, dialog: Dialog, exchange: Exchange, said: &Headers) -> Self {
         let (peer, refresh, ours) = (Abilities::default(), Refresh::default(), BTreeMap::new());
-        let mut usage = Self { call, dialog, exchange, peer, refresh, ours, last_invite: None };
+        let mut usage =
+            Self { call, dialog, exchange, peer, refresh, ours, last_invite: None, credentials: Headers::new() };
         usage.learn(said);
         usage
     }
@@ -122,12 +131,41 @@ impl Usage {
             request.headers.push("Contact", cx.settings.contact(hop.likely_transport()));
         }
         fill(&mut request);
-        let with_via = decline::with_via(request, cx);
+        cx.auth.preempt(&mut request);
+        self.send(Asked { purpose, request: Box::new(request), tries: 0 }, cx)
+    }
+
+    fn send(&mut self, asked: Asked, cx: &mut Cx<'_, '_>) -> Option<ClientKey> {
+        let with_via = decline::with_via((*asked.request).clone(), cx);
         // All headers are ours, so that the transaction can read them.
-        let key = cx.transactions.request(with_via, hop, cx.env, cx.said).ok()?;
+        let key = cx.transactions.request(with_via, self.dialog.next_hop(), cx.env, cx.said).ok()?;
         cx.book.add_client(key, self.call);
-        self.ours.insert(key, Asked { purpose });
+        self.ours.insert(key, asked);
         Some(key)
+    }
+
+    /// Sends a request once more, with what a 401 or 407 asks for (RFC 3261 section 22). False if we have no answer.
+    fn identify(&mut self, key: ClientKey, response: &Response, cx: &mut Cx<'_, '_>) -> bool {
+        let Some(asked) = self.ours.get(&key).filter(|asked| asked.tries < MOST_TRIES) else { return false };
+        let mut again = asked.request.clone();
+        if let Err(error) = cx.auth.answer(&mut again, response, cx.env) {
+            tracing::info!(call = %self.call, %error, "a request inside the call is not identified");
+            return false;
+        }
+        let Some(Asked { purpose, tries, .. }) = self.ours.remove(&key) else { return false };
+        cx.book.forget_client(key, self.call);
+        let cseq = CSeq { seq: self.dialog.next_seq(), method: again.method.clone() };
+        again.headers.set("CSeq", cseq.to_string());
+        self.send(Asked { purpose, request: again, tries: tries + 1 }, cx).is_some()
+    }
+
+    /// Nobody waits any more for what becomes of our requests; all but INVITEs end on their own.
+    pub(super) fn abandon(&mut self, cx: &mut Cx<'_, '_>) {
+        for (key, asked) in std::mem::take(&mut self.ours) {
+            if asked.request.method == Method::Invite {
+                cx.transactions.abandon(key);
+            }
+        }
     }
 
     /// Does this request of ours wait for its response?
@@ -143,19 +181,31 @@ impl Usage {
         if !response.status.is_final() {
             return Heard::Provisional;
         }
+        if matches!(response.status, StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED)
+            && self.identify(key, response, cx)
+        {
+            return Heard::Provisional;
+        }
+        if let Some(asked) = self.ours.get(&key)
+            && let Err(error) = cx.auth.accepted(&asked.request, response)
+        {
+            tracing::warn!(call = %self.call, %error, "a server inside the call did not prove itself");
+        }
         self.done(key, cx)
     }
 
     /// A request of ours came to nothing: nobody answered, or it could not be sent.
     pub(super) fn done(&mut self, key: ClientKey, cx: &mut Cx<'_, '_>) -> Heard {
-        let Some(Asked { purpose }) = self.ours.remove(&key) else { return Heard::Nothing };
-        // A 2xx to an INVITE may come again, and is ours to acknowledge.
-        if let Some(old) = self.last_invite.take_if(|_| matches!(purpose, Purpose::Change(_))) {
+        let Some(Asked { purpose, request, .. }) = self.ours.remove(&key) else { return Heard::Nothing };
+        if request.method != Method::Invite {
+            cx.book.forget_client(key, self.call);
+        } else if let Some(old) = self.last_invite.replace(key) {
+            // A 2xx to an INVITE may come again, and is ours to acknowledge: the last one's, not those before.
             cx.book.forget_client(old, self.call);
         }
-        match purpose {
-            Purpose::Change(_) => self.last_invite = Some(key),
-            _ => cx.book.forget_client(key, self.call),
+        if request.method == Method::Invite {
+            self.credentials = Headers::new();
+            decline::copy_credentials(&request.headers, &mut self.credentials);
         }
         Heard::Final(purpose)
     }

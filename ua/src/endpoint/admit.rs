@@ -8,7 +8,7 @@ use super::Endpoint;
 use crate::call::{ALLOW, decline, supported};
 use crate::settings::Settings;
 use crate::sip::multipart::Lack;
-use crate::sip::{Method, Request, Response, SipError, SipUri, StatusCode};
+use crate::sip::{Method, Request, Response, SipError, SipUri, StatusCode, Transport, Uri, Warning};
 use crate::transaction::{ServerKey, Table};
 use keyphone_media::env::Env;
 use std::collections::BTreeMap;
@@ -79,6 +79,7 @@ impl Endpoint {
     /// Whether a request may go on to what it asks for.
     pub(super) fn admit(&mut self, key: ServerKey, request: &Request) -> Result<(), Refusal> {
         method(&request.method)?;
+        secure(request, &self.settings)?;
         if request.headers.to()?.tag().is_none() {
             let (settings, _) = &self.accounts[self.settings.accounts.called(request)];
             target(request, settings)?;
@@ -100,6 +101,26 @@ fn method(method: &Method) -> Result<(), Refusal> {
         _ => StatusCode::METHOD_NOT_ALLOWED,
     };
     Err(Refusal::new(status).with("Allow", ALLOW))
+}
+
+/// RFC 5630 section 5.1.2: whoever says sips means TLS on every hop, and back.
+fn secure(request: &Request, settings: &Settings) -> Result<(), Refusal> {
+    let is_sips = |uri: &Uri| uri.sip().is_some_and(SipUri::is_secure);
+    if !is_sips(&request.uri) {
+        return Ok(());
+    }
+    if !settings.tls.connects && settings.tls.port.is_none() {
+        let warning = Warning { code: 380, agent: settings.sip.to_string(), text: "SIPS Not Allowed".into() };
+        return Err(Refusal::new(StatusCode::TEMPORARILY_UNAVAILABLE).with("Warning", warning.to_string()));
+    }
+    let wrong = |why: &str| Err(Refusal::new(StatusCode::BAD_REQUEST).because(why));
+    if request.headers.via()?.transport != Transport::Tls {
+        return wrong("a request to a sips URI came over no TLS");
+    }
+    match request.headers.contact() {
+        Ok(Some(contact)) if !is_sips(&contact.uri) => wrong("the Request-URI is sips, and the Contact is not"),
+        _ => Ok(()),
+    }
 }
 
 /// RFC 3261 section 8.2.2.1. Whom To names does not matter: the Request-URI says who is to answer.
@@ -171,6 +192,11 @@ impl Merged {
     const LONGEST: usize = 256;
     /// Fewer entries than this are never worth a search.
     const FEW: usize = 64;
+
+    /// How many requests still go on.
+    pub(super) fn len(&self, transactions: &Table) -> usize {
+        self.ongoing.values().filter(|key| transactions.is_open(**key)).count()
+    }
 
     /// Whether another transaction has this request; if not, this one has it now.
     fn is_twin(&mut self, key: ServerKey, request: &Request, transactions: &Table) -> bool {

@@ -7,9 +7,11 @@
 mod admit;
 mod options;
 mod requests;
+mod tables;
 mod transfers;
 
 pub use admit::MAX_ENTITY;
+pub use tables::Fill;
 
 pub use crate::io::{Command, Input, MediaPorts, Output, Recording};
 
@@ -52,6 +54,9 @@ pub struct Endpoint {
     registrations: Registrations,
     ports: VecDeque<MediaPorts>,
     last_call: u64,
+    /// The bytes of the INVITE that began it, for each call that came in, and of all together.
+    weights: BTreeMap<CallId, usize>,
+    weight: usize,
 }
 
 /// A call, whose it is, and when it wants to be woken.
@@ -64,6 +69,9 @@ struct Scheduled {
 impl Endpoint {
     /// Calls beyond this many are answered 503 (RFC 3261 section 21.5.4).
     pub const MAX_CALLS: usize = 4096;
+    /// What the INVITEs of all calls may weigh, in bytes; beyond it callers are answered 503. A call keeps about twice as
+    /// much: what it was asked, and what it says.
+    pub const MAX_CALL_BYTES: usize = 32 << 20;
     /// Pairs of media ports that are kept ready.
     const SPARE_PORTS: usize = 4;
 
@@ -95,6 +103,8 @@ impl Endpoint {
             peers: BTreeMap::new(),
             ports: VecDeque::new(),
             last_call: 0,
+            weights: BTreeMap::new(),
+            weight: 0,
             settings,
         }
     }
@@ -142,7 +152,11 @@ impl Endpoint {
         let mut said = vec![];
         match input {
             Input::Sip { from, transport, bytes } => match Message::parse(bytes) {
-                Ok(message) => self.transactions.receive(message, from, transport, env, &mut said),
+                Ok(message) => {
+                    let known = self.transactions.is_crowded()
+                        && matches!(&message, Message::Request(r) if self.book.dialog_of(r).is_some());
+                    self.transactions.receive_from(message, from, transport, known, env, &mut said);
+                }
                 Err(error) => {
                     tracing::info!(%from, %error, "a SIP message cannot be read");
                     if let Some(refusal) = make::refusal(bytes, &error, &env.token::<4>()) {
@@ -212,6 +226,7 @@ impl Endpoint {
             Command::Redirect(call, to) => self.with(call, env, said, out, |call, cx| call.redirect(&to, cx)),
             Command::Hold(call) => self.with(call, env, said, out, |call, cx| call.hold(true, cx)),
             Command::Resume(call) => self.with(call, env, said, out, |call, cx| call.hold(false, cx)),
+            Command::Dtmf { call, keys } => self.with(call, env, said, out, |call, cx| call.press(&keys, cx)),
             Command::Rekey(call) => self.with(call, env, said, out, Call::rekey),
             Command::HangUpAll => {
                 for call in self.calls.keys().copied().collect::<Vec<_>>() {
@@ -228,7 +243,6 @@ impl Endpoint {
             }
             Command::Message { to, text } => self.outside(env, said, out, |o, cx| o.message(*to, &text, cx)),
             Command::Options { to } => self.outside(env, said, out, |o, cx| o.options(*to, cx)),
-            _ => {}
         }
     }
 
@@ -392,6 +406,7 @@ impl Endpoint {
         match call.is_over() {
             true => {
                 self.peers.remove(&id);
+                self.weight -= self.weights.remove(&id).unwrap_or_default();
                 call.close(&mut self.cx(account, env, said, out));
             }
             false => self.keep(id, account, call),

@@ -87,7 +87,9 @@ impl Endpoint {
             }
         };
         let place = replaced.and_then(|old| self.calls.get(&old)).map(|old| old.call.place_here());
-        let Some(ports) = self.has_room().then(|| self.take_ports()).flatten() else {
+        let weight = weight(request);
+        let has_room = self.has_room() && self.weight + weight <= Self::MAX_CALL_BYTES;
+        let Some(ports) = has_room.then(|| self.take_ports()).flatten() else {
             let mut response = decline::reply(request, StatusCode::SERVICE_UNAVAILABLE, env);
             response.headers.push("Retry-After", RETRY_AFTER);
             return self.transactions.respond(key, &response, env, said);
@@ -98,6 +100,8 @@ impl Endpoint {
         match call {
             Some(call) => {
                 self.keep(id, account, call);
+                self.weights.insert(id, weight);
+                self.weight += weight;
                 replaced.into_iter().for_each(|old| self.replace(id, old, env, said, out));
             }
             None if ports.are_open() => self.ports.push_front(ports),
@@ -135,3 +139,8 @@ const IN_DIALOG: [Method; 8] = [
     Method::Subscribe,
     Method::Info,
 ];
+
+/// The bytes of a request, about.
+fn weight(request: &Request) -> usize {
+    request.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>() + request.body.len()
+}

@@ -20,7 +20,7 @@ pub(super) struct Line<'a> {
     /// We made it, so that we see to it that it lives.
     pub(super) ours: bool,
     pub(super) arrived: &'a mpsc::Sender<Arrived>,
-    /// When something was heard last, in milliseconds since `began`.
+    /// When something was heard last, in microseconds since `began`.
     pub(super) heard: &'a AtomicU64,
     pub(super) began: Instant,
     /// We have asked whether it lives, and wait for the answer.
@@ -31,7 +31,7 @@ pub(super) struct Line<'a> {
 
 impl Line<'_> {
     fn now(&self) -> u64 {
-        millis(self.began.elapsed())
+        micros(self.began.elapsed())
     }
 
     /// Reads and writes until either side closes.
@@ -139,8 +139,8 @@ impl Line<'_> {
     }
 }
 
-pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+pub(super) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn gone(why: String) -> io::Error {

@@ -5,7 +5,7 @@
 //! that was made to us takes the responses to what came on it, and requests only if its certificate proves their host.
 
 use super::OsRng;
-use super::connection::{Line, millis};
+use super::connection::{Line, micros};
 use super::identity::Identities;
 use super::limits::Limits;
 use super::runner::{Arrived, Broken};
@@ -137,7 +137,7 @@ impl Connections {
 
     fn begin(&mut self, peer: SocketAddr, transport: Transport, name: Option<Arc<str>>, begin: Begin) -> Key {
         let (write, queue) = mpsc::channel(self.limits.waiting);
-        let heard = Arc::new(AtomicU64::new(millis(self.began.elapsed())));
+        let heard = Arc::new(AtomicU64::new(micros(self.began.elapsed())));
         let proven = Arc::new(OnceLock::new());
         let (limits, tls, arrived, began) = (self.limits, self.tls.clone(), self.arrived.clone(), self.began);
         let ours = matches!(begin, Begin::Connect);

@@ -59,6 +59,8 @@ pub struct Runner {
     /// When to look for media ports again, after there were none.
     look_again: Option<tokio::time::Instant>,
     arrived: mpsc::Receiver<Arrived>,
+    /// Media comes by a way of its own, so that it waits for nobody's SIP.
+    heard: mpsc::Receiver<Arrived>,
     tap: Option<Tap>,
     watch: Option<Watch>,
     key_log: Option<Box<dyn FnMut(Zeroizing<String>)>>,
@@ -71,6 +73,9 @@ struct Watch {
     look: Box<dyn FnMut(Now, &Endpoint)>,
 }
 
+/// So many media packets, and then a SIP message if there is one.
+const MEDIA_AT_ONCE: usize = 16;
+
 /// A look at all media ports costs milliseconds.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -78,8 +83,9 @@ impl Runner {
     /// Media ports come from `media_ports`, on the address of the SIP port.
     pub fn new(endpoint: Endpoint, sockets: Sockets, media_ports: RangeInclusive<u16>, clock: Clock) -> Self {
         let (to, arrived) = mpsc::channel(256);
+        let (media_to, heard) = mpsc::channel(256);
         let local = sockets.local();
-        let media = MediaSockets::new(local.ip(), media_ports, to.clone());
+        let media = MediaSockets::new(local.ip(), media_ports, media_to);
         let sip = SipSide::start(sockets, to.clone());
         let (had_ports, look_again, tap, watch, key_log) = (false, None, None, None, None);
         Self {
@@ -94,6 +100,7 @@ impl Runner {
             had_ports,
             look_again,
             arrived,
+            heard,
             tap,
             watch,
             key_log,
@@ -142,6 +149,7 @@ impl Runner {
                     Some(command) => self.step(Input::Command(command), &mut out),
                     None => break,
                 },
+                Some(heard) = self.heard.recv() => self.hear(heard, &mut out),
                 Some(arrived) = self.arrived.recv() => self.arrive(arrived, &mut out),
                 () = sleep_until(look_again) => {}
                 () = sleep_until(self.watch.as_ref().map(|watch| watch.next)) => self.look(),
@@ -173,6 +181,18 @@ impl Runner {
             }
         }
         Ok(())
+    }
+
+    /// Media goes before SIP, but a flood of it must not keep SIP out.
+    fn hear(&mut self, first: Arrived, out: &mut Vec<Output>) {
+        self.arrive(first, out);
+        for _ in 1..MEDIA_AT_ONCE {
+            let Ok(heard) = self.heard.try_recv() else { return };
+            self.arrive(heard, out);
+        }
+        if let Ok(arrived) = self.arrived.try_recv() {
+            self.arrive(arrived, out);
+        }
     }
 
     fn arrive(&mut self, arrived: Arrived, out: &mut Vec<Output>) {

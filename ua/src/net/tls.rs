@@ -242,6 +242,7 @@ pub(super) fn explain(error: &io::Error) -> String {
         Error::AlertReceived(alert) => match alert {
             AlertDescription::CertificateRequired => "it requires a certificate of us: see --cert and --key".into(),
             AlertDescription::UnknownCA => "it does not trust the CA of our certificate".into(),
+            AlertDescription::DecryptError => "it finds a signature of our certificate wrong".into(),
             AlertDescription::CertificateExpired => "it says that our certificate has expired".into(),
             AlertDescription::BadCertificate | AlertDescription::CertificateUnknown => {
                 "it does not accept our certificate".into()

@@ -59,6 +59,11 @@ impl Outside {
         self.send(What::Options, request, &to, cx);
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.asked.len()
+    }
+
     /// Is this one of our requests here?
     pub(crate) fn has(&self, key: ClientKey) -> bool {
         self.asked.contains_key(&key)

@@ -24,7 +24,8 @@ const LONGEST: Duration = Duration::from_secs(3600);
 /// One REFER of ours.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
-    /// The CSeq number of the REFER: Event's id may name it (RFC 3515 section 2.4.6).
+    /// The CSeq number of the REFER: Event's id may name it (RFC 3515 section 2.4.6). The number is a higher one if the
+    /// REFER left again with credentials; a lower one is that of a REFER before.
     seq: u32,
     state: State,
 }
@@ -92,11 +93,6 @@ impl Subscriber {
         Self { seq, state: State::Asked }
     }
 
-    /// The REFER leaves again under another number, with credentials.
-    pub(crate) fn asked_again(&mut self, seq: u32) {
-        self.seq = seq;
-    }
-
     /// The REFER was answered finally; `subscribed` is false if the peer will send no NOTIFY (RFC 4488 section 4).
     /// A 202 is a 200 (RFC 6665 section 8.3.1).
     pub(crate) fn answered(&mut self, status: StatusCode, subscribed: bool, now: Instant) -> Option<News> {
@@ -116,7 +112,7 @@ impl Subscriber {
     /// A NOTIFY has come: what it says, or the status that refuses it. A NOTIFY may come before the answer to the REFER
     /// (RFC 3515 section 2.4.4).
     pub(crate) fn heard(&mut self, notify: Heard<'_>, now: Instant) -> Result<Option<News>, StatusCode> {
-        let ours = notify.id.as_deref().is_none_or(|id| id.parse() == Ok(self.seq));
+        let ours = notify.id.as_deref().is_none_or(|id| id.parse::<u32>().is_ok_and(|seq| seq >= self.seq));
         if !ours {
             return Err(StatusCode::CALL_DOES_NOT_EXIST);
         }
@@ -255,7 +251,7 @@ mod tests {
     fn a_notify_of_another_subscription_or_without_a_status_is_refused() {
         let mut subscriber = Subscriber::asked(7);
         let mut status = |heard| subscriber.heard(heard, at(0)).unwrap_err().code();
-        assert_eq!(status(Heard { id: Some("8".into()), ..notify("SIP/2.0 200 OK") }), 481);
+        assert_eq!(status(Heard { id: Some("6".into()), ..notify("SIP/2.0 200 OK") }), 481);
         assert_eq!(status(Heard { is_sipfrag: false, ..notify("SIP/2.0 200 OK") }), 415);
         assert_eq!(status(notify("it went well")), 400);
         assert!(!subscriber.is_over());

@@ -5,6 +5,10 @@ use crate::sip::{NameAddr, Request, Uri};
 /// Writes a route set into a request outside any dialog (RFC 3261 section 8.1.1.1), and says where it goes then: to the
 /// first route, or to the Request-URI.
 pub(crate) fn preload(request: &mut Request, routes: &[NameAddr]) -> Uri {
+    // RFC 5630 section 5.1.1: what is for a sips URI visits nothing but sips URIs.
+    let secure = request.uri.sip().is_some_and(|uri| uri.is_secure());
+    let routes: Vec<_> =
+        routes.iter().map(|route| if secure { secured(route.clone()) } else { route.clone() }).collect();
     let Some(first) = routes.first() else { return request.uri.clone() };
     let mut routes = routes.iter().map(ToString::to_string).collect::<Vec<_>>();
     if first.uri.sip().is_none_or(|uri| !uri.has_param("lr")) {
@@ -20,6 +24,13 @@ pub(crate) fn preload(request: &mut Request, routes: &[NameAddr]) -> Uri {
         request.headers.push("Route", route);
     }
     first.uri.clone()
+}
+
+fn secured(mut route: NameAddr) -> NameAddr {
+    if let Uri::Sip(uri) = route.uri {
+        route.uri = Uri::Sip(uri.secured());
+    }
+    route
 }
 
 #[cfg(test)]
@@ -40,6 +51,14 @@ mod tests {
         let (uri, routes, next) = routed(&["<sip:p1.a.org;lr>", "<sip:p2.a.org;lr>"]);
         assert_eq!((uri.as_str(), next.as_str()), ("sip:bob@b.org", "sip:p1.a.org;lr"));
         assert_eq!(routes, ["<sip:p1.a.org;lr>", "<sip:p2.a.org;lr>"]);
+    }
+
+    #[test]
+    fn what_is_for_a_sips_uri_visits_nothing_else() {
+        let mut request = Request::new(Method::Invite, "sips:bob@b.org".parse().unwrap());
+        let routes: [NameAddr; 2] = ["<sip:p1.a.org;lr>", "<sips:p2.a.org;lr>"].map(|route| route.parse().unwrap());
+        assert_eq!(preload(&mut request, &routes).to_string(), "sips:p1.a.org;lr");
+        assert_eq!(request.headers.all("Route").collect::<Vec<_>>(), ["<sips:p1.a.org;lr>", "<sips:p2.a.org;lr>"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 use super::block::number;
 use super::media::CodecLine;
+use keyphone_media::engine::KeyNumbers;
 
 /// What two sides agreed on for key presses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,11 @@ impl KeyEvents {
     /// Does the peer take this event? Nothing else may be sent (RFC 4733 section 2.5.1.1).
     pub fn takes(self, event: u8) -> bool {
         event < 16 && self.takes & 1 << event != 0
+    }
+
+    /// As the engine is told.
+    pub(crate) fn numbers(self) -> KeyNumbers {
+        KeyNumbers { heard_as: self.heard_as, sent_as: self.send_as, takes: self.takes }
     }
 
     /// What `ours` and `theirs` make possible beside a codec with this clock.

@@ -11,6 +11,7 @@ pub mod key_events;
 pub mod key_mgmt;
 pub mod media;
 pub mod offer;
+pub mod precondition;
 pub mod read_answer;
 pub mod session;
 

@@ -116,6 +116,12 @@ impl SipUri {
         self
     }
 
+    /// The same as `sips:`.
+    pub fn secured(mut self) -> Self {
+        self.secure = true;
+        self
+    }
+
     /// What of a URI may stand in a Request-URI: neither headers nor a method (RFC 3261 section 19.1.1).
     pub fn for_request(mut self) -> Self {
         self.headers.clear();

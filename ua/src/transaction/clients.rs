@@ -46,13 +46,19 @@ impl Table {
         };
         self.insert(
             Key::Client(key),
-            Entry { id, alias: None, deadline: None, upgraded: false, secure: false, search, machine },
+            Entry { id, alias: None, deadline: None, upgraded: false, secure: false, search, machine, weight: 0 },
         );
         match to {
             Hop::Known(dest) => self.try_at(key, dest.into(), env, out),
             Hop::Uri(_) => self.advance(Key::Client(key), env, out),
         }
         Ok(key)
+    }
+
+    /// Nobody waits for what becomes of this request any more. An INVITE whose dialog is gone would otherwise stay for
+    /// as long as the peer keeps it waiting.
+    pub fn abandon(&mut self, key: ClientKey) {
+        self.remove(Key::Client(key));
     }
 
     /// Sends the ACK of a 2xx, which has no transaction (RFC 3261 section 13.2.2.4), now or as soon as it is known
@@ -110,7 +116,7 @@ impl Table {
         };
         let hop = sent.hop();
         if let Some(via) = sent.request().headers.all("Via").next() {
-            cancel.headers.set_first("Via", via.to_owned());
+            cancel.headers.set_first("Via", via);
         }
         self.step(invite, env, out, |machine, step| {
             if let Machine::ClientInvite(machine) = machine {
@@ -161,8 +167,16 @@ impl Table {
         out.extend(said.into_iter().filter(|said| matches!(said, Output::Send { .. })));
         if fate == Fate::Stays {
             let key = Key::Client(ClientKey(self.serial()));
-            let entry =
-                Entry { id, alias: None, deadline: None, upgraded: false, secure: false, search: None, machine };
+            let entry = Entry {
+                id,
+                alias: None,
+                deadline: None,
+                upgraded: false,
+                secure: false,
+                search: None,
+                machine,
+                weight: 0,
+            };
             self.insert(key, entry);
         }
     }

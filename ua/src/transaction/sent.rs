@@ -33,6 +33,11 @@ impl Sent {
         &self.request
     }
 
+    /// How long it is, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Where it goes.
     pub(super) fn hop(&self) -> Destination {
         self.to.dest

@@ -186,6 +186,14 @@ impl ServerInvite {
         }
     }
 
+    /// The bytes that it keeps to send again.
+    pub(super) fn weight(&self) -> usize {
+        match &self.state {
+            State::Proceeding { last: response, .. } | State::Completed { response, .. } => response.len(),
+            State::Confirmed { .. } | State::Accepted { .. } => 0,
+        }
+    }
+
     /// When its earliest timer fires.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.state {

@@ -118,6 +118,14 @@ impl ServerOther {
         }
     }
 
+    /// The bytes that it keeps to send again.
+    pub(super) fn weight(&self) -> usize {
+        match &self.state {
+            State::Trying => 0,
+            State::Proceeding { last: response } | State::Completed { response, .. } => response.len(),
+        }
+    }
+
     /// When its timer fires.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.state {

@@ -32,6 +32,8 @@ pub struct Table {
     pub(super) asked: BTreeMap<Question, Vec<Waiter>>,
     pub(super) acks: BTreeMap<u64, LooseAck>,
     deadlines: BTreeSet<(Instant, Key)>,
+    /// What all entries weigh.
+    weight: usize,
 }
 
 #[derive(Debug)]
@@ -46,6 +48,8 @@ pub(super) struct Entry {
     /// Where else it may go.
     pub(super) search: Option<Box<Search>>,
     pub(super) machine: Machine,
+    /// As it was counted last, in bytes.
+    pub(super) weight: usize,
 }
 
 /// Who waits for a resolver.
@@ -71,10 +75,17 @@ impl Default for Table {
 }
 
 impl Table {
-    /// How many transactions there may be before strangers are turned away.
-    pub const MOST: usize = 10_000;
+    /// How many transactions there may be before strangers are turned away. Most of them are over and wait for timers J
+    /// and L, 32 s: two for each call make room for a thousand calls a second.
+    pub const MOST: usize = 65_536;
+    /// How many bytes all of them may hold, counting [`Self::OVERHEAD`] for each: a response repeats what its request
+    /// says of the way, and a stranger's request may say much.
+    pub const MOST_BYTES: usize = 64 << 20;
+    /// What an entry takes beside its messages, in bytes: a little more than was measured.
+    const OVERHEAD: usize = 640;
 
-    /// An empty table. While it holds `most` transactions, new requests from outside get a 503 and leave no trace.
+    /// An empty table. While it holds `most` transactions, or [`Self::MOST_BYTES`], new requests from outside get a 503
+    /// and leave no trace.
     pub fn new(timers: Timers, most: usize) -> Self {
         Self {
             timers,
@@ -89,6 +100,7 @@ impl Table {
             asked: BTreeMap::new(),
             acks: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            weight: 0,
         }
     }
 
@@ -119,6 +131,21 @@ impl Table {
     /// How many transactions there are.
     pub fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// What they hold, in bytes.
+    pub fn weight(&self) -> usize {
+        self.weight
+    }
+
+    /// It is full but for the last eighth, which is for those whom we talk to already: a flood of strangers must not keep
+    /// their BYE out.
+    pub fn is_crowded(&self) -> bool {
+        self.entries.len() >= self.most - self.most / 8 || self.weight >= Self::MOST_BYTES - Self::MOST_BYTES / 8
+    }
+
+    fn is_full(&self) -> bool {
+        self.entries.len() >= self.most || self.weight >= Self::MOST_BYTES
     }
 
     /// There are none.
@@ -163,6 +190,20 @@ impl Table {
         env: &mut Env<'_>,
         out: &mut Vec<Output>,
     ) {
+        self.receive_from(message, from, transport, false, env, out);
+    }
+
+    /// The same; `known` if it belongs to a dialog that we have: for such requests there is room when the table
+    /// [is crowded](Self::is_crowded).
+    pub fn receive_from(
+        &mut self,
+        message: Message,
+        from: SocketAddr,
+        transport: Transport,
+        known: bool,
+        env: &mut Env<'_>,
+        out: &mut Vec<Output>,
+    ) {
         let why = message.check().err();
         match (message, why) {
             (Message::Request(request), Some(why)) => {
@@ -170,7 +211,7 @@ impl Table {
             }
             (Message::Response(_), Some(_)) => {}
             (Message::Request(request), None) => {
-                self.receive_request(request, Destination { addr: from, transport }, env, out)
+                self.receive_request(request, Destination { addr: from, transport }, known, env, out);
             }
             (Message::Response(response), None) => {
                 self.receive_response(response, Destination { addr: from, transport }, env, out);
@@ -265,7 +306,14 @@ impl Table {
         }
     }
 
-    fn receive_request(&mut self, request: Request, from: Destination, env: &mut Env<'_>, out: &mut Vec<Output>) {
+    fn receive_request(
+        &mut self,
+        request: Request,
+        from: Destination,
+        known: bool,
+        env: &mut Env<'_>,
+        out: &mut Vec<Output>,
+    ) {
         let Some(id) = matching::server_id(&request) else { return };
         if let Some(key) = self.ids.get(&id).copied() {
             return self.step(key, env, out, |machine, step| match machine {
@@ -284,13 +332,21 @@ impl Table {
         if request.method == Method::Ack {
             return out.push(Output::Ack(request));
         }
-        self.open(request, id, from, env, out);
+        self.open(request, id, from, known, env, out);
     }
 
     /// A request that is no retransmission.
-    fn open(&mut self, mut request: Request, id: Id, from: Destination, env: &mut Env<'_>, out: &mut Vec<Output>) {
+    fn open(
+        &mut self,
+        mut request: Request,
+        id: Id,
+        from: Destination,
+        known: bool,
+        env: &mut Env<'_>,
+        out: &mut Vec<Output>,
+    ) {
         let Ok(hop) = matching::stamp(&mut request, from) else { return };
-        if self.entries.len() >= self.most {
+        if self.is_full() || (self.is_crowded() && !known) {
             return turn_away(&request, StatusCode::SERVICE_UNAVAILABLE, hop, env, out);
         }
         let key = ServerKey(self.serial());
@@ -313,7 +369,7 @@ impl Table {
         let invite = self.ids.get(&id.for_invite()).copied();
         self.insert(
             Key::Server(key),
-            Entry { id, alias: None, deadline: None, upgraded: false, secure, search, machine },
+            Entry { id, alias: None, deadline: None, upgraded: false, secure, search, machine, weight: 0 },
         );
         match (&request.method, invite) {
             (Method::Cancel, Some(Key::Server(invite))) => out.push(Output::Cancel { invite, request, key }),
@@ -385,10 +441,14 @@ impl Table {
         }
         entry.deadline = entry.machine.deadline();
         self.deadlines.extend(entry.deadline.map(|at| (at, key)));
+        let weight = Self::OVERHEAD + entry.id.weight() + entry.machine.weight();
+        self.weight = self.weight - entry.weight + weight;
+        entry.weight = weight;
     }
 
     pub(super) fn remove(&mut self, key: Key) {
         let Some(entry) = self.entries.remove(&key) else { return };
+        self.weight -= entry.weight;
         if let Some(at) = entry.deadline {
             self.deadlines.remove(&(at, key));
         }
@@ -417,6 +477,18 @@ impl Machine {
             Self::ClientOther(machine) => Some(machine.deadline()),
             Self::ServerInvite(machine) => machine.deadline(),
             Self::ServerOther(machine) => machine.deadline(),
+        }
+    }
+
+    /// The bytes of its messages, about.
+    fn weight(&self) -> usize {
+        match self {
+            Self::ServerInvite(machine) => machine.weight(),
+            Self::ServerOther(machine) => machine.weight(),
+            // As read and as written.
+            Self::ClientInvite(_) | Self::ClientOther(_) => self.sent().map_or(0, |sent| 2 * sent.weight()),
+            // Ours, and soon on its way or gone.
+            Self::Waiting(_) => 0,
         }
     }
 

@@ -84,14 +84,20 @@ impl Phone {
     pub(crate) fn call(&self, target: &str) {
         let hang_up = HangUp::After(Duration::from_millis(200));
         let target = Box::new(target.parse().unwrap());
-        self.commands.send(Command::Call { target, to: None, plan: plan(hang_up) }).unwrap();
+        self.commands.send(Command::Call { target, to: None, from: None, plan: plan(hang_up) }).unwrap();
+    }
+
+    /// Calls a URI, and leaves it to the other side to hang up.
+    pub(crate) fn call_for_good(&self, target: &str) {
+        let target = Box::new(target.parse().unwrap());
+        self.commands.send(Command::Call { target, to: None, from: None, plan: plan(HangUp::Never) }).unwrap();
     }
 
     /// Calls an address over a transport.
     pub(crate) fn call_at(&self, addr: SocketAddr, transport: Transport) {
         let target = Box::new(format!("sip:bob@{}", addr.ip()).parse().unwrap());
         let to = Some(Destination { addr, transport });
-        self.commands.send(Command::Call { target, to, plan: plan(HangUp::Never) }).unwrap();
+        self.commands.send(Command::Call { target, to, from: None, plan: plan(HangUp::Never) }).unwrap();
     }
 
     pub(crate) fn hang_up(&self) {

@@ -3,8 +3,9 @@
 #![allow(dead_code, reason = "each test file uses its own part of the world")]
 
 use keyphone_media::env::{Env, Instant, Now, NtpTime, Rng};
-use keyphone_ua::sip::{Message, Request, StatusCode, make};
-use keyphone_ua::transaction::{ClientKey, Destination, Output, ServerKey, Table, Timers, Transport};
+use keyphone_ua::locate::{Abilities, Answer, Kind, Question, Record};
+use keyphone_ua::sip::{Message, Request, StatusCode, Uri, make};
+use keyphone_ua::transaction::{ClientKey, Destination, Local, Output, ServerKey, Table, Timers, Transport};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -110,6 +111,12 @@ impl World {
         Self::with(Table::default())
     }
 
+    /// With TLS, and known to be there.
+    pub(crate) fn local(local: Local) -> Self {
+        let abilities = Abilities { tls: true, ..Abilities::default() };
+        Self::with(Table::default().able(abilities).at(local))
+    }
+
     /// At most so many transactions.
     pub(crate) fn limited(most: usize) -> Self {
         Self::with(Table::new(Timers::default(), most))
@@ -158,6 +165,29 @@ impl World {
 
     pub(crate) fn fail(&mut self, transport: Transport) -> Vec<String> {
         self.act(|world, env, out| world.table.transport_failed(Self::peer(), transport, "", env, out))
+    }
+
+    /// It could not deliver to this address.
+    pub(crate) fn fail_at(&mut self, to: &str, transport: Transport) -> Vec<String> {
+        let to = to.parse().unwrap();
+        self.act(|world, env, out| world.table.transport_failed(to, transport, "", env, out))
+    }
+
+    /// The resolver says where a host is.
+    pub(crate) fn found(&mut self, name: &str, address: &str) -> Vec<String> {
+        let answer = Answer::Records(vec![Record::Host(address.parse().unwrap())], Duration::from_secs(60));
+        let question = Question::new(name, Kind::Host);
+        self.act(|world, env, out| world.table.found(&question, answer, env, out))
+    }
+
+    /// A request to whom a URI means.
+    pub(crate) fn request_to(&mut self, text: &str, uri: &str) -> Vec<String> {
+        let uri: Uri = uri.parse().unwrap();
+        let request = request(text);
+        self.act(|world, env, out| {
+            let key = world.table.request(request, uri, env, out).unwrap();
+            world.clients.push(key);
+        })
     }
 
     /// Lets time pass, each timer at its moment.

@@ -88,6 +88,7 @@ fn what_happens_in_a_call_is_told_in_its_order() {
         "mikey-psk",
         vec![
             Event::Redirected { call, to: vec!["sip:a@h".into(), "sip:b@h".into()] },
+            Event::Progress { call, branch: "1".into(), status: 180, reliable: true, early_media: false },
             Event::Progress { call, branch: "1".into(), status: 183, reliable: true, early_media: true },
             Event::ConnectedTo { call, peer: "sip:b@h".into() },
             Event::Held { call, by },

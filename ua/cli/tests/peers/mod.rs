@@ -204,15 +204,24 @@ impl Process {
 
     /// Reads on until this event of ours.
     pub(crate) fn event(&mut self, name: &str) -> Value {
+        self.until(name, |event| event["event"] == name)
+    }
+
+    /// Reads on until an event of ours for which this holds.
+    pub(crate) fn until(&mut self, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
         let end = Instant::now() + PATIENCE;
         while let Some(line) = self.line(end.saturating_duration_since(Instant::now())) {
             let object = object(&line);
-            if object["event"] == name {
+            if holds(&object) {
                 return object;
             }
         }
         let stderr = self.stop();
-        panic!("no {name} came from {}, but {}{stderr}", self.name, self.said);
+        panic!("no {what} came from {}, but {}{stderr}", self.name, self.said);
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn is_running(&mut self) -> bool {

@@ -1,0 +1,115 @@
+//! New keys in a running call, by re-INVITE (RFC 4567 section 4.1.2): the old key is spoken with until the answer is
+//! here, both are heard, and nothing is lost.
+
+use crate::common::*;
+use keyphone_scenarios::link::Link;
+use keyphone_scenarios::world::{Middle, World};
+use keyphone_ua::endpoint::Command;
+use keyphone_ua::event::{CallId, Event, KeyUse};
+use keyphone_ua::settings::HangUp;
+use std::collections::BTreeSet;
+
+const CALL: CallId = CallId(1);
+
+/// The keys of that use, in the order in which they came.
+fn keys(world: &World, node: usize, which: KeyUse) -> Vec<String> {
+    let key = |event: &Event| match event {
+        Event::Key { key, use_for, .. } if *use_for == which => Some(key.clone()),
+        _ => None,
+    };
+    events(world, node).filter_map(key).collect()
+}
+
+fn talking(seed: u64) -> Pair {
+    let (alice, bob) = (phone("alice", Pair::ALICE, no_change), phone("bob", Pair::BOB, no_change));
+    let mut pair = Pair::on(seed, Link::PERFECT, alice, bob);
+    pair.dial(HangUp::Never);
+    pair.run(1000);
+    pair
+}
+
+fn assert_nothing_was_lost(mut pair: Pair) {
+    pair.world.command(pair.alice, Command::HangUpAll);
+    pair.run(200_000);
+    for node in [pair.alice, pair.bob] {
+        let counts = counts(&pair.world, node);
+        assert_eq!((counts.lost, counts.late, counts.refused, counts.replayed), (0, 0, 0, 0), "{counts:?}");
+        let all = format!("{:?}", pair.world.node(node).events);
+        assert!(!all.contains("TwoTimePad"), "{all}");
+    }
+    assert_eq!(pair.outcomes(), (WE_HUNG_UP, PEER_HUNG_UP));
+    pair.assert_nothing_left();
+}
+
+#[test]
+fn either_side_changes_the_keys_and_no_frame_is_lost() {
+    for who in [0, 1] {
+        let mut pair = talking(1);
+        for round in 1..=3 {
+            pair.world.command(who, Command::Rekey(CALL));
+            pair.run(1000 + round * 3000);
+        }
+        let [alice, bob] =
+            [pair.alice, pair.bob].map(|n| (keys(&pair.world, n, KeyUse::Send), keys(&pair.world, n, KeyUse::Hear)));
+        assert_eq!((alice.0.len(), &alice.0), (4, &bob.1), "what alice says bob hears");
+        assert_eq!((bob.0.len(), &bob.0), (4, &alice.1));
+        let all: BTreeSet<_> = alice.0.iter().chain(&bob.0).collect();
+        assert_eq!(all.len(), 8, "no key twice");
+        assert_nothing_was_lost(pair);
+    }
+}
+
+#[test]
+fn a_change_after_new_keys_keeps_them() {
+    let mut pair = talking(1);
+    pair.world.command(pair.alice, Command::Rekey(CALL));
+    pair.run(3000);
+    for (who, command) in
+        [(1, Command::Hold(CALL)), (1, Command::Resume(CALL)), (0, Command::Hold(CALL)), (0, Command::Resume(CALL))]
+    {
+        pair.world.command(who, command);
+        let now = pair.world.now().as_micros() / 1000;
+        pair.run(now + 1000);
+    }
+    assert_eq!(keys(&pair.world, pair.bob, KeyUse::Hear).len(), 2);
+    let trouble = |node| events(&pair.world, node).any(|event| matches!(event, Event::CallTrouble { .. }));
+    assert!(!trouble(pair.alice) && !trouble(pair.bob));
+    assert!(media_from(&pair.world, Pair::BOB).filter(|sent| sent.at >= at(6500)).count() > 20);
+    pair.world.command(pair.alice, Command::HangUpAll);
+    pair.run(100_000);
+    pair.assert_nothing_left();
+}
+
+#[test]
+fn two_who_change_the_keys_at_once_both_come_to_it_and_lose_nothing() {
+    for seed in 1..=5 {
+        let mut pair = talking(seed);
+        pair.world.command(pair.alice, Command::Rekey(CALL));
+        pair.world.command(pair.bob, Command::Rekey(CALL));
+        pair.run(10_000);
+        assert_eq!(responses(&pair.world, Pair::BOB, 491).len(), 1);
+        let last = |node, which| keys(&pair.world, node, which).pop();
+        assert_eq!(last(pair.alice, KeyUse::Send), last(pair.bob, KeyUse::Hear));
+        assert_eq!(last(pair.bob, KeyUse::Send), last(pair.alice, KeyUse::Hear));
+        assert_nothing_was_lost(pair);
+    }
+}
+
+#[test]
+fn new_keys_that_somebody_has_touched_are_refused_and_the_old_ones_go_on() {
+    let mut pair = talking(1);
+    pair.world.set_middle(Box::new(|sent| match is_request(sent, "INVITE") {
+        true => Middle::Change(rewrite(&sent.bytes, |body| {
+            let at = body.find("key-mgmt:mikey ").unwrap() + 60;
+            let other = if &body[at..=at] == "A" { "B" } else { "A" };
+            format!("{}{other}{}", &body[..at], &body[at + 1..])
+        })),
+        false => Middle::Pass,
+    }));
+    pair.world.command(pair.alice, Command::Rekey(CALL));
+    pair.run(5000);
+    assert_eq!(responses(&pair.world, Pair::BOB, 488).len(), 1);
+    assert!(events(&pair.world, pair.alice).any(|event| matches!(event, Event::CallTrouble { .. })));
+    assert!(media_from(&pair.world, Pair::ALICE).filter(|sent| sent.at >= at(4000)).count() >= 49);
+    assert_nothing_was_lost(pair);
+}

@@ -1,0 +1,42 @@
+//! How full an endpoint's tables are: nothing may grow for ever, and nothing may stay when all is over.
+
+use super::Endpoint;
+use crate::outside::Outside;
+use crate::transaction::Table;
+use keyphone_media::env::Instant;
+
+/// How full a table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// What stands in it.
+    pub table: &'static str,
+    /// How many entries it has; those that are past their time and wait to be swept do not count.
+    pub entries: usize,
+    /// How many it may have.
+    pub most: usize,
+}
+
+impl Endpoint {
+    /// Every table, as it is at `now`. Spare media ports are no entries.
+    pub fn tables(&self, now: Instant) -> Vec<Fill> {
+        let calls = Self::MAX_CALLS;
+        // A call has a few transactions, dialogs and ports at a time.
+        let book = calls * 64;
+        [
+            ("calls", self.calls.len(), calls),
+            ("timers of calls", self.due.len(), calls),
+            ("peers of calls", self.peers.len(), calls),
+            ("bytes of calls", self.weight, Self::MAX_CALL_BYTES),
+            ("transfers", self.follows.len(), calls),
+            ("what calls ask for", self.asks.len(), calls),
+            ("who is meant", self.book.len(), book),
+            ("calls that were left", self.gone.len(now), book),
+            ("requests outside of calls", self.outside.len(), Outside::MOST),
+            ("requests that came by two ways", self.merged.len(&self.transactions), 2 * Table::MOST),
+            ("transactions", self.transactions.len(), Table::MOST),
+            ("bytes of transactions", self.transactions.weight(), Table::MOST_BYTES + (1 << 20)),
+        ]
+        .map(|(table, entries, most)| Fill { table, entries, most })
+        .into()
+    }
+}
