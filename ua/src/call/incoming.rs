@@ -61,8 +61,8 @@ impl Call {
     ) -> Option<Self> {
         let peer = request.headers.from().map(|from| from.uri.to_string()).unwrap_or_default();
         let call_id = request.headers.call_id().unwrap_or_default().to_owned();
-        let keyed =
-            Sdp::parse(&request.body).and_then(|sdp| sdp::key_mgmt::read(&sdp)).is_ok_and(|lines| !lines.0.is_empty());
+        // As it looks; whether it is in order is seen when it is answered.
+        let keyed = request.body.split(|octet| *octet == b'\n').any(|line| line.starts_with(b"a=key-mgmt:"));
         // Without an offer, ours says how.
         let ours = cx.settings.keying.first().copied().filter(|_| request.body.is_empty());
         let keying = ours.unwrap_or(if keyed { System::MikeyPsk } else { System::Clear });

@@ -2,7 +2,8 @@
 
 use super::client_invite::ClientInvite;
 use super::client_other::ClientOther;
-use super::table::{Entry, Machine, Waiter};
+use super::machine::Machine;
+use super::table::{Entry, Waiter};
 use super::waiting::{Last, LooseAck, Waiting};
 use super::{ClientKey, Destination, Fate, Key, Output, Step, Table, Transport, matching, transport};
 use crate::locate::{Answer, Candidate, Hop, Next, Question, Search};

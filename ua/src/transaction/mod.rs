@@ -8,6 +8,7 @@
 mod client_invite;
 mod client_other;
 mod clients;
+mod machine;
 mod matching;
 mod sent;
 mod server_invite;

@@ -1,15 +1,13 @@
 //! All transactions of one endpoint: which message belongs to which, and when each wants its time.
 
-use super::client_invite::ClientInvite;
-use super::client_other::ClientOther;
+use super::machine::Machine;
 use super::matching::Id;
-use super::sent::Sent;
 use super::server_invite::ServerInvite;
 use super::server_other::ServerOther;
 use super::transport::Local;
-use super::waiting::{Last, LooseAck, Waiting};
+use super::waiting::{Last, LooseAck};
 use super::{Destination, Fate, Key, Output, ServerKey, Step, Timers, Transport, matching, transport};
-use crate::locate::{Abilities, Cache, Candidate, Question, Search};
+use crate::locate::{Abilities, Cache, Question, Search};
 use crate::sip::{Message, Method, Request, Response, SipError, StatusCode, make};
 use keyphone_media::env::{Env, Instant};
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,15 +55,6 @@ pub(super) struct Entry {
 pub(super) enum Waiter {
     Entry(Key),
     Ack(u64),
-}
-
-#[derive(Debug)]
-pub(super) enum Machine {
-    Waiting(Box<Waiting>),
-    ClientInvite(ClientInvite),
-    ClientOther(ClientOther),
-    ServerInvite(ServerInvite),
-    ServerOther(ServerOther),
 }
 
 impl Default for Table {
@@ -466,82 +455,6 @@ impl Table {
     pub(super) fn serial(&mut self) -> u64 {
         self.next += 1;
         self.next
-    }
-}
-
-impl Machine {
-    fn deadline(&self) -> Option<Instant> {
-        match self {
-            Self::Waiting(waiting) => Some(waiting.until),
-            Self::ClientInvite(machine) => machine.deadline(),
-            Self::ClientOther(machine) => Some(machine.deadline()),
-            Self::ServerInvite(machine) => machine.deadline(),
-            Self::ServerOther(machine) => machine.deadline(),
-        }
-    }
-
-    /// The bytes of its messages, about.
-    fn weight(&self) -> usize {
-        match self {
-            Self::ServerInvite(machine) => machine.weight(),
-            Self::ServerOther(machine) => machine.weight(),
-            // As read and as written.
-            Self::ClientInvite(_) | Self::ClientOther(_) => self.sent().map_or(0, |sent| 2 * sent.weight()),
-            // Ours, and soon on its way or gone.
-            Self::Waiting(_) => 0,
-        }
-    }
-
-    /// A request of ours that is on its way.
-    pub(super) fn sent(&self) -> Option<&Sent> {
-        match self {
-            Self::ClientInvite(machine) => Some(machine.sent()),
-            Self::ClientOther(machine) => Some(machine.sent()),
-            Self::Waiting(_) | Self::ServerInvite(_) | Self::ServerOther(_) => None,
-        }
-    }
-
-    fn hop(&self) -> Option<Destination> {
-        match self {
-            Self::ServerInvite(machine) => Some(machine.hop()),
-            Self::ServerOther(machine) => Some(machine.hop()),
-            _ => self.sent().map(Sent::hop),
-        }
-    }
-
-    /// A request of ours to which no response has come.
-    pub(super) fn is_unanswered(&self) -> bool {
-        match self {
-            Self::ClientInvite(machine) => machine.is_unanswered(),
-            Self::ClientOther(machine) => machine.is_unanswered(),
-            Self::Waiting(_) | Self::ServerInvite(_) | Self::ServerOther(_) => false,
-        }
-    }
-
-    /// A request of ours that may go elsewhere.
-    pub(super) fn may_move(&self) -> bool {
-        match self {
-            Self::ClientInvite(machine) => machine.may_move(),
-            Self::ClientOther(machine) => machine.may_move(),
-            Self::Waiting(_) | Self::ServerInvite(_) | Self::ServerOther(_) => false,
-        }
-    }
-
-    fn is_hopeless(&self, now: Instant) -> bool {
-        match self {
-            Self::ClientInvite(machine) => machine.is_hopeless(now),
-            Self::ClientOther(machine) => machine.is_hopeless(now),
-            Self::Waiting(_) | Self::ServerInvite(_) | Self::ServerOther(_) => false,
-        }
-    }
-
-    /// A response of ours goes there from now on, the last one at once.
-    pub(super) fn move_to(&mut self, to: Candidate, step: &mut Step<'_>) {
-        match self {
-            Self::ServerInvite(machine) => machine.move_to(to, step),
-            Self::ServerOther(machine) => machine.move_to(to, step),
-            Self::Waiting(_) | Self::ClientInvite(_) | Self::ClientOther(_) => {}
-        }
     }
 }
 

@@ -246,12 +246,13 @@ impl Phones {
         (!calls.is_empty()).then(|| index.get(&calls).call()).flatten()
     }
 
-    /// Everybody hangs up, and all timers run out.
+    /// Everybody hangs up and is not to be found any more, and all timers run out.
     pub(crate) fn end(&mut self, weather: Weather) {
         // Somebody may call back, or be transferred, while the others hang up.
         for _ in 0..4 {
             for phone in 0..PHONES {
                 self.command(phone, Command::HangUpAll);
+                self.command(phone, Command::Unregister(0));
             }
             self.run(Duration::from_secs(100), weather);
         }
