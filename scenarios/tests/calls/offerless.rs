@@ -210,7 +210,7 @@ fn stray_acks_change_nothing() {
     for (seq, tag) in [("2", "c"), ("0", "c"), ("1", "x")] {
         let answer = Caller::answer(&ok);
         let to = caller.to.clone();
-        caller.to = format!("{to}");
+        caller.to = to.to_string();
         caller.branch += 1;
         let text = format!(
             "ACK sip:bob@10.0.0.2 SIP/2.0\r\nVia: SIP/2.0/UDP {CALLER}:5060;branch=z9hG4bKs{}\r\nMax-Forwards: 70\r\n\

@@ -1,5 +1,6 @@
 //! Every message of RFC 4475 and RFC 5118, sent over UDP to a phone that runs: it answers as the table says, or not at
 //! all, and takes a call afterwards.
+#![allow(clippy::disallowed_methods, reason = "the messages come over a real socket")]
 
 mod support;
 #[path = "../../tests/torture_table/mod.rs"]
@@ -106,9 +107,6 @@ fn every_torture_message_is_answered_as_the_table_says_and_the_phone_lives_on() 
         let statuses: Vec<_> = answers.iter().map(|answer| answer.status.code()).collect();
         match row.reply {
             Reply::Status(status) => assert_eq!(statuses, [status], "{}", row.name),
-            Reply::Perhaps(one, other) => {
-                assert!(statuses == [one] || statuses == [other], "{}: {statuses:?}", row.name)
-            }
             Reply::Silence => assert!(statuses.is_empty(), "{}: {statuses:?}", row.name),
         }
         for answer in &answers {

@@ -13,7 +13,7 @@ use super::{ALLOW, Call, Cx, Phase, Place, decline, supported};
 use crate::dialog::Dialog;
 use crate::event::{CallId, Direction, Event, Outcome};
 use crate::io::MediaPorts;
-use crate::sdp::{self, Sdp};
+use crate::sdp::Sdp;
 use crate::settings::{Incoming, Plan, Play, Reliable, Settings, System};
 use crate::sip::{NameAddr, Request, Response, StatusCode, Uri, make};
 use crate::transaction::ServerKey;

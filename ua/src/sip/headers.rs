@@ -22,6 +22,9 @@ pub const MAX_FIELDS: usize = 256;
 /// The longest field in bytes, folds included.
 pub const MAX_FIELD: usize = 8 * 1024;
 
+/// Lists whose values are words.
+const WORDS: [&str; 6] = ["Allow", "Supported", "Require", "Proxy-Require", "Unsupported", "Allow-Events"];
+
 /// Header fields in the order in which they were written. Names are compared without case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Headers(Vec<Field>);
@@ -128,12 +131,22 @@ impl Headers {
         self.0.extend(from.0.iter().filter(|f| f.name.eq_ignore_ascii_case(name)).cloned());
     }
 
-    /// Writes every field on a line of its own.
+    /// Writes every field on a line of its own, but words of one list on one line (RFC 3261 section 7.3.1): that is
+    /// shorter, and some read no further than the first.
     pub(super) fn write_to(&self, out: &mut Vec<u8>) {
+        let mut before = None;
         for field in &self.0 {
-            for part in [field.name.as_bytes(), b": ", field.value.as_bytes(), b"\r\n"] {
-                out.extend_from_slice(part);
+            let name = field.name.as_ref();
+            if before == Some(name) && WORDS.contains(&name) {
+                out.truncate(out.len() - 2);
+                out.extend_from_slice(b", ");
+            } else {
+                out.extend_from_slice(name.as_bytes());
+                out.extend_from_slice(b": ");
             }
+            out.extend_from_slice(field.value.as_bytes());
+            out.extend_from_slice(b"\r\n");
+            before = Some(name);
         }
     }
 

@@ -29,8 +29,6 @@ pub(crate) enum Parser {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reply {
     Status(u16),
-    /// One of two: the second once the phone takes the method.
-    Perhaps(u16, u16),
     Silence,
 }
 
@@ -48,20 +46,17 @@ impl Row {
     /// Whether what we do is what the document asks for.
     pub(crate) fn agrees(&self) -> bool {
         let is_read = self.parser == Parser::Reads;
-        let replies = match self.reply {
-            Reply::Status(status) => vec![status],
-            Reply::Perhaps(one, other) => vec![one, other],
+        let reply = match self.reply {
+            Reply::Status(status) => status,
             Reply::Silence => return self.document == Verdict::Drop || is_read && self.is_response(),
         };
         // What is answered to bytes that cannot be read.
-        let is_fault = |status| [400, 505, 513].contains(status);
+        let is_fault = [400, 505, 513].contains(&reply);
         match self.document {
-            Verdict::Accept(&[]) => is_read && !replies.iter().any(is_fault),
-            Verdict::Accept(named) => is_read && replies.iter().all(|status| named.contains(status)),
-            Verdict::Refuse(named) => replies.iter().all(|status| named.contains(status)),
-            Verdict::Either(named) => {
-                replies.iter().all(|status| named.contains(status)) || is_read && !replies.iter().any(is_fault)
-            }
+            Verdict::Accept(&[]) => is_read && !is_fault,
+            Verdict::Accept(named) => is_read && named.contains(&reply),
+            Verdict::Refuse(named) => named.contains(&reply),
+            Verdict::Either(named) => named.contains(&reply) || is_read && !is_fault,
             Verdict::Drop => false,
         }
     }
@@ -72,7 +67,7 @@ impl Row {
 }
 
 use Parser::{Reads, Refuses};
-use Reply::{Perhaps, Silence, Status};
+use Reply::{Silence, Status};
 use Verdict::{Accept, Drop, Either, Refuse};
 
 macro_rules! rows {

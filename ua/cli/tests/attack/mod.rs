@@ -27,12 +27,15 @@ struct Target {
     sent: Arc<AtomicU64>,
 }
 
+/// One kind of attack, with the seed of its dice.
+type Kind = fn(&Target, u64);
+
 impl Attack {
     pub(crate) fn start(port: u16, media: [u16; 2]) -> Self {
         let (over, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let sip = SocketAddr::from(([127, 0, 0, 1], port));
         let target = Target { sip, media, over: over.clone(), sent: sent.clone() };
-        let kinds: [(fn(&Target, u64), u64); 8] = [
+        let kinds: [(Kind, u64); 8] = [
             (datagrams, 1),
             (datagrams, 2),
             (from_closed_ports, 3),
