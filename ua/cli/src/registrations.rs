@@ -89,6 +89,7 @@ impl Registrations {
     /// Ends so long after they were to be taken back.
     pub(crate) async fn leaving(&self, patience: Duration) {
         self.left.notified().await;
+        // Nothing else ends it.
         let _ = tokio::time::timeout(patience, std::future::pending::<()>()).await;
     }
 

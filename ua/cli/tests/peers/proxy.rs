@@ -27,9 +27,7 @@ impl Kamailio {
         let mut command = Command::new(PROGRAM);
         command.args(["-f", text(&config), "-DD", "-E", "-m", "32", "-M", "8"]);
         command.args(["-Y", text(dir), "-P", text(&dir.join("kamailio.pid"))]);
-        for define in defines {
-            command.args(["-A", define]);
-        }
+        command.args(defines.iter().flat_map(|define| ["-A", define]));
         command.env("RIGIP", "127.0.0.1").env("RIGPORT", port.to_string()).env("RIGTLS", tls.to_string());
         command.env("RIGCERTS", dir);
         let mut process = Process::start(command);
