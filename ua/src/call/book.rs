@@ -92,6 +92,12 @@ impl Book {
         self.made.get_mut(&call).into_iter().for_each(|made| made.retain(|made| *made != entry));
     }
 
+    /// The requests of a call that have no final response.
+    pub(crate) fn clients(&self, call: CallId) -> Vec<ClientKey> {
+        let client = |entry: &Entry| if let Entry::Client(key) = entry { Some(*key) } else { None };
+        self.made.get(&call).into_iter().flatten().filter_map(client).collect()
+    }
+
     pub(crate) fn forget(&mut self, call: CallId) {
         for entry in self.made.remove(&call).unwrap_or_default() {
             self.entries.remove(&entry);

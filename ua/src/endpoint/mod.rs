@@ -406,6 +406,9 @@ impl Endpoint {
         match call.is_over() {
             true => {
                 self.peers.remove(&id);
+                for key in self.book.clients(id) {
+                    self.transactions.leave(key, env, said);
+                }
                 self.weight -= self.weights.remove(&id).unwrap_or_default();
                 call.close(&mut self.cx(account, env, said, out));
             }

@@ -38,7 +38,8 @@
 //!                               | Terminated |<-----------------------+
 //!                               +------------+
 //! ```
-//! Proceeding has no timer of its own; once the TU has sent a CANCEL, it lasts 64*T1 at most (RFC 3261 section 9.1).
+//! Proceeding has no timer of its own; once the TU has sent a CANCEL (RFC 3261 section 9.1), or its call is over, it lasts
+//! 64*T1 at most.
 
 use super::sent::Sent;
 use super::timers::{Resend, Timers};
@@ -52,6 +53,8 @@ use keyphone_media::env::Instant;
 pub(crate) struct ClientInvite {
     sent: Sent,
     state: State,
+    /// Its call is over.
+    left: bool,
 }
 
 #[derive(Debug)]
@@ -82,7 +85,7 @@ impl ClientInvite {
     pub(crate) fn start(key: ClientKey, request: Request, to: Candidate, step: &mut Step<'_>) -> Self {
         let (sent, resend) = Sent::start(key, request, to, step);
         let state = State::Calling { resend, give_up: step.now + step.timers.give_up() };
-        Self { sent, state }
+        Self { sent, state, left: false }
     }
 
     /// What is on its way, and where to.
@@ -126,7 +129,7 @@ impl ClientInvite {
                 self.sent.hop().stays_if_unreliable()
             }
             State::Calling { .. } => {
-                self.state = State::Proceeding { give_up: None };
+                self.state = State::Proceeding { give_up: self.left.then(|| step.now + step.timers.give_up()) };
                 self.sent.answered(response, step);
                 Fate::Stays
             }
@@ -154,6 +157,13 @@ impl ClientInvite {
         if let State::Proceeding { give_up: give_up @ None } = &mut self.state {
             *give_up = Some(step.now + step.timers.give_up());
         }
+    }
+
+    /// The TU wants no answer any more, and can send no CANCEL: a re-INVITE in a call that is over. What rings then for
+    /// ever would stay for ever.
+    pub(crate) fn left(&mut self, step: &Step<'_>) {
+        self.left = true;
+        self.cancelled(step);
     }
 
     /// Its earliest timer has fired.

@@ -6,7 +6,7 @@ use super::server_invite::ServerInvite;
 use super::server_other::ServerOther;
 use super::transport::Local;
 use super::waiting::{Last, LooseAck};
-use super::{Destination, Fate, Key, Output, ServerKey, Step, Timers, Transport, matching, transport};
+use super::{ClientKey, Destination, Fate, Key, Output, ServerKey, Step, Timers, Transport, matching, transport};
 use crate::locate::{Abilities, Cache, Question, Search};
 use crate::sip::{Message, Method, Request, Response, SipError, StatusCode, make};
 use keyphone_media::env::{Env, Instant};
@@ -166,6 +166,16 @@ impl Table {
             }
             Machine::ServerOther(machine) => machine.respond(status, bytes, step),
             Machine::Waiting(_) | Machine::ClientInvite(_) | Machine::ClientOther(_) => Fate::Stays,
+        });
+    }
+
+    /// The TU wants no answer to an INVITE any more, for its dialog is over: it ends in 64*T1, whatever comes.
+    pub fn leave(&mut self, key: ClientKey, env: &mut Env<'_>, out: &mut Vec<Output>) {
+        self.step(Key::Client(key), env, out, |machine, step| {
+            if let Machine::ClientInvite(machine) = machine {
+                machine.left(step);
+            }
+            Fate::Stays
         });
     }
 

@@ -4,7 +4,7 @@ use crate::transaction_world::{CANCEL, INVITE, World, response, to_invite};
 use crate::{Arrow, arrows, state};
 use keyphone_ua::transaction::Transport::{self, Tcp, Udp};
 
-const FIGURE_5: [Arrow; 20] = [
+const FIGURE_5: [Arrow; 22] = [
     ("-", "INVITE from TU", "Calling"),
     ("Calling", "timer A", "Calling"),
     ("Calling", "timer B", "Terminated"),
@@ -28,6 +28,9 @@ const FIGURE_5: [Arrow; 20] = [
     // RFC 3261 section 9.1: after a CANCEL, 64*T1 is all that is left.
     ("Proceeding", "64 T1 after CANCEL", "Terminated"),
     ("Proceeding", "487 after CANCEL", "Completed"),
+    // In no figure: a re-INVITE whose dialog is over.
+    ("Proceeding", "64 T1 after its call", "Terminated"),
+    ("Calling", "1xx after its call", "Proceeding"),
 ];
 
 arrows! { FIGURE_5;
@@ -54,7 +57,15 @@ arrows! { FIGURE_5;
     accepted_2xx_of_another_branch_to_accepted: [Udp, Tcp], accepted,
         |w, _| w.hear(&response(200, "INVITE", "kjshdyff", "another-branch")) => ["0 response 200"];
     proceeding_64_t1_after_cancel_to_terminated: [Udp, Tcp], cancelled, |w, _| w.wait(27_000) => ["42000 timed out"];
+    proceeding_64_t1_after_its_call_to_terminated: [Udp, Tcp], left, |w, _| w.wait(32_000) => ["32000 timed out"];
+    calling_1xx_after_its_call_to_proceeding: [Tcp], calling, |w, _| [w.leave(), w.hear(&to_invite(180))].concat() => ["0 response 180"];
     proceeding_487_after_cancel_to_completed: [Udp], cancelled, |w, _| w.hear(&to_invite(487)) => ["15000 send ACK", "15000 response 487"];
+}
+
+/// Its dialog is over; for a re-INVITE nobody sends a CANCEL then.
+fn left(world: &mut World, transport: Transport) {
+    proceeding(world, transport);
+    assert_eq!(world.leave(), [""; 0]);
 }
 
 fn calling(world: &mut World, transport: Transport) {
@@ -158,4 +169,14 @@ fn the_ack_of_a_refusal_is_built_from_the_invite_and_the_response() {
     }
     assert_eq!(ack.matches("Via:").count(), 1);
     assert!(ack.ends_with("\r\n\r\n"), "no body: {ack}");
+}
+
+#[test]
+fn a_provisional_response_does_not_save_an_invite_whose_call_is_over() {
+    let mut world = World::new();
+    calling(&mut world, Udp);
+    world.leave();
+    world.hear(&to_invite(180));
+    assert_eq!(world.wait(200_000), ["32000 timed out"]);
+    assert_eq!(state(&world), "Terminated");
 }

@@ -163,6 +163,12 @@ impl World {
         self.act(|world, env, out| world.table.respond(key, &response, env, out))
     }
 
+    /// The call of our last request is over.
+    pub(crate) fn leave(&mut self) -> Vec<String> {
+        let key = *self.clients.last().unwrap();
+        self.act(|world, env, out| world.table.leave(key, env, out))
+    }
+
     pub(crate) fn fail(&mut self, transport: Transport) -> Vec<String> {
         self.act(|world, env, out| world.table.transport_failed(Self::peer(), transport, "", env, out))
     }
