@@ -1,7 +1,10 @@
 //! Figure 7: the INVITE server transaction, as RFC 6026 section 8.6 draws it.
+//!
+//! A transport error is told once nothing else is left: a response that a connection did not take goes elsewhere first
+//! (RFC 6026 section 8.8, RFC 3263 section 5), so the arrow is walked over UDP.
 
 use crate::transaction_world::{ACK, ACK_OF_2XX, INVITE, World};
-use crate::{Arrow, arrows, state, undeliverable};
+use crate::{Arrow, arrows, state};
 use keyphone_ua::transaction::Transport::{self, Tcp, Udp};
 
 const FIGURE_7: [Arrow; 19] = [
@@ -32,11 +35,11 @@ arrows! { FIGURE_7;
     outside_invite_to_proceeding: [Udp, Tcp], |_, _| (), |w, t| w.hear_over(INVITE, t) => ["0 request INVITE"];
     proceeding_invite_to_proceeding: [Udp, Tcp], ringing, |w, t| w.hear_over(INVITE, t) => ["0 send 180"];
     proceeding_101_199_from_tu_to_proceeding: [Udp, Tcp], proceeding, |w, _| w.respond(183) => ["0 send 183"];
-    proceeding_transport_error_to_proceeding: [Udp, Tcp], ringing, undeliverable => ["0 transport failed"];
+    proceeding_transport_error_to_proceeding: [Udp], ringing, |w, t| w.fail(t) => ["0 transport failed"];
     proceeding_2xx_from_tu_to_accepted: [Udp, Tcp], proceeding, |w, _| w.respond(200) => ["0 send 200"];
     proceeding_300_699_from_tu_to_completed: [Udp, Tcp], proceeding, |w, _| w.respond(699) => ["0 send 699"];
     completed_invite_to_completed: [Udp, Tcp], completed, |w, t| w.hear_over(INVITE, t) => ["0 send 486"];
-    completed_transport_error_to_completed: [Udp, Tcp], completed, undeliverable => ["0 transport failed"];
+    completed_transport_error_to_completed: [Udp], completed, |w, t| w.fail(t) => ["0 transport failed"];
     completed_timer_g_to_completed: [Udp], completed, |w, _| w.wait(31_999) => [
         "500 send 486", "1500 send 486", "3500 send 486", "7500 send 486", "11500 send 486", "15500 send 486",
         "19500 send 486", "23500 send 486", "27500 send 486", "31500 send 486"
@@ -48,7 +51,7 @@ arrows! { FIGURE_7;
     // With the INVITE's branch: an old proxy, or a bug, but the TU's.
     accepted_ack_to_accepted: [Udp, Tcp], accepted, |w, t| w.hear_over(ACK, t) => ["0 ack"];
     accepted_2xx_from_tu_to_accepted: [Udp, Tcp], accepted, |w, _| w.respond(200) => ["0 send 200"];
-    accepted_transport_error_to_accepted: [Udp, Tcp], accepted, undeliverable => ["0 transport failed"];
+    accepted_transport_error_to_accepted: [Udp], accepted, |w, t| w.fail(t) => ["0 transport failed"];
     accepted_timer_l_to_terminated: [Udp, Tcp], accepted_for_almost_64_t1, |w, _| w.wait(1) => [];
     proceeding_200_ms_to_proceeding: [Udp, Tcp], proceeding, |w, _| w.wait(100_000) => ["200 send 100"];
     completed_ack_reliably_to_terminated: [Tcp], completed, |w, t| w.hear_over(ACK, t) => [];

@@ -1,7 +1,10 @@
 //! Figure 8: the non-INVITE server transaction. A transport error is told and changes nothing (RFC 6026 section 8.8).
+//!
+//! A transport error is told once nothing else is left: a response that a connection did not take goes elsewhere first
+//! (RFC 6026 section 8.8, RFC 3263 section 5), so the arrow is walked over UDP.
 
 use crate::transaction_world::{BYE, World};
-use crate::{Arrow, arrows, state, undeliverable};
+use crate::{Arrow, arrows, state};
 use keyphone_ua::transaction::Transport::{self, Tcp, Udp};
 
 const FIGURE_8: [Arrow; 12] = [
@@ -26,7 +29,7 @@ arrows! { FIGURE_8;
     trying_200_699_from_tu_to_completed: [Udp], trying, |w, _| w.respond(200) => ["0 send 200"];
     proceeding_1xx_from_tu_to_proceeding: [Udp, Tcp], proceeding, |w, _| w.respond(182) => ["0 send 182"];
     proceeding_request_to_proceeding: [Udp, Tcp], proceeding, |w, t| w.hear_over(BYE, t) => ["0 send 183"];
-    proceeding_transport_error_to_proceeding: [Udp, Tcp], proceeding, undeliverable => ["0 transport failed"];
+    proceeding_transport_error_to_proceeding: [Udp], proceeding, |w, t| w.fail(t) => ["0 transport failed"];
     proceeding_200_699_from_tu_to_completed: [Udp], proceeding, |w, _| w.respond(699) => ["0 send 699"];
     completed_request_to_completed: [Udp], completed, |w, t| w.hear_over(BYE, t) => ["0 send 200"];
     completed_transport_error_to_completed: [Udp], completed, |w, t| w.fail(t) => ["0 transport failed"];

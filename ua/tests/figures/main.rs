@@ -30,16 +30,6 @@ pub(crate) fn state(world: &World) -> String {
     state.chars().take_while(char::is_ascii_alphabetic).collect()
 }
 
-/// A response cannot be delivered. On a connection that is not all: it is sent again on a new one (RFC 3261 section
-/// 18.2.2), and only if that fails as well there is no way (RFC 6026 section 8.8).
-pub(crate) fn undeliverable(world: &mut World, transport: Transport) -> Vec<String> {
-    if transport.is_reliable() {
-        let again = world.fail(transport);
-        assert!(again.iter().all(|line| line.contains(" send ")), "{again:?}");
-    }
-    world.fail(transport)
-}
-
 /// One arrow of a figure.
 pub(crate) struct Walk {
     pub(crate) transports: &'static [Transport],
