@@ -62,6 +62,8 @@ pub struct Rules {
     pub min_se: Duration,
     /// How long we let somebody ring whom we call.
     pub ring_limit: Duration,
+    /// Do the calls that we place leave the offer to whoever answers (RFC 3261 section 13.2.1)?
+    pub late_offer: bool,
     /// How many contacts of 3xx responses one call may try, in all.
     pub redirects: usize,
     /// May the peer of a call have us call somebody else (RFC 3515)?
@@ -78,6 +80,7 @@ impl Default for Rules {
             session_expires: Some(Duration::from_secs(1800)),
             min_se: Duration::from_secs(90),
             ring_limit: Duration::from_secs(180),
+            late_offer: false,
             redirects: 5,
             transfers: true,
             media: true,

@@ -10,6 +10,7 @@ mod fork;
 mod hold;
 mod identity;
 mod info;
+mod late_offer;
 mod locate;
 mod message;
 mod offerless;

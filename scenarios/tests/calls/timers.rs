@@ -78,6 +78,29 @@ fn a_peer_without_update_is_refreshed_by_a_re_invite_that_changes_nothing() {
 }
 
 #[test]
+fn a_peer_that_refuses_update_is_refreshed_by_a_re_invite_instead() {
+    for refusal in ["405 Method Not Allowed", "501 Not Implemented"] {
+        let mut pair = call((Some(200), 90), (Some(1800), 90));
+        pair.world.set_middle(Box::new(move |sent| {
+            let text = String::from_utf8_lossy(&sent.bytes);
+            match is_response(sent, 200) && text.contains(" UPDATE\r\n") && text.contains("CSeq: 2 ") {
+                true => Middle::Change(text.replacen("200 OK", refusal, 1).into_bytes()),
+                false => Middle::Pass,
+            }
+        }));
+        pair.run(350_000);
+        assert_eq!(refreshed(&pair.world, pair.alice), [100, 200, 300].map(|at| (at, Side::Us)), "{refusal}");
+        assert_eq!(requests(&pair.world, Pair::ALICE, Method::Update).len(), 1, "it is not asked so again");
+        let invites = requests(&pair.world, Pair::ALICE, Method::Invite);
+        assert_eq!(invites.len(), 4);
+        assert!(invites.iter().all(|invite| invite.body == invites[0].body), "not even the version has changed");
+        let trouble = |event: &Event| matches!(event, Event::CallTrouble { .. });
+        assert!(!events(&pair.world, pair.alice).any(trouble), "nobody needs to know");
+        hung_up(pair, 600_000);
+    }
+}
+
+#[test]
 fn a_call_whose_peer_is_gone_ends_before_the_session_has_expired() {
     let mut pair = call((Some(120), 90), (Some(1800), 90));
     pair.run(10_000);

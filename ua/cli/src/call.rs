@@ -61,6 +61,9 @@ pub(crate) struct Call {
     /// Try so many of the addresses that we are sent on to (3xx), in all; 0 tries none
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..=20))]
     redirects: Option<u8>,
+    /// Leave it to the callee to offer a session, and answer that (RFC 3261 section 13.2.1)
+    #[arg(long)]
+    late_offer: bool,
     /// Hang up if nobody has answered by then; 3 minutes without this
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     give_up: Option<Duration>,
@@ -92,6 +95,7 @@ impl Call {
         let job = Job::Call { times: self.times };
         let mut rules = self.session.rules()?;
         rules.redirects = self.redirects.map_or(rules.redirects, usize::from);
+        rules.late_offer = self.late_offer;
         rules.ring_limit = self.give_up.unwrap_or(rules.ring_limit);
         let place = Place { listen, peer: Some((first, phone::user_of(&self.uri))), rules };
         let printer = phone::printer(&self.common, job, self.session.control);

@@ -37,7 +37,7 @@ scenarios! {
     uac_hold uac_info uac_lost_ack uac_message uac_offerless uac_options uac_refer uac_refer_busy uac_refer_replaces
     uac_refresh uac_refreshed uac_reinvite_offerless uac_replaces uac_update uac_update_early
     uas_302 uas_422 uas_cancel_answered uas_cancel_early uas_cancel_ringing uas_digest uas_early_media
-    uas_early_media_prack uas_glare uas_held uas_hold uas_lost_ack uas_refer uas_refer_failed uas_refresh uas_refreshed
+    uas_early_media_prack uas_glare uas_held uas_hold uas_lost_ack uas_offerless uas_refer uas_refer_failed uas_refresh uas_refreshed
     uas_reinvite_offerless uas_repeated_200 uas_update uas_update_early
 }
 

@@ -1,11 +1,11 @@
 //! One branch of a forked INVITE: what a To-tag has said so far (RFC 3261 section 13.2.2), with an early dialog, an
 //! offer/answer exchange and a keying session of its own.
 
-use super::Cx;
-use super::exchange::Exchange;
-use super::first::FirstOffer;
+use super::late::{self, First};
 use super::media::Media;
+use super::refused::Unacceptable;
 use super::usage::{Purpose, Usage};
+use super::{Cx, decline};
 use crate::dialog::Dialog;
 use crate::event::CallId;
 use crate::sip::{Method, RAck, Request, Response, StatusCode};
@@ -18,6 +18,8 @@ pub(super) struct Branch {
     /// The number of its last reliable response (RFC 3262 section 4).
     rseq: Option<u32>,
     rung: bool,
+    /// Its offer was one that we cannot take: it has been told so.
+    pub(super) refused: Option<Unacceptable>,
 }
 
 impl Branch {
@@ -26,7 +28,7 @@ impl Branch {
     pub(super) fn take(
         &mut self,
         call: CallId,
-        offer: &FirstOffer,
+        first: &First,
         response: &Response,
         reliable: bool,
         media: &mut Media,
@@ -37,7 +39,7 @@ impl Branch {
             // Without a Contact there is no dialog (RFC 3261 section 12.1.1), and nothing but the tag is known.
             None => {
                 let dialog = Dialog::answered(response).ok();
-                let new = |dialog| Box::new(Usage::new(call, dialog, Exchange::offered(offer), &response.headers));
+                let new = |dialog| Box::new(Usage::new(call, dialog, first.exchange(cx), &response.headers));
                 self.usage = dialog.map(new);
             }
         }
@@ -51,10 +53,32 @@ impl Branch {
             let (Some(usage), Ok(cseq)) = (&mut self.usage, response.headers.cseq()) else { return false };
             self.rseq = Some(number);
             let rack = RAck { rseq: number, seq: cseq.seq, method: Method::Invite };
-            let fill = |prack: &mut Request| prack.headers.push("RAck", rack.to_string());
+            // An offer of theirs is in the first reliable response, and its answer in the PRACK (RFC 3262 section 5).
+            let mut answer = vec![];
+            if usage.exchange.awaits_offer() && !response.body.is_empty() && self.refused.is_none() {
+                media.turn_to(usage.dialog.remote_tag());
+                let (body, taken) = late::answer(&mut usage.exchange, response, media, cx);
+                answer = body;
+                match taken {
+                    Ok(()) => usage.exchange.settle(),
+                    Err(bad) => self.refused = Some(bad),
+                }
+            }
+            let fill = |prack: &mut Request| {
+                prack.headers.push("RAck", rack.to_string());
+                late::carry(prack, answer);
+            };
             usage.request(Method::Prack, Purpose::Prack, fill, cx);
+            // Without a session this branch cannot become a call (RFC 3261 section 15).
+            if let Some(bad) = &self.refused {
+                let reason = decline::reason(bad.status(), &bad.why).to_string();
+                let fill = |bye: &mut Request| bye.headers.push("Reason", reason);
+                usage.request(Method::Bye, Purpose::Bye, fill, cx);
+            }
         }
-        if let Some(usage) = self.usage.as_mut().filter(|usage| !response.body.is_empty() && usage.exchange.is_first())
+        if let (Some(usage), First::Ours(offer)) = (&mut self.usage, first)
+            && !response.body.is_empty()
+            && usage.exchange.is_first()
         {
             match usage.exchange.first_answer(offer, &response.body, media, cx) {
                 // In a reliable response it is the answer; in another one only what the 2xx will say, too (RFC 3261

@@ -190,6 +190,12 @@ impl Call {
             let why = format!("the peer does not know this call any more: {status} {}", status.phrase());
             return self.leave(None, Outcome::Failed { status: Some(status.code()), why }, cx);
         }
+        // Whoever does not take UPDATE takes a re-INVITE (RFC 3311 section 5.1, RFC 4028 section 7.4).
+        if matches!(status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED) && !talking.wishes.inviting {
+            talking.usage.forget_update();
+            talking.wishes.again(change);
+            return self.change(cx);
+        }
         if status == StatusCode::SESSION_INTERVAL_TOO_SMALL {
             response.iter().for_each(|response| talking.usage.refresh.at_least(&response.headers));
         }

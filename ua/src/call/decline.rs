@@ -1,6 +1,6 @@
 //! Sending requests, and ending what cannot go on: ACK and BYE with the reason.
 
-use super::Cx;
+use super::{Cx, late};
 use crate::dialog::Dialog;
 use crate::locate::Hop;
 use crate::settings::Settings;
@@ -12,15 +12,21 @@ use keyphone_media::env::{Env, Instant};
 use std::collections::BTreeMap;
 
 /// ACK for a 2xx of a branch that we do not want, and BYE at once (RFC 3261 section 13.2.2.4). Our requests in that
-/// dialog have come as far as `last`, if it is beyond the INVITE's number.
-pub(crate) fn decline(mut dialog: Dialog, last: u32, cx: &mut Cx<'_, '_>) {
-    let ack = Ack::new(&dialog, dialog.local_seq(), |_| {}, cx);
+/// dialog have come as far as `last`, if it is beyond the INVITE's number. `answer` is what the ACK says to an offer.
+pub(super) fn decline(mut dialog: Dialog, last: u32, answer: Vec<u8>, cx: &mut Cx<'_, '_>) {
+    let ack = Ack::new(&dialog, dialog.local_seq(), |ack| late::carry(ack, answer), cx);
     ack.send(cx);
     cx.gone.insert(&dialog, ack, cx.env.now.mono);
     dialog.count_from(last);
     let request = with_via(dialog.request(Method::Bye), cx);
     // All headers are ours, so that the transaction can read them; nobody waits for what becomes of it.
     let _ = cx.transactions.request(request, dialog.next_hop(), cx.env, cx.said);
+}
+
+/// The same for a call that is gone.
+pub(crate) fn stray(dialog: Dialog, response: &Response, cx: &mut Cx<'_, '_>) {
+    let answer = late::rejection(response, cx);
+    decline(dialog, 0, answer, cx);
 }
 
 /// Dialogs that we left after their 2xx. If that comes again, our ACK was lost and is all that is missing: the BYE

@@ -7,7 +7,8 @@
 //!    +--- answer, refusal --+          +---- our answer --+
 //! ```
 //! While either waits nobody offers anew: whoever does gets 491 from the one and 500 from the other (RFC 3261 section
-//! 14.2, RFC 3311 section 5.2). What is refused leaves the session as it was.
+//! 14.2, RFC 3311 section 5.2). What is refused leaves the session as it was. The first offer may be theirs although
+//! the INVITE is ours: then the exchange begins as Awaited.
 
 use super::Cx;
 use super::first::FirstOffer;
@@ -46,6 +47,8 @@ pub(super) struct Exchange {
 
 enum State {
     Idle,
+    /// Our INVITE had no offer, and the peer's has not come yet.
+    Awaited,
     /// The offer of our INVITE awaits its answer. The call keeps it for all branches, unless there is only this one.
     First(Option<Box<FirstOffer>>),
     /// An offer of ours inside the dialog.
@@ -87,12 +90,17 @@ impl Exchange {
         Self { state: State::First(Some(Box::new(first))), ..exchange }
     }
 
+    /// A dialog whose first offer is theirs, and has not come yet.
+    pub(super) fn awaiting(parties: Parties, cx: &mut Cx<'_, '_>) -> Self {
+        Self { state: State::Awaited, ..Self::new(parties, SdpSession::new(cx.origin())) }
+    }
+
     fn new(parties: Parties, sdp: SdpSession) -> Self {
         let (ours, theirs) = (Lines::default(), Lines::default());
         Self { parties, sdp, ours, theirs, session: None, voice: None, state: State::Idle, holding: false }
     }
 
-    /// A dialog whose first offer is theirs: makes our answer and takes its keys. Nothing is heard or said yet.
+    /// A dialog whose INVITE is theirs and brought the first offer.
     pub(super) fn answering(
         request: &Request,
         offer: &Sdp,
@@ -101,20 +109,27 @@ impl Exchange {
     ) -> Result<Self, Refused> {
         let from = request.headers.from().map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
         let parties = Parties { me: cx.settings.identity_for(request), named: Identity::new(&from.uri.to_string()) };
-        let mut exchange = Self { state: State::TheyOffered, ..Self::new(parties, SdpSession::new(cx.origin())) };
+        let mut exchange = Self::awaiting(parties, cx);
+        exchange.answer_first(offer, media, cx)?;
+        Ok(exchange)
+    }
+
+    /// Makes our answer to the peer's first offer, and takes its keys. Nothing is heard or said yet.
+    pub(super) fn answer_first(&mut self, offer: &Sdp, media: &mut Media, cx: &mut Cx<'_, '_>) -> Result<(), Refused> {
         let profiles = profiles(cx.settings);
-        let reply = exchange.sdp.plan(offer, &exchange.ask(&profiles, media.codecs(), media)).map_err(refuse)?;
+        let reply = self.sdp.plan(offer, &self.ask(&profiles, media.codecs(), media)).map_err(refuse)?;
         if let Reply::Audio(answer) = &reply {
             match answer.profile {
                 Profile::Avp => {
                     let allowed = cx.settings.policy.media.clear();
                     media.go_clear(allowed.ok_or_else(|| Refused::keying(sdp::Unfit::Clear, None))?, cx);
                 }
-                Profile::Savp => exchange.key_first(offer, answer.negotiated.line, media, cx)?,
+                Profile::Savp => self.key_first(offer, answer.negotiated.line, media, cx)?,
             }
         }
-        exchange.sdp.reply(offer, &reply, &exchange.ours);
-        Ok(exchange)
+        self.sdp.reply(offer, &reply, &self.ours);
+        self.state = State::TheyOffered;
+        Ok(())
     }
 
     /// Asks the keying system for an answer, and takes its keys.
@@ -180,8 +195,13 @@ impl Exchange {
         match self.state {
             State::Idle => Ok(()),
             State::First(_) | State::WeOffered { .. } => Err(Conflict::Glare),
-            State::TheyOffered => Err(Conflict::Pending),
+            State::TheyOffered | State::Awaited => Err(Conflict::Pending),
         }
+    }
+
+    /// Is the first offer the peer's to make, and has not come?
+    pub(super) fn awaits_offer(&self) -> bool {
+        matches!(self.state, State::Awaited)
     }
 
     /// The answer to the first offer. Keys first: the peer is proven before media is. A 200 may repeat what a 183 said.

@@ -122,7 +122,10 @@ impl Call {
         }
         let Self { phase, media, .. } = self;
         let usage = match phase {
-            Phase::Calling(calling) => calling.usages().find(|usage| usage.dialog.is_from_peer(request)),
+            Phase::Calling(calling) => {
+                let usage = calling.usages().find(|usage| usage.dialog.is_from_peer(request));
+                usage.inspect(|usage| media.turn_to(usage.dialog.remote_tag()))
+            }
             Phase::Ringing(ringing) => Some(&mut ringing.usage),
             Phase::Talking(talking) => Some(&mut talking.usage),
             Phase::Leaving(_) | Phase::Over => None,

@@ -1,6 +1,7 @@
 //! The media of one call: what protects it, the engine, and where the peer hears.
 
 use super::Cx;
+use super::apart::Apart;
 use super::codecs::{codec_lines, codec_of};
 use super::path::{Opened, OpenedRtcp, Path};
 use crate::event::{CallId, Counts, Event, KeyUse};
@@ -26,7 +27,9 @@ pub(super) struct Media {
     plan: Plan,
     /// What we offered: the payload type of an early frame tells its codec before any answer has come.
     codecs: Vec<CodecLine>,
-    path: Path,
+    pub(super) path: Path,
+    /// `None` if all branches share what protects them.
+    pub(super) apart: Option<Box<Apart>>,
     engine: Option<Engine>,
     remote: Option<Remote>,
     /// The call is answered, or has early media of ours.
@@ -70,6 +73,7 @@ impl Media {
             plan,
             codecs,
             path,
+            apart: None,
             engine: None,
             remote: None,
             speaks: false,
@@ -402,7 +406,8 @@ impl Media {
     }
 
     /// Gives everything back: ports, recording, keys.
-    pub(super) fn close(self, cx: &mut Cx<'_, '_>) {
+    pub(super) fn close(mut self, cx: &mut Cx<'_, '_>) {
+        self.close_aside(cx);
         let Self { call, ports, path, engine, .. } = self;
         if let Some((sink, finished)) = engine.map(Engine::finish) {
             if let Err(error) = finished {

@@ -7,6 +7,7 @@
 //! invited -> Ringing --------200---------+  +--BYE from the peer----+
 //! ```
 
+mod apart;
 mod book;
 mod branch;
 mod change;
@@ -19,6 +20,7 @@ mod incoming;
 mod info;
 mod inside;
 mod key_log;
+mod late;
 mod leg;
 mod media;
 mod name;
@@ -181,7 +183,8 @@ impl Call {
         {
             cx.event(Event::BranchLost { call: self.id, branch: dialog.remote_tag().into() });
             let last = self.numbers.get(dialog.remote_tag()).copied().unwrap_or_default();
-            decline::decline(dialog, last, cx);
+            let answer = late::rejection(response, cx);
+            decline::decline(dialog, last, answer, cx);
         }
     }
 

@@ -4,9 +4,10 @@
 use super::branch::Branch;
 use super::decline;
 use super::exchange::Parties;
-use super::first::FirstOffer;
+use super::late::{self, First};
 use super::media::Media;
 use super::redirect::Targets;
+use super::refused::Unacceptable;
 use super::usage::Usage;
 use super::{ALLOW, Call, Cx, Phase, supported};
 use crate::event::{CallId, Direction, Event, Outcome};
@@ -26,8 +27,12 @@ pub(super) struct Calling {
     pub(super) key: ClientKey,
     pub(super) invite: Request,
     to: Hop,
-    pub(super) offer: FirstOffer,
+    pub(super) first: First,
+    /// Did we offer keys, or shall we answer with keys?
+    pub(super) keyed: bool,
     pub(super) branches: BTreeMap<String, Branch>,
+    /// Why a branch was refused that offered what we cannot take.
+    pub(super) refused: Option<Unacceptable>,
     /// The branch whose early media is heard.
     pub(super) heard: Option<String>,
     /// Whom else to try.
@@ -104,9 +109,9 @@ impl Call {
     ) -> Result<Self, String> {
         let parties = Parties { me: cx.settings.identity(), named: Identity::new(&target.to_string()) };
         let mut media = Media::new(id, ports, plan.clone(), cx);
-        let offer = FirstOffer::new(parties, &mut media, cx)?;
+        let first = First::new(parties, &mut media, cx)?;
         let our_tag = cx.env.token::<4>();
-        let mut invite = write_invite(&target, &to, (call_id, &our_tag), &offer.body, cx);
+        let mut invite = write_invite(&target, &to, (call_id, &our_tag), first.body(), cx);
         extra.into_iter().for_each(|(name, value)| invite.headers.push(name, value));
         cx.auth.preempt(&mut invite);
         let invite = decline::with_via(invite, cx);
@@ -118,8 +123,10 @@ impl Call {
             key,
             invite,
             to,
-            offer,
+            keyed: first.is_keyed(cx),
+            first,
             branches: BTreeMap::new(),
+            refused: None,
             heard: None,
             targets: Targets::new(target, cx.settings.rules.redirects),
             tries: 0,
@@ -151,11 +158,6 @@ impl Calling {
     /// Has a branch answered whose tag is one of these?
     pub(super) fn has_branch(&self, is: impl Fn(&str) -> bool) -> bool {
         self.branches.keys().any(|tag| is(tag))
-    }
-
-    /// Did we offer keys?
-    pub(super) fn is_keyed(&self) -> bool {
-        self.offer.offered.is_some()
     }
 
     /// The early dialogs.
@@ -194,7 +196,7 @@ impl Calling {
         cx.book.forget_client(self.key, call);
         cx.book.add_client(key, call);
         (self.key, self.invite, self.to) = (key, invite, to);
-        (self.proceeding, self.heard) = (false, None);
+        (self.proceeding, self.heard, self.refused) = (false, None, None);
         self.branches.clear();
         Ok(())
     }
@@ -225,8 +227,7 @@ fn write_invite(target: &Uri, to: &Hop, (call_id, our_tag): (&str, &str), offer:
     }
     // RFC 3261 section 13.2.1: so long the invitation holds.
     headers.push("Expires", ring_limit.as_secs().max(1).to_string());
-    headers.push("Content-Type", "application/sdp");
-    invite.body = offer.to_vec();
+    late::carry(&mut invite, offer.to_vec());
     preload(&mut invite, &cx.settings.accounts.routes());
     invite
 }

@@ -44,6 +44,12 @@ impl Refused {
         response
     }
 
+    /// The same for an offer that a response brought: what our answer to it says, if keying has something to say, and
+    /// why the call ends.
+    pub(super) fn of_a_response(self) -> (Option<Vec<u8>>, Unacceptable) {
+        (self.body, Unacceptable { why: self.why, keying: self.keying })
+    }
+
     /// How a call ends that is refused so.
     pub(super) fn outcome(self, call: CallId, cx: &mut Cx<'_, '_>) -> Outcome {
         let Self { status, why, keying, .. } = self;
@@ -58,6 +64,7 @@ impl Refused {
 }
 
 /// Why an answer is not accepted.
+#[derive(Clone)]
 pub(super) struct Unacceptable {
     pub(super) why: String,
     pub(super) keying: bool,
@@ -72,15 +79,19 @@ impl Unacceptable {
         Self { why: why.to_string(), keying: false }
     }
 
+    /// The status that the BYE names as the reason.
+    pub(super) fn status(&self) -> StatusCode {
+        if self.keying { StatusCode::NOT_ACCEPTABLE_HERE } else { StatusCode::REQUEST_TERMINATED }
+    }
+
     /// How the call ends, and the status that its BYE names as the reason.
     pub(super) fn outcome(self, call: CallId, cx: &mut Cx<'_, '_>) -> (StatusCode, Outcome) {
+        let status = self.status();
         let Self { why, keying } = self;
-        match keying {
-            true => {
-                cx.event(Event::Refused { call, why: why.clone(), hint: None });
-                (StatusCode::NOT_ACCEPTABLE_HERE, Outcome::KeyingRefused { why })
-            }
-            false => (StatusCode::REQUEST_TERMINATED, Outcome::Failed { status: None, why }),
+        if keying {
+            cx.event(Event::Refused { call, why: why.clone(), hint: None });
+            return (status, Outcome::KeyingRefused { why });
         }
+        (status, Outcome::Failed { status: None, why })
     }
 }

@@ -29,7 +29,7 @@ impl Call {
     pub(crate) fn place_here(&self) -> Place {
         let keyed = match &self.phase {
             Phase::Talking(talking) => talking.usage.exchange.system() != System::Clear,
-            Phase::Calling(calling) => calling.is_keyed(),
+            Phase::Calling(calling) => calling.keyed,
             Phase::Ringing(_) | Phase::Leaving(_) | Phase::Over => true,
         };
         Place { plan: self.plan.clone(), keyed }

@@ -2,8 +2,8 @@
 
 use super::branch::Branch;
 use super::decline::{self, Ack};
-use super::exchange::Exchange;
 use super::handshake::Handshake;
+use super::late;
 use super::media::Media;
 use super::outgoing::{Calling, Cancel, Reason, nobody_answered};
 use super::refused::Unacceptable;
@@ -11,7 +11,6 @@ use super::usage::Usage;
 use super::{Call, Cx, Phase};
 use crate::dialog::Dialog;
 use crate::event::{CallId, Event, Outcome};
-use crate::sdp::{self, Sdp};
 use crate::settings::Reliable;
 use crate::sip::{Request, Response, SessionExpires, SipError, StatusCode};
 
@@ -40,14 +39,17 @@ impl Call {
         if response.status == StatusCode::EARLY_DIALOG_TERMINATED {
             calling.branches.remove(&tag);
             calling.heard.take_if(|heard| *heard == tag);
+            media.part_with(&tag, cx);
             calling.hear_somebody(media, cx);
             let (call, status) = (*id, response.status.code());
             return cx.event(Event::Progress { call, branch: tag, status, reliable: false, early_media: false });
         }
         let mut branch = calling.branches.remove(&tag).unwrap_or_default();
         let reliable = cx.settings.rules.reliable != Reliable::Never;
-        let taken = branch.take(*id, &calling.offer, response, reliable, media, cx);
+        let taken = branch.take(*id, &calling.first, response, reliable, media, cx);
         let rings = taken && branch.rings(response);
+        let refused = branch.refused.clone();
+        calling.refused = calling.refused.take().or(refused);
         calling.branches.insert(tag.clone(), branch);
         if !taken {
             return;
@@ -57,20 +59,22 @@ impl Call {
         if rings {
             cx.event(Event::Ringing { call, branch: branch.clone() });
         }
+        let sure = reliable && response.headers.require().is_ok_and(|tags| tags.iter().any(|tag| tag == "100rel"));
         cx.event(Event::Progress {
             call,
             branch,
             status: response.status.code(),
-            reliable: reliable && response.headers.require().is_ok_and(|tags| tags.iter().any(|tag| tag == "100rel")),
-            early_media: !response.body.is_empty(),
+            reliable: sure,
+            // What an unreliable response says of a session that we have not offered, we do not take.
+            early_media: !response.body.is_empty() && (sure || !cx.settings.rules.late_offer),
         });
     }
 
     /// A 2xx: ACK, whatever becomes of it, and then we talk or say BYE (RFC 3261 section 13.2.2.4).
     fn accepted(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
         let Phase::Calling(mut calling) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
-        let mut usage = match calling.confirmed(self.id, response) {
-            Ok(usage) => usage,
+        let (mut usage, refused) = match calling.confirmed(self.id, response, cx) {
+            Ok(confirmed) => confirmed,
             Err(error) => {
                 let why = format!("the answer cannot be acknowledged: {error}");
                 return self.end(Outcome::Failed { status: Some(response.status.code()), why }, cx);
@@ -79,14 +83,23 @@ impl Call {
         // The other branches may have heard requests of ours; a BYE to one of them goes on from there.
         let said = |(tag, branch): (String, Branch)| Some((tag, branch.usage?.dialog.local_seq()));
         self.numbers = std::mem::take(&mut calling.branches).into_iter().filter_map(said).collect();
-        let agreed = match calling.cancel {
-            Cancel::No if usage.exchange.is_free().is_ok() => Ok(()),
-            Cancel::No => usage.exchange.first_answer(&calling.offer, &response.body, &mut self.media, cx),
-            _ => Err(Unacceptable::other("the call was hung up before it was answered")),
+        self.media.stay_with(usage.dialog.remote_tag(), cx);
+        let (answer, agreed) = match (calling.cancel, refused) {
+            (Cancel::No, Some(bad)) => (late::rejection(response, cx), Err(bad)),
+            (Cancel::No, None) if usage.exchange.is_free().is_ok() => (vec![], Ok(())),
+            (Cancel::No, None) => calling.first.conclude(&mut usage.exchange, response, &mut self.media, cx),
+            _ => {
+                let bad = Unacceptable::other("the call was hung up before it was answered");
+                (late::rejection(response, cx), Err(bad))
+            }
         };
         let seq = response.headers.cseq().map(|cseq| cseq.seq).unwrap_or_default();
         let credentials = &calling.invite.headers;
-        let ack = Ack::new(&usage.dialog, seq, |ack| decline::copy_credentials(credentials, &mut ack.headers), cx);
+        let fill = |ack: &mut Request| {
+            decline::copy_credentials(credentials, &mut ack.headers);
+            late::carry(ack, answer);
+        };
+        let ack = Ack::new(&usage.dialog, seq, fill, cx);
         ack.send(cx);
         let handshake = Handshake::ack_sent(ack, seq, cx.env.now.mono);
         match agreed {
@@ -107,21 +120,26 @@ impl Call {
 
     fn rejected(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
         if self.tried_again(response, cx) {
-            return;
+            return self.media.part_with_all(cx);
         }
         let Phase::Calling(calling) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
         if let Cancel::Sent(Reason::NobodyAnswered) = calling.cancel {
             return self.end(nobody_answered(cx.settings.rules.ring_limit), cx);
         }
+        // Whoever offered what we cannot take was sent away, and this is what came of it.
+        if let Some(bad) = calling.refused {
+            let (_, outcome) = bad.outcome(self.id, cx);
+            return self.end(outcome, cx);
+        }
         let warnings = response.headers.warning().unwrap_or_default();
         let said = warnings.into_iter().map(|w| w.text).collect::<Vec<_>>().join("; ");
         let said = if said.is_empty() { String::new() } else { format!(": {said}") };
         let why = format!("{} {}{said}", response.status, response.reason);
-        let outcome = match &calling.offer.offered {
-            // 488 and 606 say that the session was not acceptable, and ours was keyed (RFC 4567 section 4.1.2).
-            Some(offered) if is_not_acceptable(response.status) => {
-                let lines = Sdp::parse(&response.body).ok().and_then(|sdp| sdp::key_mgmt::read(&sdp).ok());
-                let hint = lines.and_then(|lines| offered.refused(&lines)).map(|e| e.to_string());
+        let outcome = match calling.keyed {
+            // 488 and 606 say that the session was not acceptable, and ours was keyed (RFC 4567 section 4.1.2). Without
+            // an offer of ours it is that the peer has no key for us.
+            true if is_not_acceptable(response.status) => {
+                let hint = calling.first.hint(response);
                 if let Some(hint) = &hint {
                     tracing::warn!(call = %self.id, %hint, "an error message that nobody authenticated");
                 }
@@ -177,7 +195,7 @@ impl Call {
             && calling.cancel == Cancel::No
             && calling.next_target(*id, cx)
         {
-            return;
+            return self.media.part_with_all(cx);
         }
         self.end(Outcome::Failed { status: Some(status.code()), why }, cx);
     }
@@ -209,29 +227,40 @@ impl Calling {
     }
 
     /// The dialog that a 2xx confirms: the early one with the same tag, or a new one.
-    fn confirmed(&mut self, call: CallId, response: &Response) -> Result<Usage, SipError> {
+    /// With it, why its early offer was refused, if it was.
+    fn confirmed(
+        &mut self,
+        call: CallId,
+        response: &Response,
+        cx: &mut Cx<'_, '_>,
+    ) -> Result<(Usage, Option<Unacceptable>), SipError> {
         let dialog = Dialog::answered(response)?;
-        if let Some(mut usage) = self.branches.remove(dialog.remote_tag()).and_then(|branch| branch.usage) {
+        let branch = self.branches.remove(dialog.remote_tag()).unwrap_or_default();
+        if let Some(mut usage) = branch.usage {
             usage.dialog.confirmed(response)?;
             usage.learn(&response.headers);
-            return Ok(*usage);
+            return Ok((*usage, branch.refused));
         }
-        Ok(Usage::new(call, dialog, Exchange::offered(&self.offer), &response.headers))
+        Ok((Usage::new(call, dialog, self.first.exchange(cx), &response.headers), None))
     }
 
     /// Media goes where it went before a branch changed its own.
     pub(super) fn hear_again(&self, media: &mut Media, cx: &mut Cx<'_, '_>) {
         let heard = self.heard.as_ref().and_then(|tag| self.branches.get(tag)?.usage.as_ref());
-        heard.into_iter().for_each(|usage| usage.exchange.start(media, cx));
+        if let Some(usage) = heard {
+            media.turn_to(usage.dialog.remote_tag());
+            usage.exchange.start(media, cx);
+        }
     }
 
     /// Early media of one branch at a time: of the first that has any.
     fn hear_somebody(&mut self, media: &mut Media, cx: &mut Cx<'_, '_>) {
-        if self.heard.is_some() {
-            return;
+        if let Some(heard) = &self.heard {
+            return media.turn_to(heard);
         }
         let early = |branch: &Branch| branch.usage.as_ref().is_some_and(|usage| usage.exchange.agreed().is_some());
         if let Some((tag, branch)) = self.branches.iter().find(|(_, branch)| early(branch)) {
+            media.turn_to(tag);
             branch.usage.iter().for_each(|usage| usage.exchange.start(media, cx));
             self.heard = Some(tag.clone());
         }

@@ -21,6 +21,8 @@ pub(super) struct Usage {
     pub(super) dialog: Dialog,
     pub(super) exchange: Exchange,
     pub(super) peer: Abilities,
+    /// It has refused UPDATE, whatever its Allow says.
+    refuses_update: bool,
     pub(super) refresh: Refresh,
     /// Our requests that have no final response yet.
     ours: BTreeMap<ClientKey, Asked>,
@@ -82,16 +84,32 @@ impl Usage {
     /// `said` are the headers of the message that began the dialog.
     pub(super) fn new(call: CallId, dialog: Dialog, exchange: Exchange, said: &Headers) -> Self {
         let (peer, refresh, ours) = (Abilities::default(), Refresh::default(), BTreeMap::new());
-        let mut usage =
-            Self { call, dialog, exchange, peer, refresh, ours, last_invite: None, credentials: Headers::new() };
+        let mut usage = Self {
+            call,
+            dialog,
+            exchange,
+            peer,
+            refuses_update: false,
+            refresh,
+            ours,
+            last_invite: None,
+            credentials: Headers::new(),
+        };
         usage.learn(said);
         usage
+    }
+
+    /// The peer has refused UPDATE, although its Allow named it: it is not asked so again.
+    pub(super) fn forget_update(&mut self) {
+        self.refuses_update = true;
+        self.peer.update = false;
     }
 
     /// Remembers what Allow and Supported of a message say; one without them says nothing new.
     pub(super) fn learn(&mut self, said: &Headers) {
         if said.get("Allow").is_some() {
-            self.peer.update = said.allow().is_ok_and(|methods| methods.contains(&Method::Update));
+            self.peer.update =
+                !self.refuses_update && said.allow().is_ok_and(|methods| methods.contains(&Method::Update));
         }
         if said.get("Supported").is_some() {
             let supported = said.supported().unwrap_or_default();

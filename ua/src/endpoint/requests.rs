@@ -123,7 +123,7 @@ impl Endpoint {
             && let Ok(dialog) = Dialog::answered(response)
             && self.gone.has_room(&dialog)
         {
-            decline::decline(dialog, 0, &mut self.cx(0, env, said, out));
+            decline::stray(dialog, response, &mut self.cx(0, env, said, out));
         }
     }
 }
