@@ -4,8 +4,11 @@ use super::phone::{Phone, System, systems, tampered};
 use keyphone_keying::Session;
 use std::collections::BTreeSet;
 
-/// A call that is answered: both phones, and each one's session.
-fn call(system: &System) -> ((Phone, Box<dyn Session>), (Phone, Box<dyn Session>)) {
+/// One side of a call that is answered.
+type Side = (Phone, Box<dyn Session>);
+
+/// A call that is answered.
+fn call(system: &System) -> (Side, Side) {
     let (mut alice, mut bob) = (Phone::alice(system), Phone::bob(system, 0));
     let (offer, offered) = alice.offer();
     let (answer, theirs) = bob.answer(&offer).unwrap();

@@ -35,7 +35,7 @@ impl Targets {
                 continue;
             }
             let uri = Uri::Sip(sip.clone().for_request());
-            if self.known.iter().any(|known| known.matches(&uri)) {
+            if self.known.iter().chain(&added).any(|known| known.matches(&uri)) {
                 continue;
             }
             self.left -= 1;
@@ -73,10 +73,7 @@ mod tests {
         let mut targets = Targets::new("sip:a@x.org".parse().unwrap(), 5);
         let response = moved("<sip:b@x.org>;q=0.3, <sip:c@x.org>;q=0.9, <sip:a@X.ORG>, <tel:+1>, <sip:b@x.org>");
         assert_eq!(targets.add(&response).len(), 2);
-        assert_eq!(
-            all(&mut targets),
-            ["sip:b@x.org", "sip:c@x.org"].map(String::from).into_iter().rev().rev().collect::<Vec<_>>()
-        );
+        assert_eq!(all(&mut targets), ["sip:b@x.org", "sip:c@x.org"], "without q it is 1");
         assert!(targets.add(&response).is_empty() && targets.next().is_none());
     }
 
