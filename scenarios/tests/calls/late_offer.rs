@@ -257,10 +257,31 @@ fn a_call_with_a_late_offer_is_held_and_rekeyed_like_any_other() {
 }
 
 #[test]
+fn a_call_with_a_late_offer_that_is_sent_elsewhere_takes_the_offer_from_there() {
+    const CAROL: &str = "10.0.0.3";
+    for reliable in BOTH {
+        let mut bob = phone("bob", Pair::BOB, no_change);
+        bob.incoming = Incoming::Redirect(vec!["sip:bob@10.0.0.3".parse().unwrap()]);
+        let mut pair = Pair::on(1, Link::PERFECT, alice(reliable, no_change), bob);
+        let there = |config: &mut Config| config.account.from = "sip:bob@10.0.0.2".parse().unwrap();
+        let carol = pair.world.add("carol", phone("bob", CAROL, there));
+        let pair = pair.whole_call();
+        assert_eq!((pair.outcome(pair.alice), outcome(&pair.world, carol)), (WE_HUNG_UP, PEER_HUNG_UP));
+        let invites = requests(&pair.world, Pair::ALICE, Method::Invite);
+        assert!(invites.len() == 2 && invites.iter().all(|invite| invite.body.is_empty()), "{reliable:?}");
+        assert!(counts(&pair.world, carol).played >= 40);
+        pair.assert_nothing_left();
+        assert_nothing_left(&pair.world, carol);
+    }
+}
+
+#[test]
 fn each_branch_of_a_fork_offers_and_is_keyed_for_itself() {
     const PROXY: &str = "10.0.0.9";
     let ip = |n: usize| format!("10.0.0.{}", 11 + n);
-    for reliable in BOTH {
+    use Reliable::{Required, Supported};
+    // RFC 6228: a branch may be over before another one answers, the one that is heard or one that is not.
+    for (reliable, gone) in [(Supported, None), (Required, None), (Required, Some(0)), (Required, Some(2))] {
         let mut world = World::new(1, Link::PERFECT);
         let alice = world.add("alice", alice(reliable, no_change));
         let bobs = [400, 300, 900].into_iter().enumerate().map(|(n, after)| {
@@ -272,6 +293,13 @@ fn each_branch_of_a_fork_offers_and_is_keyed_for_itself() {
         world.command(alice, call(PROXY, Transport::Udp, plan(ALICE_HZ, HangUp::After(ms(1500)))));
         let invite = world.log().last().unwrap().bytes.clone();
         (0..3).for_each(|n| world.inject(sip_at(Pair::ALICE), sip_at(&ip(n)), &invite));
+        if let Some(n) = gone {
+            world.run(at(100));
+            let ringing = world.log().iter().find(|s| is_response(s, 180) && s.from == sip_at(&ip(n))).unwrap();
+            let text = String::from_utf8(rewrite(&ringing.bytes, |_| String::new())).unwrap();
+            let over = text.replacen("180 Ringing", "199 Early Dialog Terminated", 1);
+            world.inject(sip_at(&ip(n)), sip_at(Pair::ALICE), over.as_bytes());
+        }
         world.run(at(100_000));
         assert_eq!(outcome(&world, alice), WE_HUNG_UP);
         // With PRACK all three were answered before one of them won.

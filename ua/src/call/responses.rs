@@ -24,7 +24,7 @@ impl Call {
     }
 
     fn provisional(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
-        let Self { id, phase: Phase::Calling(calling), media, .. } = self else { return };
+        let Self { id, phase: Phase::Calling(calling), media, numbers, .. } = self else { return };
         calling.proceeding = true;
         if let Cancel::WhenProvisional(why) = calling.cancel {
             calling.send_cancel(why, cx);
@@ -37,7 +37,11 @@ impl Call {
         }
         // RFC 6228 section 4: this branch has nothing more to say; another one may be heard.
         if response.status == StatusCode::EARLY_DIALOG_TERMINATED {
-            calling.branches.remove(&tag);
+            let last = calling.branches.remove(&tag).and_then(|branch| Some(branch.usage?.dialog.local_seq()));
+            // Should it answer all the same, our BYE goes on from there.
+            if let Some(last) = last.filter(|_| numbers.len() < MAX_BRANCHES) {
+                numbers.insert(tag.clone(), last);
+            }
             calling.heard.take_if(|heard| *heard == tag);
             media.part_with(&tag, cx);
             calling.hear_somebody(media, cx);
@@ -82,7 +86,7 @@ impl Call {
         };
         // The other branches may have heard requests of ours; a BYE to one of them goes on from there.
         let said = |(tag, branch): (String, Branch)| Some((tag, branch.usage?.dialog.local_seq()));
-        self.numbers = std::mem::take(&mut calling.branches).into_iter().filter_map(said).collect();
+        self.numbers.extend(std::mem::take(&mut calling.branches).into_iter().filter_map(said));
         self.media.stay_with(usage.dialog.remote_tag(), cx);
         let (answer, agreed) = match (calling.cancel, refused) {
             (Cancel::No, Some(bad)) => (late::rejection(response, cx), Err(bad)),
