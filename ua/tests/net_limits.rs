@@ -1,4 +1,5 @@
 //! Peers that want to hurt us over connections and datagrams: each attack ends, and who behaves is served meanwhile.
+#![allow(clippy::disallowed_methods, reason = "hostile peers have real sockets, and time of their own")]
 
 mod net_world;
 

@@ -25,7 +25,7 @@ pub use clock::{Clock, OsRng};
 pub use dns::Resolver;
 pub use identity::Identities;
 pub use limits::Limits;
-pub use runner::{Runner, Stop};
+pub use runner::{Look, Runner, Stop};
 pub use sip::Sockets;
 pub use tap::{Seen, Tap};
 pub use tls::{Tls, TlsFiles};

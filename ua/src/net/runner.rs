@@ -66,11 +66,14 @@ pub struct Runner {
     key_log: Option<Box<dyn FnMut(Zeroizing<String>)>>,
 }
 
+/// What looks at a running endpoint.
+pub type Look = Box<dyn FnMut(Now, &Endpoint)>;
+
 /// Somebody who looks at the endpoint from time to time.
 struct Watch {
     every: Duration,
     next: tokio::time::Instant,
-    look: Box<dyn FnMut(Now, &Endpoint)>,
+    look: Look,
 }
 
 /// So many media packets, and then a SIP message if there is one.
@@ -116,7 +119,7 @@ impl Runner {
 
     /// Lets `look` see the endpoint so often while it runs: to show how its calls go, for instance.
     #[must_use]
-    pub fn with_watch(mut self, every: Duration, look: Box<dyn FnMut(Now, &Endpoint)>) -> Self {
+    pub fn with_watch(mut self, every: Duration, look: Look) -> Self {
         self.watch = Some(Watch { every, next: tokio::time::Instant::now() + every, look });
         self
     }
