@@ -62,9 +62,9 @@ fn a_session_is_refreshed_when_half_of_its_time_is_over() {
 fn a_peer_without_update_is_refreshed_by_a_re_invite_that_changes_nothing() {
     let mut pair = call((Some(200), 90), (Some(1800), 90));
     pair.world.set_middle(Box::new(|sent| match sent.from == sip_at(Pair::BOB) && !sent.media {
-        true => {
-            Middle::Change(String::from_utf8(sent.bytes.clone()).unwrap().replace("Allow: UPDATE\r\n", "").into_bytes())
-        }
+        true => Middle::Change(
+            String::from_utf8(sent.bytes.clone()).unwrap().replace("PRACK, UPDATE, ", "PRACK, ").into_bytes(),
+        ),
         false => Middle::Pass,
     }));
     pair.run(350_000);

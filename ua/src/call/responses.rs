@@ -87,6 +87,9 @@ impl Call {
         // The other branches may have heard requests of ours; a BYE to one of them goes on from there.
         let said = |(tag, branch): (String, Branch)| Some((tag, branch.usage?.dialog.local_seq()));
         self.numbers.extend(std::mem::take(&mut calling.branches).into_iter().filter_map(said));
+        if let Some(last) = self.numbers.remove(usage.dialog.remote_tag()) {
+            usage.dialog.count_from(last);
+        }
         self.media.stay_with(usage.dialog.remote_tag(), cx);
         let (answer, agreed) = match (calling.cancel, refused) {
             (Cancel::No, Some(bad)) => (late::rejection(response, cx), Err(bad)),
