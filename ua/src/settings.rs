@@ -56,6 +56,8 @@ pub struct Secured {
 pub struct Rules {
     /// Provisional responses that are sure to arrive (RFC 3262).
     pub reliable: Reliable,
+    /// Security before anybody rings (RFC 3312, RFC 5027).
+    pub preconditions: Preconditions,
     /// How long a session may go without a refresh that we ask for; `None` asks for none (RFC 4028).
     pub session_expires: Option<Duration>,
     /// The shortest that we let the peer ask for (RFC 4028 section 5). At least 90 seconds outside of tests.
@@ -77,6 +79,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             reliable: Reliable::Supported,
+            preconditions: Preconditions::Supported,
             session_expires: Some(Duration::from_secs(1800)),
             min_se: Duration::from_secs(90),
             ring_limit: Duration::from_secs(180),
@@ -96,6 +99,17 @@ pub enum Reliable {
     /// We can, and do so if the peer asks for it or if an offer or answer depends on it.
     Supported,
     /// The peer must.
+    Required,
+}
+
+/// What we say of preconditions (RFC 3312).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preconditions {
+    /// Nothing: who requires them is refused.
+    Never,
+    /// A caller who wants security before we ring gets it. Only where [`Rules::reliable`] is not `Never`.
+    Supported,
+    /// Nobody rings before the call is keyed, on either side; a peer that cannot do that is not talked to.
     Required,
 }
 

@@ -15,6 +15,7 @@ mod locate;
 mod message;
 mod offerless;
 mod prack;
+mod preconditions;
 mod redirect;
 mod refused;
 mod registrar;

@@ -4,7 +4,7 @@ use crate::at::At;
 use crate::fault::{Fault, usage};
 use clap::{Args, ValueEnum};
 use keyphone_config::parse_duration;
-use keyphone_ua::settings::{Reliable, Rules};
+use keyphone_ua::settings::{Preconditions, Reliable, Rules};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -22,6 +22,9 @@ pub(crate) struct Session {
     /// Provisional responses that are acknowledged (RFC 3262)
     #[arg(long, value_name = "HOW", value_enum, default_value_t = Prack::Supported, help_heading = SESSION)]
     prack: Prack,
+    /// No phone rings before the call is keyed (RFC 3312, RFC 5027)
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = Secured::Supported, help_heading = SESSION)]
+    preconditions: Secured,
     /// Ask for sessions that are refreshed at least so often (RFC 4028): 90s or more, or "none"; less, from 2s on, is
     /// for tests
     #[arg(long, value_name = "DURATION|none", help_heading = SESSION)]
@@ -46,9 +49,17 @@ impl Session {
                 Prack::Supported => Reliable::Supported,
                 Prack::Required => Reliable::Required,
             },
+            preconditions: match self.preconditions {
+                Secured::Never => Preconditions::Never,
+                Secured::Supported => Preconditions::Supported,
+                Secured::Required => Preconditions::Required,
+            },
             transfers: !self.no_transfer,
             ..Rules::default()
         };
+        if rules.preconditions == Preconditions::Required && rules.reliable == Reliable::Never {
+            return Err(usage("--preconditions required needs responses that are acknowledged: not --prack never"));
+        }
         rules.min_se = self.min_se.unwrap_or(rules.min_se);
         match self.session_expires {
             Some(Interval(interval)) => rules.session_expires = interval,
@@ -79,6 +90,17 @@ enum Prack {
     /// If the peer asks for it, or an offer or answer depends on it
     Supported,
     /// The peer must
+    Required,
+}
+
+/// `--preconditions`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Secured {
+    /// Say nothing of it: who requires it is refused
+    Never,
+    /// If the caller requires it
+    Supported,
+    /// On every call; a peer that cannot do it is not talked to
     Required,
 }
 
@@ -137,6 +159,9 @@ mod tests {
         let rules = |flags: &[&str]| session(flags).unwrap().rules();
         assert_eq!(rules(&["--prack", "required"]).unwrap().reliable, Reliable::Required);
         assert_eq!(rules(&["--prack", "never"]).unwrap().reliable, Reliable::Never);
+        let required = Preconditions::Required;
+        assert_eq!(rules(&["--preconditions", "required"]).unwrap().preconditions, required);
+        assert_eq!(rules(&["--preconditions", "required", "--prack", "never"]).unwrap_err().code(), 2);
         assert_eq!(rules(&["--session-expires", "none"]).unwrap().session_expires, None);
         assert_eq!(rules(&["--session-expires", "90s"]).unwrap().session_expires, Some(Duration::from_secs(90)));
         let hour = Some(Duration::from_secs(3600));

@@ -5,7 +5,7 @@ use super::late::{self, First};
 use super::media::Media;
 use super::refused::Unacceptable;
 use super::usage::{Purpose, Usage};
-use super::{Cx, decline};
+use super::{Cx, decline, precondition};
 use crate::dialog::Dialog;
 use crate::event::CallId;
 use crate::sip::{Method, RAck, Request, Response, StatusCode};
@@ -45,38 +45,12 @@ impl Branch {
         }
         let asks = response.headers.require().is_ok_and(|tags| tags.iter().any(|tag| tag == "100rel"));
         let number = response.headers.rseq().ok().flatten().filter(|_| asks && reliable);
-        if let Some(number) = number {
-            // RFC 3262 section 4: what is not next in line is neither acknowledged nor processed.
-            if self.rseq.is_some_and(|last| last.checked_add(1) != Some(number)) {
-                return false;
-            }
-            let (Some(usage), Ok(cseq)) = (&mut self.usage, response.headers.cseq()) else { return false };
-            self.rseq = Some(number);
-            let rack = RAck { rseq: number, seq: cseq.seq, method: Method::Invite };
-            // An offer of theirs is in the first reliable response, and its answer in the PRACK (RFC 3262 section 5).
-            let mut answer = vec![];
-            if usage.exchange.awaits_offer() && !response.body.is_empty() && self.refused.is_none() {
-                media.turn_to(usage.dialog.remote_tag());
-                let (body, taken) = late::answer(&mut usage.exchange, response, media, cx);
-                answer = body;
-                match taken {
-                    Ok(()) => usage.exchange.settle(),
-                    Err(bad) => self.refused = Some(bad),
-                }
-            }
-            let fill = |prack: &mut Request| {
-                prack.headers.push("RAck", rack.to_string());
-                late::carry(prack, answer);
-            };
-            usage.request(Method::Prack, Purpose::Prack, fill, cx);
-            // Without a session this branch cannot become a call (RFC 3261 section 15).
-            if let Some(bad) = &self.refused {
-                let reason = decline::reason(bad.status(), &bad.why).to_string();
-                let fill = |bye: &mut Request| bye.headers.push("Reason", reason);
-                usage.request(Method::Bye, Purpose::Bye, fill, cx);
-            }
+        // RFC 3262 section 4: what is not next in line is neither acknowledged nor processed.
+        if number.is_some() && self.rseq.is_some_and(|last| last.checked_add(1) != number) {
+            return false;
         }
-        if let (Some(usage), First::Ours(offer)) = (&mut self.usage, first)
+        let Some(usage) = &mut self.usage else { return number.is_none() };
+        if let First::Ours(offer) = first
             && !response.body.is_empty()
             && usage.exchange.is_first()
         {
@@ -87,6 +61,43 @@ impl Branch {
                 Ok(()) => {}
                 Err(bad) => tracing::warn!(%call, why = %bad.why, "an early answer cannot be used"),
             }
+        }
+        let (Some(number), Ok(cseq)) = (number, response.headers.cseq()) else { return true };
+        self.rseq = Some(number);
+        let rack = RAck { rseq: number, seq: cseq.seq, method: Method::Invite };
+        // An offer of theirs is in the first reliable response, and its answer in the PRACK (RFC 3262 section 5).
+        let mut body = vec![];
+        if usage.exchange.awaits_offer() && !response.body.is_empty() && self.refused.is_none() {
+            media.turn_to(usage.dialog.remote_tag());
+            let (answer, taken) = late::answer(&mut usage.exchange, response, media, cx);
+            body = answer;
+            match taken {
+                Ok(()) => usage.exchange.settle(),
+                Err(bad) => self.refused = Some(bad),
+            }
+        }
+        // Or it says that we are keyed, if the peer waits for that (RFC 5027 section 4.1): so nothing overtakes it.
+        let confirms = usage.exchange.is_free().is_ok() && usage.exchange.must_confirm() && body.is_empty();
+        if confirms {
+            body = usage.exchange.offer(usage.exchange.is_holding(), false, media, cx).unwrap_or_default();
+        }
+        let branch = (confirms && !body.is_empty()).then(|| usage.dialog.remote_tag().to_owned());
+        let fill = |prack: &mut Request| {
+            prack.headers.push("RAck", rack.to_string());
+            if confirms {
+                // RFC 3312 section 11.
+                prack.headers.push("Require", precondition::TAG);
+            }
+            late::carry(prack, body);
+        };
+        if usage.request(Method::Prack, Purpose::Prack(branch), fill, cx).is_none() {
+            usage.exchange.rejected(media, cx);
+        }
+        // Without a session this branch cannot become a call (RFC 3261 section 15).
+        if let Some(bad) = &self.refused {
+            let reason = decline::reason(bad.status(), &bad.why).to_string();
+            let fill = |bye: &mut Request| bye.headers.push("Reason", reason);
+            usage.request(Method::Bye, Purpose::Bye, fill, cx);
         }
         true
     }

@@ -3,7 +3,7 @@
 use super::decline::{self, Ack};
 use super::handshake::Handshake;
 use super::usage::{Purpose, Usage};
-use super::{ALLOW, Call, Cx, Phase, supported};
+use super::{ALLOW, Call, Cx, Phase, supported_in_invite};
 use crate::event::{Event, Outcome, Side};
 use crate::sip::{Headers, Method, Request, Response, StatusCode};
 use crate::transaction::ClientKey;
@@ -238,7 +238,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 fn send(usage: &mut Usage, method: Method, change: Change, body: Vec<u8>, cx: &mut Cx<'_, '_>) -> Option<ClientKey> {
     let mut said = Headers::new();
     said.push("Allow", ALLOW);
-    said.push("Supported", supported(cx.settings));
+    said.push("Supported", supported_in_invite(cx.settings));
     usage.refresh.ask(&mut said);
     let fill = |request: &mut Request| {
         for name in ["Allow", "Supported", "Session-Expires", "Min-SE"] {

@@ -13,6 +13,7 @@
 use super::Cx;
 use super::first::FirstOffer;
 use super::media::Media;
+use super::precondition;
 use super::refused::{Refused, Unacceptable};
 use crate::sdp::{self, AnswerAsk, AnswerError, Negotiated, OfferAsk, Profile, Reply, Sdp, SdpSession};
 use crate::settings::{Settings, System};
@@ -31,13 +32,13 @@ pub(super) struct Parties {
 /// Offer and answer of one dialog.
 pub(super) struct Exchange {
     parties: Parties,
-    sdp: SdpSession,
+    pub(super) sdp: SdpSession,
     /// What our last SDP said of keying: said again, it means that nothing changed.
     ours: Lines,
     /// What the peer's last SDP said.
     theirs: Lines,
     /// The agreement with the peer; `None` when the call is in the clear, or before there is one.
-    session: Option<Box<dyn Session>>,
+    pub(super) session: Option<Box<dyn Session>>,
     /// Whom the answer names: of all branches that share our key, the one to hear.
     voice: Option<Ssrc>,
     state: State,
@@ -110,15 +111,26 @@ impl Exchange {
         let from = request.headers.from().map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
         let parties = Parties { me: cx.settings.identity_for(request), named: Identity::new(&from.uri.to_string()) };
         let mut exchange = Self::awaiting(parties, cx);
-        exchange.answer_first(offer, media, cx)?;
+        exchange.answer_first(Some(request), offer, media, cx)?;
         Ok(exchange)
     }
 
-    /// Makes our answer to the peer's first offer, and takes its keys. Nothing is heard or said yet.
-    pub(super) fn answer_first(&mut self, offer: &Sdp, media: &mut Media, cx: &mut Cx<'_, '_>) -> Result<(), Refused> {
+    /// Makes our answer to the peer's first offer, and takes its keys. Nothing is heard or said yet. If the offer came in
+    /// an INVITE, its preconditions are heard.
+    pub(super) fn answer_first(
+        &mut self,
+        invite: Option<&Request>,
+        offer: &Sdp,
+        media: &mut Media,
+        cx: &mut Cx<'_, '_>,
+    ) -> Result<(), Refused> {
         let profiles = profiles(cx.settings);
         let reply = self.sdp.plan(offer, &self.ask(&profiles, media.codecs(), media)).map_err(refuse)?;
         if let Reply::Audio(answer) = &reply {
+            if let Some(invite) = invite {
+                let status = precondition::of_their_offer(invite, offer, answer.negotiated.line, answer.profile, cx)?;
+                self.sdp.set_status(status);
+            }
             match answer.profile {
                 Profile::Avp => {
                     let allowed = cx.settings.policy.media.clear();
@@ -225,7 +237,7 @@ impl Exchange {
             self.theirs = lines;
         }
         self.sdp = sdp;
-        Ok(())
+        self.hear_status(self.sdp.line(), &answer, true, cx).map_err(|refused| Unacceptable::other(refused.why))
     }
 
     /// The answer to the first offer, where only this dialog knows that offer.
@@ -333,6 +345,7 @@ impl Exchange {
                 return Err(Unacceptable::keying("it answers other keys than were asked for"));
             }
         }
+        self.hear_status(self.sdp.line(), &answer, true, cx).map_err(|refused| Unacceptable::other(refused.why))?;
         self.holding = holding;
         self.start(media, cx);
         let after = self.is_held();
@@ -374,7 +387,14 @@ impl Exchange {
         let reply = self.sdp.plan(&offer, &self.ask(&[profile], &codecs, media)).map_err(refuse)?;
         let before = self.is_held();
         match &reply {
-            Reply::Audio(answer) => self.rekeyed(&offer, answer.negotiated.line, media, cx)?,
+            Reply::Audio(answer) => {
+                let line = answer.negotiated.line;
+                if precondition::are_supported(&cx.settings.rules) && precondition::read(&offer, line)?.is_beyond_us() {
+                    return Err(precondition::unmet(&offer, "it has a precondition that this phone does not know", cx));
+                }
+                self.rekeyed(&offer, line, media, cx)?;
+                self.hear_status(line, &offer, false, cx)?;
+            }
             Reply::Off(_) => {
                 media.pause();
                 return Ok((self.sdp.reply(&offer, &reply, &Lines::default()).bytes(), None));

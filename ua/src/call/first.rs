@@ -4,6 +4,7 @@
 use super::Cx;
 use super::exchange::{Parties, streams};
 use super::media::Media;
+use crate::sdp::precondition::StatusTable;
 use crate::sdp::{Direction, OfferAsk, Profile, SdpSession};
 use crate::settings::System;
 use keyphone_keying::{Ask, Keying, Lines, Offered};
@@ -23,7 +24,12 @@ pub(super) struct FirstOffer {
 
 impl FirstOffer {
     /// The first of our keying systems, with a key for each way if it knows them before any answer.
-    pub(super) fn new(parties: Parties, media: &mut Media, cx: &mut Cx<'_, '_>) -> Result<Self, String> {
+    pub(super) fn new(
+        parties: Parties,
+        status: StatusTable,
+        media: &mut Media,
+        cx: &mut Cx<'_, '_>,
+    ) -> Result<Self, String> {
         let (profile, lines, offered) = match cx.settings.keying.first() {
             None => return Err("no keying system is configured: give --keying".into()),
             Some(System::Clear) => {
@@ -45,6 +51,7 @@ impl FirstOffer {
             }
         };
         let mut sdp = SdpSession::new(cx.origin());
+        sdp.set_status(status);
         let offer = sdp.offer(&OfferAsk {
             address: media.ports().rtp.ip(),
             port: media.ports().rtp.port(),

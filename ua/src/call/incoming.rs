@@ -5,6 +5,7 @@ use super::first::FirstOffer;
 use super::handshake::Handshake;
 use super::inside::session_body;
 use super::media::Media;
+use super::precondition::{self, Quiet};
 use super::refresh::{self, TooSmall};
 use super::refused::Refused;
 use super::reliable::{Numbered, Unacknowledged};
@@ -14,7 +15,7 @@ use crate::dialog::Dialog;
 use crate::event::{CallId, Direction, Event, Outcome};
 use crate::io::MediaPorts;
 use crate::sdp::Sdp;
-use crate::settings::{Incoming, Plan, Play, Reliable, Settings, System};
+use crate::settings::{Incoming, Plan, Play, Preconditions, Reliable, Settings, System};
 use crate::sip::{NameAddr, Request, Response, StatusCode, Uri, make};
 use crate::transaction::ServerKey;
 use keyphone_keying::Identity;
@@ -24,16 +25,18 @@ use std::time::Duration;
 
 /// Their INVITE is not answered yet; our half of the session is ready, and so are its keys.
 pub(super) struct Ringing {
-    key: ServerKey,
-    invite: Request,
+    pub(super) key: ServerKey,
+    pub(super) invite: Request,
     pub(super) usage: Usage,
     pub(super) numbered: Numbered,
     /// When it is answered; `None` if the user does that.
-    answer_at: Option<Instant>,
+    pub(super) answer_at: Option<Instant>,
+    /// It may not ring yet.
+    pub(super) quiet: Option<Quiet>,
     /// What the caller hears meanwhile.
     early: Option<Play>,
     /// It is to be answered as soon as the PRACK has come.
-    picked_up: bool,
+    pub(super) picked_up: bool,
     /// When a provisional response is due again, so that no proxy gives up (RFC 3261 section 13.3.1.1).
     remind: Instant,
     /// When the invitation is over (RFC 3261 section 13.3.1).
@@ -91,10 +94,12 @@ impl Call {
         };
         match Self::try_ring(&invitation, ports, plan, (answer_at, early), must_be_keyed, cx) {
             Ok(mut call) => {
-                match takes_place {
+                if takes_place {
                     // Nobody is rung for what is only another end of a call (RFC 3891 section 3).
-                    true => call.pick_up(cx),
-                    false => call.ring(cx),
+                    call.pick_up(cx);
+                }
+                if !takes_place || call.is_quiet() {
+                    call.ring(cx);
                 }
                 Some(call)
             }
@@ -127,6 +132,11 @@ impl Call {
             let refused = Refused::new(StatusCode::EXTENSION_REQUIRED, "this phone insists on reliable responses");
             return Err(refused.with("Require", "100rel".into()));
         }
+        if cx.settings.rules.preconditions == Preconditions::Required && !request.headers.supports(precondition::TAG) {
+            let why = "this phone does not ring before the call is keyed";
+            let refused = Refused::new(StatusCode::EXTENSION_REQUIRED, why);
+            return Err(refused.with("Require", precondition::TAG.into()));
+        }
         let mut media = Media::new(*id, ports, plan.clone(), cx);
         let body = request.session_body().map_err(|error| Refused::new(error.status(), error))?;
         let exchange = match body {
@@ -135,7 +145,9 @@ impl Call {
                 let from = request.headers.from().map_err(bad)?;
                 let named = Identity::new(&from.uri.to_string());
                 let parties = Parties { me: cx.settings.identity_for(request), named };
-                Exchange::offering(FirstOffer::new(parties, &mut media, cx).map_err(|why| Refused::keying(why, None))?)
+                let status = precondition::of_no_offer(cx.settings)?;
+                let offer = FirstOffer::new(parties, status, &mut media, cx);
+                Exchange::offering(offer.map_err(|why| Refused::keying(why, None))?)
             }
             Some(body) => {
                 let offer = Sdp::parse(body);
@@ -150,12 +162,14 @@ impl Call {
         cx.book.add_media(ports, *id);
         cx.book.add_dialog(dialog.call_id(), dialog.local_tag(), *id);
         let now = cx.env.now.mono;
+        let quiet = (!exchange.may_ring()).then(|| Quiet::new(answer_at, now));
         let ringing = Ringing {
             key: *key,
             invite: Request::clone(request),
             usage: Usage::new(*id, dialog, exchange, &request.headers),
             numbered: Numbered::default(),
-            answer_at,
+            answer_at: answer_at.filter(|_| quiet.is_none()),
+            quiet,
             early,
             picked_up: false,
             remind: now + Ringing::REMIND,
@@ -165,21 +179,25 @@ impl Call {
         Ok(Self { id: *id, plan, media, we_called: false, numbers: BTreeMap::new(), phase })
     }
 
-    /// 180 or, with early media, 183: sure to arrive if the caller wants that or can do it and it matters.
-    fn ring(&mut self, cx: &mut Cx<'_, '_>) {
+    /// 180 or, with early media or while it may not ring, 183: sure to arrive if the caller wants that or can do it and it
+    /// matters.
+    pub(super) fn ring(&mut self, cx: &mut Cx<'_, '_>) {
         let Self { id: call, phase: Phase::Ringing(ringing), media, .. } = self else { return };
-        let early = ringing.early.clone().filter(|_| ringing.usage.exchange.agreed().is_some());
-        let status = if early.is_some() { StatusCode::SESSION_PROGRESS } else { StatusCode::RINGING };
+        let quiet = ringing.quiet.is_some();
+        let early = ringing.early.clone().filter(|_| !quiet && ringing.usage.exchange.agreed().is_some());
+        let status = if quiet || early.is_some() { StatusCode::SESSION_PROGRESS } else { StatusCode::RINGING };
         let mut response = ringing.response(status, cx.settings);
         response.headers.push("Allow", ALLOW);
         // RFC 4916 section 4.2: every response that may begin a dialog says so.
         response.headers.push("Supported", supported(cx.settings));
         let required = requires_reliable(&ringing.invite) || cx.settings.rules.reliable == Reliable::Required;
         let may = cx.settings.rules.reliable != Reliable::Never && ringing.usage.peer.reliable;
-        let reliable = required || (may && early.is_some());
+        let reliable = required || quiet || (may && early.is_some());
         // A first reliable response has the offer, if the INVITE had none (RFC 3262 section 5).
         let offers = reliable && ringing.usage.exchange.owns_first();
-        if early.is_some() || offers {
+        // What a reliable response has said is not said again.
+        let answers = (quiet || early.is_some()) && ringing.usage.exchange.is_free().is_err();
+        if answers || offers {
             response.headers.push("Content-Type", "application/sdp");
             response.body = ringing.usage.exchange.body();
         }
@@ -241,9 +259,16 @@ impl Call {
             }
         }
         cx.respond(key, &ok);
-        if ringing.picked_up {
+        let picked_up = ringing.picked_up && ringing.quiet.is_none();
+        self.ring_if_met(cx);
+        if picked_up {
             self.pick_up(cx);
         }
+    }
+
+    /// It may not ring yet.
+    fn is_quiet(&self) -> bool {
+        matches!(&self.phase, Phase::Ringing(ringing) if ringing.quiet.is_some())
     }
 
     /// The user answers.
@@ -274,10 +299,11 @@ impl Call {
         self.end(outcome, cx);
     }
 
-    /// 200 OK, and the media begins. While an answer of ours waits for its PRACK, this does, too.
-    fn pick_up(&mut self, cx: &mut Cx<'_, '_>) {
+    /// 200 OK, and the media begins. While an answer of ours waits for its PRACK, or a precondition is not met, this
+    /// waits, too.
+    pub(super) fn pick_up(&mut self, cx: &mut Cx<'_, '_>) {
         if let Phase::Ringing(ringing) = &mut self.phase
-            && ringing.numbered.holds_answer_back()
+            && (ringing.numbered.holds_answer_back() || ringing.quiet.is_some())
         {
             ringing.picked_up = true;
             ringing.answer_at = None;
@@ -338,11 +364,16 @@ impl Call {
         if ringing.expires.is_some_and(|at| at <= now) {
             return self.refuse_with(StatusCode::REQUEST_TERMINATED, "the invitation was for a time that is over", cx);
         }
+        if ringing.quiet.is_some_and(|quiet| quiet.until <= now) {
+            return self.never_met(cx);
+        }
         if ringing.remind <= now {
             ringing.remind = now + Ringing::REMIND;
             // One that is numbered is repeated until its PRACK comes; after that, a proxy wants to hear another.
             if !ringing.numbered.waits() {
-                let response = ringing.response(StatusCode::RINGING, cx.settings);
+                let quiet = ringing.quiet.is_some();
+                let status = if quiet { StatusCode::SESSION_PROGRESS } else { StatusCode::RINGING };
+                let response = ringing.response(status, cx.settings);
                 match requires_reliable(&ringing.invite) {
                     true => ringing.numbered.send(ringing.key, response, ringing.seq(), cx),
                     false => cx.respond(ringing.key, &response),
@@ -360,7 +391,8 @@ impl Ringing {
     const REMIND: Duration = Duration::from_secs(60);
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        let all = [self.answer_at, self.numbered.next_timeout(), Some(self.remind), self.expires];
+        let quiet = self.quiet.map(|quiet| quiet.until);
+        let all = [self.answer_at, self.numbered.next_timeout(), Some(self.remind), self.expires, quiet];
         all.into_iter().flatten().min()
     }
 

@@ -142,6 +142,7 @@ impl Call {
                     calling.hear_again(&mut self.media, cx);
                 }
                 self.changed_by_peer(held, cx);
+                self.ring_if_met(cx);
             }
             Err(refused) => self.refuse_inside(key, request, refused, cx),
         }
@@ -288,7 +289,8 @@ impl Call {
             Purpose::Info => self.info_answered(status, cx),
             Purpose::Name => {}
             // Without it the peer repeats its response, and gives up in time (RFC 3262 section 3).
-            Purpose::Prack => {}
+            Purpose::Prack(None) => {}
+            Purpose::Prack(Some(branch)) => self.confirmed(&branch, response, cx),
         }
     }
 

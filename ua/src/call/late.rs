@@ -7,6 +7,7 @@ use super::exchange::{Exchange, Parties};
 use super::first::FirstOffer;
 use super::media::Media;
 use super::refused::Unacceptable;
+use crate::sdp::precondition::StatusTable;
 use crate::sdp::{self, Sdp};
 use crate::settings::System;
 use crate::sip::{Request, Response};
@@ -22,12 +23,17 @@ pub(super) enum First {
 
 impl First {
     /// As the rules say.
-    pub(super) fn new(parties: Parties, media: &mut Media, cx: &mut Cx<'_, '_>) -> Result<Self, String> {
+    pub(super) fn new(
+        parties: Parties,
+        status: StatusTable,
+        media: &mut Media,
+        cx: &mut Cx<'_, '_>,
+    ) -> Result<Self, String> {
         if cx.settings.rules.late_offer {
             media.keep_apart();
             return Ok(Self::Theirs(parties));
         }
-        Ok(Self::Ours(Box::new(FirstOffer::new(parties, media, cx)?)))
+        Ok(Self::Ours(Box::new(FirstOffer::new(parties, status, media, cx)?)))
     }
 
     /// What the INVITE carries.
@@ -88,7 +94,7 @@ pub(super) fn answer(
         Ok(offer) => offer,
         Err(bad) => return (vec![], Err(bad)),
     };
-    match exchange.answer_first(&offer, media, cx) {
+    match exchange.answer_first(None, &offer, media, cx) {
         Ok(()) => (exchange.body(), Ok(())),
         Err(refused) => {
             let (body, bad) = refused.of_a_response();

@@ -26,6 +26,7 @@ mod media;
 mod name;
 mod outgoing;
 mod path;
+mod precondition;
 mod redirect;
 mod referred;
 mod refresh;
@@ -48,7 +49,7 @@ use crate::event::{CallId, Counts, Event, Outcome, Side};
 use crate::io::Output;
 use crate::refer::ReferTo;
 use crate::sdp::Origin;
-use crate::settings::{HangUp, Plan, Reliable, Settings};
+use crate::settings::{HangUp, Plan, Preconditions, Reliable, Settings};
 use crate::sip::{Method, NameAddr, Reason, Request, Response, StatusCode};
 use crate::transaction::{self, ClientKey, ServerKey, Table};
 use decline::Gone;
@@ -72,11 +73,24 @@ pub(crate) const ALLOW: &str =
     "INVITE, ACK, BYE, CANCEL, OPTIONS, PRACK, UPDATE, REFER, NOTIFY, SUBSCRIBE, INFO, MESSAGE";
 
 /// The extensions that we know, as Supported says them (RFC 3261 section 20.37): RFC 4028, RFC 3262, RFC 6228, RFC 3891,
-/// RFC 4488, RFC 4916.
+/// RFC 4488, RFC 4916, RFC 3312.
 pub(crate) fn supported(settings: &Settings) -> &'static str {
     match settings.rules.reliable {
         Reliable::Never => "timer, 199, replaces, norefersub, from-change",
+        _ if precondition::are_supported(&settings.rules) => {
+            "timer, 100rel, 199, replaces, norefersub, from-change, precondition"
+        }
         Reliable::Supported | Reliable::Required => "timer, 100rel, 199, replaces, norefersub, from-change",
+    }
+}
+
+/// The same in an INVITE of ours. It keeps quiet about preconditions unless it asks for them, so that it fits into a
+/// datagram (RFC 3261 section 18.1.1); a peer that insists says so (421).
+fn supported_in_invite(settings: &Settings) -> &'static str {
+    let all = supported(settings);
+    match settings.rules.preconditions {
+        Preconditions::Required => all,
+        Preconditions::Never | Preconditions::Supported => all.trim_end_matches(", precondition"),
     }
 }
 

@@ -9,12 +9,12 @@ use super::media::Media;
 use super::redirect::Targets;
 use super::refused::Unacceptable;
 use super::usage::Usage;
-use super::{ALLOW, Call, Cx, Phase, supported};
+use super::{ALLOW, Call, Cx, Phase, precondition, supported_in_invite};
 use crate::event::{CallId, Direction, Event, Outcome};
 use crate::io::{MediaPorts, Output};
 use crate::locate::Hop;
 use crate::register::preload;
-use crate::settings::{Plan, Reliable, Rules, System};
+use crate::settings::{Plan, Preconditions, Reliable, Rules, System};
 use crate::sip::{CSeq, Method, NameAddr, Request, SessionExpires, StatusCode, Uri, make};
 use crate::transaction::ClientKey;
 use keyphone_keying::Identity;
@@ -108,8 +108,9 @@ impl Call {
         cx: &mut Cx<'_, '_>,
     ) -> Result<Self, String> {
         let parties = Parties { me: cx.settings.identity(), named: Identity::new(&target.to_string()) };
+        let status = precondition::of_our_offer(cx.settings)?;
         let mut media = Media::new(id, ports, plan.clone(), cx);
-        let first = First::new(parties, &mut media, cx)?;
+        let first = First::new(parties, status, &mut media, cx)?;
         let our_tag = cx.env.token::<4>();
         let mut invite = write_invite(&target, &to, (call_id, &our_tag), first.body(), cx);
         extra.into_iter().for_each(|(name, value)| invite.headers.push(name, value));
@@ -214,11 +215,15 @@ fn write_invite(target: &Uri, to: &Hop, (call_id, our_tag): (&str, &str), offer:
     headers.push("CSeq", "1 INVITE");
     headers.push("Contact", cx.settings.contact(to.likely_transport()));
     headers.push("Allow", ALLOW);
-    let Rules { reliable, session_expires, min_se, ring_limit, .. } = &cx.settings.rules;
-    headers.push("Supported", supported(cx.settings));
-    if *reliable == Reliable::Required {
+    let Rules { reliable, preconditions, session_expires, min_se, ring_limit, .. } = &cx.settings.rules;
+    headers.push("Supported", supported_in_invite(cx.settings));
+    if *reliable == Reliable::Required || *preconditions == Preconditions::Required {
         // RFC 3262 section 4.
         headers.push("Require", "100rel");
+    }
+    if *preconditions == Preconditions::Required {
+        // RFC 3312 section 11.
+        headers.push("Require", precondition::TAG);
     }
     if let Some(interval) = session_expires {
         // RFC 4028 section 7.1: whoever answers says who refreshes.

@@ -23,6 +23,11 @@ impl Refused {
         Self { header: Some((name, value)), ..self }
     }
 
+    /// The same with an SDP that says more.
+    pub(super) fn with_body(self, body: Vec<u8>) -> Self {
+        Self { body: Some(body), ..self }
+    }
+
     pub(super) fn keying(why: impl ToString, body: Option<Vec<u8>>) -> Self {
         Self { status: StatusCode::NOT_ACCEPTABLE_HERE, why: why.to_string(), keying: true, body, header: None }
     }

@@ -8,7 +8,7 @@ use super::media::Media;
 use super::outgoing::{Calling, Cancel, Reason, nobody_answered};
 use super::refused::Unacceptable;
 use super::usage::Usage;
-use super::{Call, Cx, Phase};
+use super::{Call, Cx, Phase, supported};
 use crate::dialog::Dialog;
 use crate::event::{CallId, Event, Outcome};
 use crate::settings::Reliable;
@@ -93,7 +93,8 @@ impl Call {
         self.media.stay_with(usage.dialog.remote_tag(), cx);
         let (answer, agreed) = match (calling.cancel, refused) {
             (Cancel::No, Some(bad)) => (late::rejection(response, cx), Err(bad)),
-            (Cancel::No, None) if usage.exchange.is_free().is_ok() => (vec![], Ok(())),
+            // Settled by a reliable response.
+            (Cancel::No, None) if !usage.exchange.is_first() && !usage.exchange.awaits_offer() => (vec![], Ok(())),
             (Cancel::No, None) => calling.first.conclude(&mut usage.exchange, response, &mut self.media, cx),
             _ => {
                 let bad = Unacceptable::other("the call was hung up before it was answered");
@@ -142,6 +143,13 @@ impl Call {
         let said = warnings.into_iter().map(|w| w.text).collect::<Vec<_>>().join("; ");
         let said = if said.is_empty() { String::new() } else { format!(": {said}") };
         let why = format!("{} {}{said}", response.status, response.reason);
+        let why = match response.headers.unsupported() {
+            // RFC 3261 section 8.1.3.5.
+            Ok(unknown) if response.status == StatusCode::BAD_EXTENSION && !unknown.is_empty() => {
+                format!("{why}: the peer cannot do what this call requires ({})", unknown.join(", "))
+            }
+            _ => why,
+        };
         let outcome = match calling.keyed {
             // 488 and 606 say that the session was not acceptable, and ours was keyed (RFC 4567 section 4.1.2). Without
             // an offer of ours it is that the peer has no key for us.
@@ -179,6 +187,18 @@ impl Call {
                     invite.headers.set("Min-SE", least.as_secs().to_string());
                 };
                 calling.send_again(*id, None, longer, cx).is_ok()
+            }
+            // RFC 3261 section 21.4.16: what our INVITE kept quiet about.
+            StatusCode::EXTENSION_REQUIRED => {
+                let all = supported(cx.settings);
+                let wants = response.headers.require().unwrap_or_default();
+                let can = !wants.is_empty() && wants.iter().all(|tag| all.split(", ").any(|ours| ours == tag));
+                let news = wants.iter().any(|tag| !calling.invite.headers.supports(tag));
+                if !can || !news || calling.tries >= MOST_TRIES {
+                    return false;
+                }
+                calling.tries += 1;
+                calling.send_again(*id, None, |invite| invite.headers.set("Supported", all), cx).is_ok()
             }
             StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => calling
                 .identify(*id, response, cx)

@@ -66,8 +66,8 @@ pub(super) enum Purpose {
     Info,
     /// To tell who we are.
     Name,
-    /// To acknowledge a reliable response.
-    Prack,
+    /// To acknowledge a reliable response; if it has an offer, to the branch with this tag, to say that we are keyed.
+    Prack(Option<String>),
 }
 
 /// What a response to one of our requests means to the usage.

@@ -7,7 +7,7 @@
 //! a=conf:sec e2e sendrecv                    offer anew as soon as this is so
 //! ```
 //! A [`StatusTable`] is one side's view of one m-line. An offer and its answer make both sides' tables equal, one seen
-//! from each end (RFC 3312 section 5). Nothing in a call uses it yet.
+//! from each end (RFC 3312 section 5).
 
 use super::block::{Block, RawLine, Sdp, SdpError, is_token};
 use super::offer::{Origin, head};
@@ -217,9 +217,32 @@ impl StatusTable {
         }
     }
 
-    /// We want to be told when security is complete: whoever cannot see it alone must ask (RFC 3312 section 6).
+    /// We want to be told when security is complete, and what is the peer's own business: whoever cannot see it alone must
+    /// ask (RFC 3312 section 6).
     pub fn ask_for_confirmation(&mut self) {
-        self.rows.iter_mut().filter(|((kind, ..), _)| kind == SEC).for_each(|(_, row)| row.asks = true);
+        let theirs = |kind: &str, status| kind == SEC || status == Status::Remote;
+        let rows = self.rows.iter_mut().filter(|((kind, status, _), _)| theirs(kind, *status));
+        rows.for_each(|(_, row)| row.asks = true);
+    }
+
+    /// What is so needs no asking any more.
+    pub fn ask_no_more(&mut self) {
+        self.rows.values_mut().filter(|row| row.current).for_each(|row| row.asks = false);
+    }
+
+    /// The same SDP, with the lines of this table and no others under its m-line `line`.
+    pub(crate) fn write(&self, sdp: Sdp, line: u8) -> Sdp {
+        let others = |raw: &&RawLine| !matches!(raw.attribute(), Some((b"curr" | b"des" | b"conf", _)));
+        let ours = || self.lines().into_iter().map(|(name, value)| RawLine::new(b'a', format!("{name}:{value}")));
+        let media = (0u8..).zip(sdp.media()).map(|(index, block)| match index == line && !block.is_refused() {
+            // The first line is the m-line itself.
+            true => Block::new(
+                block.m().clone(),
+                block.lines().iter().skip(1).filter(others).cloned().chain(ours()).collect(),
+            ),
+            false => block.clone(),
+        });
+        Sdp::from_parts(sdp.session().to_vec(), media.collect())
     }
 
     /// Takes what the peer's offer or answer says (RFC 3312 section 5.2). Strength only ever rises, and what the peer has
@@ -238,6 +261,16 @@ impl StatusTable {
             row.desired = row.desired.max(said.desired);
             row.asked = said.asks;
         }
+    }
+
+    /// There is no precondition at all.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Security is mandatory.
+    pub fn wants_security(&self) -> bool {
+        self.rows.iter().any(|((kind, ..), row)| kind == SEC && row.desired == Strength::Mandatory)
     }
 
     /// All that is mandatory is so: the call may go on, and the phone may ring.

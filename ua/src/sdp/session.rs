@@ -14,6 +14,7 @@ use super::answer::{Answer, AnswerAsk, Rejection, Unfit, answer_at, refusal};
 use super::block::{Block, RawLine, Sdp};
 use super::media::{Audio, CodecLine, Profile};
 use super::offer::{OfferAsk, Origin, offer_in};
+use super::precondition::StatusTable;
 use super::read_answer::{AnswerError, Negotiated, read_answer};
 use keyphone_keying::Lines;
 use std::collections::BTreeMap;
@@ -38,6 +39,8 @@ pub struct SdpSession {
     secure: bool,
     /// What a number stands for under an m-line, on either side, for good.
     numbers: BTreeMap<(u8, u8), CodecLine>,
+    /// The preconditions of the audio, as every SDP of ours says them (RFC 3312).
+    status: StatusTable,
 }
 
 /// What an offer gets.
@@ -62,6 +65,7 @@ impl SdpSession {
             line: 0,
             secure: false,
             numbers: BTreeMap::new(),
+            status: StatusTable::default(),
         }
     }
 
@@ -80,6 +84,16 @@ impl SdpSession {
         self.line
     }
 
+    /// The preconditions of the audio, as we see them.
+    pub fn status(&self) -> &StatusTable {
+        &self.status
+    }
+
+    /// From now on our SDPs say these preconditions.
+    pub fn set_status(&mut self, status: StatusTable) {
+        self.status = status;
+    }
+
     /// Is an offer of ours without its answer? Then no other may be made, nor one taken (RFC 3261 section 14, 491).
     pub fn is_waiting(&self) -> bool {
         self.offered.is_some()
@@ -95,7 +109,7 @@ impl SdpSession {
         let slots: Vec<Block> =
             self.ours.as_ref().map(|ours| ours.media().iter().map(Block::refused).collect()).unwrap_or_default();
         self.note(line, &codecs);
-        let offer = self.send(|origin| offer_in(origin, &ask, (line, slots.clone())));
+        let offer = self.send(line, |origin| offer_in(origin, &ask, (line, slots.clone())));
         self.offered = Some(Arc::clone(&offer));
         offer
     }
@@ -104,7 +118,7 @@ impl SdpSession {
     /// about (RFC 6337 section 3.4). The same version unless another SDP was sent since. `None` if nothing holds yet.
     pub fn repeat(&mut self) -> Option<Arc<Sdp>> {
         let ours = self.ours.clone()?;
-        let offer = self.send(|origin| with_version(&ours, origin.version));
+        let offer = self.send(self.line, |origin| with_version(&ours, origin.version));
         self.offered = Some(Arc::clone(&offer));
         Some(offer)
     }
@@ -158,13 +172,13 @@ impl SdpSession {
         match reply {
             Reply::Audio(answer) => {
                 let agreed = &answer.negotiated;
-                let text = self.send(|origin| answer.write(origin, lines));
+                let text = self.send(agreed.line, |origin| answer.write(origin, lines));
                 self.note_their(offer, agreed.line);
                 self.hold(Arc::clone(&text), agreed);
                 text
             }
             Reply::Off(address) => {
-                let text = self.send(|origin| refusal(offer, origin, *address, lines));
+                let text = self.send(self.line, |origin| refusal(offer, origin, *address, lines));
                 (self.ours, self.agreed) = (Some(Arc::clone(&text)), None);
                 text
             }
@@ -181,7 +195,12 @@ impl SdpSession {
 
     /// Makes an SDP with the version that it must have: another one if it says anything else than the one before
     /// (RFC 3264 section 8).
-    fn send(&mut self, make: impl Fn(&Origin) -> Sdp) -> Arc<Sdp> {
+    fn send(&mut self, line: u8, make: impl Fn(&Origin) -> Sdp) -> Arc<Sdp> {
+        let status = self.status.clone();
+        let make = |origin: &Origin| match status.is_empty() {
+            true => make(origin),
+            false => status.write(make(origin), line),
+        };
         let mut sdp = make(&self.origin);
         if let Some(sent) = &self.sent {
             if **sent == sdp {
