@@ -63,6 +63,12 @@ impl Wishes {
         self.refresh = true;
     }
 
+    /// Something else is under way, and its end will have us look again: a time that has passed must not wake us again
+    /// and again until then.
+    fn wait_for_an_end(&mut self, now: Instant) {
+        self.not_before = self.not_before.filter(|at| *at > now);
+    }
+
     /// Takes what is wanted next.
     fn next(&mut self, holding: bool, now: Instant) -> Option<Change> {
         if self.under_way.is_some() || self.not_before.is_some_and(|at| at > now) {
@@ -107,7 +113,7 @@ impl Call {
         let Self { id, phase: Phase::Talking(talking), media, .. } = self else { return };
         // One INVITE at a time, whoever sent it (RFC 3261 section 14.1).
         if talking.handshake.awaits_ack() || talking.usage.exchange.is_free().is_err() {
-            return;
+            return talking.wishes.wait_for_an_end(cx.env.now.mono);
         }
         let holding = talking.usage.exchange.is_holding();
         let Some(change) = talking.wishes.next(holding, cx.env.now.mono) else { return };
