@@ -105,7 +105,8 @@ impl Scenario {
         sipp.current_dir(self.dir.path()).env("TERM", "xterm");
         sipp.args(["-i", HOST, "-p", &port, "-mi", HOST, "-mp", &media, "-nostdin", "-recv_timeout", "10000"]);
         sipp.args(["-trace_err", "-error_file", "errors", "-trace_msg", "-message_file", "messages"]);
-        sipp.args(["-sf", text(&self.file), "-m", &calls.to_string(), "-r", "5"]).args(&self.sipp);
+        // The phone has ports for eight calls.
+        sipp.args(["-sf", text(&self.file), "-m", &calls.to_string(), "-r", "5", "-l", "6"]).args(&self.sipp);
         sipp
     }
 
