@@ -137,7 +137,9 @@ impl Headers {
         let mut before = None;
         for field in &self.0 {
             let name = field.name.as_ref();
-            if before == Some(name) && WORDS.contains(&name) {
+            // What is no word, an open quote for instance, would be read together with what follows.
+            let is_word = WORDS.contains(&name) && scan::is_token(&field.value);
+            if before == Some(name) && is_word {
                 out.truncate(out.len() - 2);
                 out.extend_from_slice(b", ");
             } else {
@@ -146,7 +148,7 @@ impl Headers {
             }
             out.extend_from_slice(field.value.as_bytes());
             out.extend_from_slice(b"\r\n");
-            before = Some(name);
+            before = is_word.then_some(name);
         }
     }
 
