@@ -38,7 +38,7 @@ impl Warning {
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.code, self.agent, scan::quote(&self.text))
+        write!(f, "{:03} {} {}", self.code, self.agent, scan::quote(&self.text))
     }
 }
 
@@ -52,6 +52,8 @@ mod tests {
         let warning = Warning::parse(line).unwrap();
         assert_eq!((warning.code, warning.text.as_str()), (307, "Session parameter \"foo\" not understood"));
         assert_eq!(warning.to_string(), line);
+        let low = "076 isi.edu \"x\"";
+        assert_eq!(Warning::parse(low).unwrap().to_string(), low, "a code has three digits");
         for bad in ["1812 overture \"In Progress\"", "307 isi.edu", "307 \"x\"", "307 a \"x", "307 a \"x\" y"] {
             assert!(Warning::parse(bad).is_err(), "{bad}");
         }
