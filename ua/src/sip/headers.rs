@@ -55,7 +55,8 @@ impl Headers {
         Ok(headers)
     }
 
-    /// Reads those fields of a faulty section that have one of these names and can be read.
+    /// Reads those fields of a faulty section that have one of these names and can be read: half of all that there may
+    /// be, so that an answer to it has room for its own.
     pub(super) fn parse_some(section: &[u8], names: &[&str]) -> Self {
         let mut headers = Self::new();
         for (name, value) in lines::fields(section).flatten() {
@@ -64,7 +65,7 @@ impl Headers {
                 headers.append(name, &value);
             }
         }
-        headers.0.truncate(MAX_FIELDS);
+        headers.0.truncate(MAX_FIELDS / 2);
         headers
     }
 

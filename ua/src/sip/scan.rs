@@ -129,7 +129,8 @@ pub(super) fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
     Some(text).filter(|t| !t.is_empty() && t.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()
 }
 
-/// What a quoted-string says: without its quotes and backslashes. Other text is itself.
+/// What a quoted-string says: without its quotes and backslashes, and with blanks for CR and LF, as [`quote`] has them.
+/// Other text is itself.
 pub(super) fn unquote(text: &str) -> String {
     let Some(inner) = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')) else {
         return text.to_owned();
@@ -140,7 +141,7 @@ pub(super) fn unquote(text: &str) -> String {
         if c == '\\' && !escaped {
             escaped = true;
         } else {
-            said.push(c);
+            said.push(if matches!(c, '\r' | '\n') { ' ' } else { c });
             escaped = false;
         }
     }
