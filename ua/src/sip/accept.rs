@@ -123,12 +123,7 @@ impl Headers {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(name: &'static str, value: &str) -> Headers {
-        let mut headers = Headers::new();
-        headers.push(name, value);
-        headers
-    }
+    use crate::sip::headers::tests::headers;
 
     #[test]
     fn without_accept_a_session_description_may_come_back() {

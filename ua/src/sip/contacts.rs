@@ -117,12 +117,7 @@ impl Headers {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(name: &'static str, value: &str) -> Headers {
-        let mut headers = Headers::new();
-        headers.push(name, value);
-        headers
-    }
+    use crate::sip::headers::tests::headers;
 
     #[test]
     fn a_q_value_has_three_decimals_at_most() {

@@ -75,12 +75,7 @@ impl Headers {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(name: &'static str, value: &str) -> Headers {
-        let mut headers = Headers::new();
-        headers.push(name, value);
-        headers
-    }
+    use crate::sip::headers::tests::headers;
 
     #[test]
     fn a_body_is_required_unless_it_says_otherwise() {

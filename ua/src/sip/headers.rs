@@ -305,8 +305,15 @@ fn read<T>(name: &'static str, value: &str, parse: Parse<T>) -> Result<T, SipErr
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// One field, for the tests of those who read it.
+    pub(in crate::sip) fn headers(name: &'static str, value: &str) -> Headers {
+        let mut headers = Headers::new();
+        headers.push(name, value);
+        headers
+    }
 
     fn parse(section: &str) -> Headers {
         Headers::parse(section.as_bytes()).unwrap()

@@ -84,12 +84,7 @@ impl Headers {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(name: &'static str, value: &str) -> Headers {
-        let mut headers = Headers::new();
-        headers.push(name, value);
-        headers
-    }
+    use crate::sip::headers::tests::headers;
 
     #[test]
     fn seconds_are_whole_and_below_2_32() {
