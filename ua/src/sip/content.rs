@@ -74,7 +74,6 @@ impl Headers {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::sip::headers::tests::headers;
 
     #[test]
