@@ -326,6 +326,10 @@ impl Exchange {
         match self.sdp.answered(&answer) {
             // The stream is switched off (RFC 3264 section 8.2), and the call goes on.
             Err(AnswerError::Refused) => {
+                if rekey.is_some() {
+                    self.forget_keys(media, cx);
+                }
+                self.holding = holding;
                 media.pause();
                 return Ok(None);
             }

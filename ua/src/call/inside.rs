@@ -177,7 +177,10 @@ impl Call {
         response.headers.push("Contact", cx.settings.contact(decline::transport_of(request)));
         response.headers.push("Allow", ALLOW);
         response.headers.push("Supported", supported(cx.settings));
-        if let Phase::Talking(talking) = &mut self.phase {
+        // Only these refresh a session (RFC 4028 section 7.4).
+        if let Phase::Talking(talking) = &mut self.phase
+            && matches!(request.method, Method::Invite | Method::Update)
+        {
             let usage = &mut talking.usage;
             usage.refresh.answer(request, usage.peer, &mut response, cx.settings, cx.env.now.mono);
         }
@@ -255,9 +258,14 @@ impl Call {
 
     /// A response to a request of ours inside a dialog; false if it is to none.
     pub(super) fn inside_response(&mut self, key: ClientKey, response: &Response, cx: &mut Cx<'_, '_>) -> bool {
-        let heard = match self.usages().find(|usage| usage.has(key)) {
-            Some(usage) => usage.answered(key, response, cx),
-            None => return false,
+        let heard = self.usages().find(|usage| usage.has(key)).map(|usage| usage.answered(key, response, cx));
+        let Some(heard) = heard else {
+            // That of a branch that is gone. A 2xx to an INVITE may come again.
+            let invite = response.headers.cseq().is_ok_and(|cseq| cseq.method == Method::Invite);
+            if response.status.is_final() && !invite {
+                cx.book.forget_client(key, self.id);
+            }
+            return false;
         };
         if let Heard::Final(purpose) = heard {
             self.concluded(purpose, response.status, Some(response), cx);
@@ -268,8 +276,10 @@ impl Call {
     /// Nobody answered a request of ours inside a dialog, or it could not be sent.
     pub(super) fn inside_unanswered(&mut self, key: ClientKey, status: StatusCode, cx: &mut Cx<'_, '_>) {
         let heard = self.usages().find(|usage| usage.has(key)).map(|usage| usage.done(key, cx));
-        if let Some(Heard::Final(purpose)) = heard {
-            self.concluded(purpose, status, None, cx);
+        match heard {
+            Some(Heard::Final(purpose)) => self.concluded(purpose, status, None, cx),
+            // That of a branch that is gone.
+            _ => cx.book.forget_client(key, self.id),
         }
     }
 
@@ -287,7 +297,7 @@ impl Call {
             Purpose::Refer => self.referred_answered(status, response, cx),
             Purpose::Notify(seq) => self.notify_answered(seq, response.map(|response| response.status), cx),
             Purpose::Info => self.info_answered(status, cx),
-            Purpose::Name => {}
+            Purpose::Name => self.name_told(response, cx),
             // Without it the peer repeats its response, and gives up in time (RFC 3262 section 3).
             Purpose::Prack(None) => {}
             Purpose::Prack(Some(branch)) => self.confirmed(&branch, response, cx),

@@ -50,7 +50,7 @@ impl Leg {
     }
 
     /// The answer is here: the new keys are spoken with, the old ones are heard a little longer.
-    pub(crate) fn agreed(&mut self, env: &mut Env<'_>) {
+    pub(crate) fn agreed(&mut self, env: &mut Env<'_>, ledger: &mut Ledger) {
         let Coming { keys, slot } = std::mem::take(&mut self.coming);
         if keys.is_empty() {
             return;
@@ -61,6 +61,10 @@ impl Leg {
             (_, None) => {}
         }
         let old = std::mem::replace(&mut self.current, keys);
+        // Whoever changes keys so fast has no packets under way that are two keys old.
+        if let Some((_, older)) = self.leaving.take() {
+            self.retire(older, ledger);
+        }
         self.leaving = (!old.is_empty()).then(|| (env.now.mono + Self::GRACE, old));
     }
 
@@ -68,6 +72,11 @@ impl Leg {
     pub(crate) fn forget_coming(&mut self, ledger: &mut Ledger) {
         let Coming { keys, slot } = std::mem::take(&mut self.coming);
         drop(slot);
+        self.retire(keys, ledger);
+    }
+
+    /// Heard no more, and never again.
+    fn retire(&mut self, keys: Vec<KeyId>, ledger: &mut Ledger) {
         for key in keys {
             self.ears.retire(key);
             ledger.close(key);
@@ -88,9 +97,9 @@ impl Leg {
         self.leaving.as_ref().map(|(at, _)| *at)
     }
 
-    pub(crate) fn timeout(&mut self, now: Instant) {
+    pub(crate) fn timeout(&mut self, now: Instant, ledger: &mut Ledger) {
         if let Some((_, old)) = self.leaving.take_if(|(at, _)| *at <= now) {
-            old.into_iter().for_each(|key| self.ears.retire(key));
+            self.retire(old, ledger);
         }
     }
 

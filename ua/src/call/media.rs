@@ -195,7 +195,7 @@ impl Media {
         let Negotiated { line, remote_rtp: rtp, remote_rtcp: rtcp, payload_type, heard_as, .. } = *negotiated;
         self.remote = Some(Remote { line, rtp, rtcp });
         if let Path::Keyed(leg) = &mut self.path {
-            leg.agreed(cx.env);
+            leg.agreed(cx.env, cx.ledger);
         }
         if !self.ports.are_open() {
             return;
@@ -310,7 +310,7 @@ impl Media {
 
     pub(super) fn timeout(&mut self, cx: &mut Cx<'_, '_>) -> PlayedOut {
         if let Path::Keyed(leg) = &mut self.path {
-            leg.timeout(cx.env.now.mono);
+            leg.timeout(cx.env.now.mono, cx.ledger);
         }
         let mut said = vec![];
         if let Some(engine) = &mut self.engine {

@@ -4,7 +4,7 @@ use super::usage::{Purpose, Usage};
 use super::{ALLOW, Call, Cx, Phase, supported};
 use crate::event::Event;
 use crate::refer::connected::Connected;
-use crate::sip::{Method, Request};
+use crate::sip::{Headers, Method, Request, Response};
 
 impl Call {
     /// We were called: is there a name that the caller does not know?
@@ -25,13 +25,26 @@ impl Call {
         talking.usage.dialog.rename_us(me, cx.settings.account().display_name.clone());
         if talking.usage.peer.update {
             let ours = supported(cx.settings);
+            let mut timer = Headers::new();
+            talking.usage.refresh.ask(&mut timer);
             let fill = |request: &mut Request| {
                 request.headers.push("Allow", ALLOW);
                 request.headers.push("Supported", ours);
+                // An UPDATE that does not speak of the session timer would stop it (RFC 4028 section 7.2).
+                request.headers.copy("Session-Expires", &timer);
+                request.headers.copy("Min-SE", &timer);
             };
-            // Whether it is taken or not, there is nothing to do (RFC 4916 section 4.4.1).
             talking.usage.request(Method::Update, Purpose::Name, fill, cx);
         }
+    }
+
+    /// The peer has heard our name, or would not; then there is nothing to do (RFC 4916 section 4.4.1).
+    pub(super) fn name_told(&mut self, response: Option<&Response>, cx: &mut Cx<'_, '_>) {
+        let Phase::Talking(talking) = &mut self.phase else { return };
+        let Some(response) = response.filter(|response| response.status.is_success()) else { return };
+        talking.usage.dialog.refresh_target(&response.headers);
+        talking.usage.learn(&response.headers);
+        talking.usage.refresh.heard(response, cx.settings, cx.env.now.mono);
     }
 
     /// The peer's request gets a 2xx: who its From says is who the peer is from now on (RFC 4916 section 4.4.2).

@@ -62,7 +62,6 @@ impl Refresh {
     pub(super) fn at_least(&mut self, said: &Headers) {
         if let Ok(Some(least)) = said.min_se() {
             self.least = Some(self.least.map_or(least, |before| before.max(least)));
-            self.running.iter_mut().for_each(|running| running.interval = running.interval.max(least));
         }
     }
 
@@ -91,9 +90,10 @@ impl Refresh {
         let least = request.headers.min_se().ok().flatten().unwrap_or(Self::DEFAULT_LEAST);
         let ours = settings.rules.session_expires.map(|ours| ours.max(least).max(settings.rules.min_se));
         let interval = match (asked, ours) {
-            // It may be made shorter, but not below Min-SE, and never longer.
-            (Some(asked), Some(ours)) => Some(asked.interval.min(ours)),
-            (Some(asked), None) => Some(asked.interval),
+            // It may be made shorter, but not below Min-SE, and never longer. Who asks for less than we take and cannot be
+            // told so must not keep us busy.
+            (Some(asked), Some(ours)) => Some(asked.interval.max(settings.rules.min_se).min(ours)),
+            (Some(asked), None) => Some(asked.interval.max(settings.rules.min_se)),
             (None, ours) => ours.filter(|_| peer.timer),
         };
         let Some(interval) = interval else {

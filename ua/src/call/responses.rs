@@ -36,8 +36,11 @@ impl Call {
             return;
         }
         // RFC 6228 section 4: this branch has nothing more to say; another one may be heard.
+        let reliable = cx.settings.rules.reliable != Reliable::Never;
+        let mut branch = calling.branches.remove(&tag).unwrap_or_default();
+        let taken = branch.take(*id, &calling.first, response, reliable, media, cx);
         if response.status == StatusCode::EARLY_DIALOG_TERMINATED {
-            let last = calling.branches.remove(&tag).and_then(|branch| Some(branch.usage?.dialog.local_seq()));
+            let last = branch.usage.map(|usage| usage.dialog.local_seq());
             // Should it answer all the same, our BYE goes on from there.
             if let Some(last) = last.filter(|_| numbers.len() < MAX_BRANCHES) {
                 numbers.insert(tag.clone(), last);
@@ -48,9 +51,6 @@ impl Call {
             let (call, status) = (*id, response.status.code());
             return cx.event(Event::Progress { call, branch: tag, status, reliable: false, early_media: false });
         }
-        let mut branch = calling.branches.remove(&tag).unwrap_or_default();
-        let reliable = cx.settings.rules.reliable != Reliable::Never;
-        let taken = branch.take(*id, &calling.first, response, reliable, media, cx);
         let rings = taken && branch.rings(response);
         let refused = branch.refused.clone();
         calling.refused = calling.refused.take().or(refused);

@@ -125,8 +125,8 @@ impl Usage {
         }
         // RFC 3261 section 12.2.2.
         self.dialog.takes(request).map_err(|_| StatusCode::SERVER_INTERNAL_ERROR)?;
-        // A target refresh request says where the peer is from now on.
-        if matches!(request.method, Method::Invite | Method::Update) {
+        // A target refresh request says where the peer is from now on (RFC 3311 section 5.1, RFC 6665 sections 3.1 and 3.2).
+        if matches!(request.method, Method::Invite | Method::Update | Method::Subscribe | Method::Notify) {
             self.dialog.refresh_target(&request.headers);
         }
         self.learn(&request.headers);
