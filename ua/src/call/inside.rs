@@ -85,16 +85,17 @@ impl Call {
         }
         let seq = request.headers.cseq().map(|cseq| cseq.seq).unwrap_or_default();
         let exchange = &mut talking.usage.exchange;
-        let (body, held) = match request.body.is_empty() {
+        let offered = request.session_body().map_err(|error| Refused::new(error.status(), error));
+        let (body, held) = match offered {
             // Without an offer, ours goes into the 200, and the answer comes in the ACK.
-            true => match exchange.offer(exchange.is_holding(), false, &mut self.media, cx) {
+            Ok(None) => match exchange.offer(exchange.is_holding(), false, &mut self.media, cx) {
                 Ok(body) => (body, None),
                 Err(why) => {
                     let refused = Refused::new(StatusCode::SERVER_INTERNAL_ERROR, why);
                     return self.refuse_inside(key, request, refused, cx);
                 }
             },
-            false => match session_body(request).and_then(|body| exchange.answer(body, &mut self.media, cx)) {
+            offered => match offered.and_then(|body| exchange.answer(body.unwrap_or_default(), &mut self.media, cx)) {
                 Ok(answered) => answered,
                 Err(refused) => return self.refuse_inside(key, request, refused, cx),
             },

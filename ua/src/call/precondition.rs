@@ -8,8 +8,8 @@
 //! ```
 
 use super::exchange::Exchange;
-use super::incoming::Ringing;
 use super::refused::Refused;
+use super::ringing::Ringing;
 use super::{Call, Cx, Phase};
 use crate::event::{Event, Outcome};
 use crate::sdp::precondition::{SEC, StatusTable, Strength, failure};

@@ -26,6 +26,8 @@ impl Endpoint {
         let mut reply = |status| decline::reply(request, status, env);
         let response = match (&request.method, self.book.dialog_of(request)) {
             _ if let Err(refusal) = self.admit(key, request) => refusal.response(request, &self.settings, env),
+            // RFC 3261 section 12.2.2: so that whoever asks inside a call learns that the call is gone.
+            (Method::Options, None) if in_dialog => reply(StatusCode::CALL_DOES_NOT_EXIST),
             (Method::Options, _) => self.capabilities(request, env),
             // In a dialog or not: a text belongs to no session (RFC 3428 section 7).
             (Method::Message, dialog) if dialog.is_some() || !in_dialog => match outside::read(request) {

@@ -30,6 +30,7 @@ What concerns a call may name it, \"call\":1, and must where there are several. 
 carry an \"id\", a string or a number, which comes back in its answer: {\"event\":\"control.done\"} or
 {\"event\":\"control.error\",\"why\":..}. Done means that the phone has taken the command; what comes of
 it is told by events, or by call.trouble.";
+
 /// A command, and the name under which its answer is wanted.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Ordered {
