@@ -138,6 +138,21 @@ impl Engine {
         Ok(())
     }
 
+    /// Runs another codec from now on, at the same rate and under these payload types: source and sink go on, and what
+    /// is still on its way from the codec before is lost.
+    ///
+    /// # Errors
+    /// The rate is another, or the codec cannot be had: then all is as it was.
+    pub fn change_codec(&mut self, codec: Codec, numbers: Numbers) -> Result<(), AudioError> {
+        check_rate(codec, self.codec.rate())?;
+        (self.encoder, self.codec) = (codec.encoder()?, codec);
+        (self.numbers, self.heard_before) = (numbers, None);
+        if let Some(before) = self.playout.take() {
+            self.past = sum(self.past, before.counts());
+        }
+        Ok(())
+    }
+
     /// Which codec it runs.
     pub fn codec(&self) -> Codec {
         self.codec

@@ -85,20 +85,18 @@ impl Call {
         }
         let seq = request.headers.cseq().map(|cseq| cseq.seq).unwrap_or_default();
         let exchange = &mut talking.usage.exchange;
-        let offered = request.session_body().map_err(|error| Refused::new(error.status(), error));
-        let (body, held) = match offered {
+        let said = request.session_body().map_err(|error| Refused::new(error.status(), error));
+        let answered = said.and_then(|offer| match offer {
             // Without an offer, ours goes into the 200, and the answer comes in the ACK.
-            Ok(None) => match exchange.offer(exchange.is_holding(), false, &mut self.media, cx) {
-                Ok(body) => (body, None),
-                Err(why) => {
-                    let refused = Refused::new(StatusCode::SERVER_INTERNAL_ERROR, why);
-                    return self.refuse_inside(key, request, refused, cx);
-                }
+            None => match exchange.offer(exchange.is_holding(), false, &mut self.media, cx) {
+                Ok(body) => Ok((body, None)),
+                Err(why) => Err(Refused::new(StatusCode::SERVER_INTERNAL_ERROR, why)),
             },
-            offered => match offered.and_then(|body| exchange.answer(body.unwrap_or_default(), &mut self.media, cx)) {
-                Ok(answered) => answered,
-                Err(refused) => return self.refuse_inside(key, request, refused, cx),
-            },
+            Some(offer) => exchange.answer(offer, &mut self.media, cx),
+        });
+        let (body, held) = match answered {
+            Ok(answered) => answered,
+            Err(refused) => return self.refuse_inside(key, request, refused, cx),
         };
         let ok = self.ok(request, body, cx);
         cx.respond(key, &ok);
@@ -116,7 +114,7 @@ impl Call {
         if let Err(TooSmall(least)) = refresh::check(request, cx.settings) {
             return self.too_small(key, request, least, cx);
         }
-        if request.body.is_empty() {
+        if matches!(request.session_body(), Ok(None)) {
             let ok = self.ok(request, vec![], cx);
             cx.respond(key, &ok);
             return self.changed_by_peer(None, cx);
@@ -301,7 +299,8 @@ impl Call {
             Purpose::Name => self.name_told(response, cx),
             // Without it the peer repeats its response, and gives up in time (RFC 3262 section 3).
             Purpose::Prack(None) => {}
-            Purpose::Prack(Some(branch)) => self.confirmed(&branch, response, cx),
+            Purpose::Prack(Some(branch)) => self.confirmed(&branch, Method::Prack, response, cx),
+            Purpose::Confirm(branch) => self.confirmed(&branch, Method::Update, response, cx),
         }
     }
 

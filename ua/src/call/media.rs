@@ -3,14 +3,15 @@
 use super::Cx;
 use super::apart::Apart;
 use super::codecs::{codec_lines, codec_of};
+use super::engine::{open_engine, source, told};
 use super::path::{Opened, OpenedRtcp, Path};
 use crate::event::{CallId, Counts, Event, KeyUse};
 use crate::io::{MediaPorts, Output, Recording};
 use crate::sdp::{CodecLine, KeyEvents, Negotiated};
-use crate::settings::{Plan, Play, Record};
+use crate::settings::{Plan, Play};
 use keyphone_keying::{self as keying, StreamKey};
+use keyphone_media::audio::Sink;
 use keyphone_media::audio::codec::Codec;
-use keyphone_media::audio::{AudioError, Sink, Source};
 use keyphone_media::engine::{self, AudioFrame, Engine, Numbers, Report};
 use keyphone_media::env::Instant;
 use keyphone_media::policy::ClearAllowed;
@@ -18,7 +19,6 @@ use keyphone_media::rtcp::Text;
 use keyphone_media::rtp::Ssrc;
 use keyphone_media::srtp::TwoTimePad;
 use std::net::SocketAddr;
-use std::path::{Path as FilePath, PathBuf};
 
 /// The media of one call, from before its first key to after its last frame.
 pub(super) struct Media {
@@ -31,6 +31,8 @@ pub(super) struct Media {
     /// `None` if all branches share what protects them.
     pub(super) apart: Option<Box<Apart>>,
     engine: Option<Engine>,
+    /// There could be no engine, and that was told: early media does not ask again with every packet.
+    no_engine: bool,
     remote: Option<Remote>,
     /// The call is answered, or has early media of ours.
     speaks: bool,
@@ -75,6 +77,7 @@ impl Media {
             path,
             apart: None,
             engine: None,
+            no_engine: false,
             remote: None,
             speaks: false,
             preferred: None,
@@ -92,6 +95,14 @@ impl Media {
     pub(super) fn codecs_in_use(&self) -> Vec<CodecLine> {
         let now = self.engine.as_ref().map(Engine::codec);
         let fits = |codec: &&CodecLine| now.is_none() || codec.is_telephone_event() || codec_of(codec) == now;
+        self.codecs.iter().filter(fits).cloned().collect()
+    }
+
+    /// What it may change to: what is played and recorded at the same rate.
+    pub(super) fn codecs_of_its_rate(&self) -> Vec<CodecLine> {
+        let now = self.engine.as_ref().map(|engine| engine.codec().rate());
+        let rate = |codec: &CodecLine| codec_of(codec).map(Codec::rate);
+        let fits = |codec: &&CodecLine| now.is_none() || codec.is_telephone_event() || rate(codec) == now;
         self.codecs.iter().filter(fits).cloned().collect()
     }
 
@@ -201,13 +212,22 @@ impl Media {
             return;
         }
         let codec = codec_of(&negotiated.codec);
-        if self.engine.as_ref().is_none_or(|engine| Some(engine.codec()) != codec) {
-            self.engine = codec.and_then(|c| open_engine(self.call, &self.plan, c, heard_as, cx));
-            self.engine.iter_mut().zip(self.preferred).for_each(|(engine, ssrc)| engine.prefer(ssrc));
-        }
         // Our frames go under the peer's numbers, and theirs come under ours (RFC 3264 section 6.1).
-        let keys = negotiated.keys.map(KeyEvents::numbers);
-        self.engine.iter_mut().for_each(|e| e.renumber(Numbers { heard_as, sent_as: payload_type, keys }));
+        let numbers = Numbers { heard_as, sent_as: payload_type, keys: negotiated.keys.map(KeyEvents::numbers) };
+        match (&mut self.engine, codec) {
+            (Some(engine), Some(codec)) if engine.codec() == codec => engine.renumber(numbers),
+            (Some(engine), Some(codec)) if engine.codec().rate() == codec.rate() => {
+                if let Err(error) = engine.change_codec(codec, numbers) {
+                    return cx.event(Event::Trouble { call: self.call, what: error.to_string() });
+                }
+            }
+            _ => {
+                self.engine = codec.and_then(|c| open_engine(self.call, &self.plan, c, heard_as, cx));
+                self.no_engine = self.engine.is_none();
+                self.engine.iter_mut().for_each(|engine| engine.renumber(numbers));
+                self.engine.iter_mut().zip(self.preferred).for_each(|(engine, ssrc)| engine.prefer(ssrc));
+            }
+        }
         match &mut self.engine {
             Some(engine) if self.speaks && negotiated.direction.sends() => engine.start_sending(cx.env),
             Some(engine) => engine.stop_sending(),
@@ -261,17 +281,20 @@ impl Media {
     }
 
     fn hear(&mut self, from: SocketAddr, bytes: &[u8], cx: &mut Cx<'_, '_>) -> PlayedOut {
-        let Self { call, plan, codecs, path, engine, dropped, remote, .. } = self;
+        let Self { call, plan, codecs, path, engine, no_engine, dropped, remote, .. } = self;
         let mut said = vec![];
         match path.open(cx.ledger, bytes, from, remote.map(|r| r.rtp.ip())) {
             Opened::Frame(ssrc, index, frame) => {
                 let (payload_type, marker, timestamp) = (frame.payload_type, frame.marker, frame.timestamp);
                 let packet = AudioFrame { ssrc, index, payload_type, marker, timestamp, payload: frame.payload };
-                if engine.is_none() {
-                    // Media before the answer: its payload type is one that we offered.
-                    let codec = codecs.iter().find(|c| c.payload_type == payload_type);
-                    let codec = codec.and_then(codec_of);
-                    *engine = codec.and_then(|codec| open_engine(*call, plan, codec, payload_type, cx));
+                // Media before the answer: its payload type is one that we offered.
+                let early = codecs.iter().find(|c| c.payload_type == payload_type).and_then(codec_of);
+                if engine.is_none()
+                    && !*no_engine
+                    && let Some(codec) = early
+                {
+                    *engine = open_engine(*call, plan, codec, payload_type, cx);
+                    *no_engine = engine.is_none();
                 }
                 if let Some(engine) = engine {
                     engine.hear(from, &packet, cx.env, &mut said);
@@ -419,51 +442,5 @@ impl Media {
         }
         path.close(cx.ledger);
         cx.out.extend(ports.are_open().then_some(Output::Release(ports)));
-    }
-}
-
-/// An engine, with the source and the sink that the plan names. If they cannot be had, the event says why.
-fn open_engine(call: CallId, plan: &Plan, codec: Codec, payload_type: u8, cx: &mut Cx<'_, '_>) -> Option<Engine> {
-    let (rate, jitter) = (codec.rate(), cx.settings.jitter);
-    let open = || -> Result<Engine, AudioError> {
-        let source = source(plan, rate)?;
-        let sink = match &plan.record {
-            Record::Wav(path) => Sink::wav(&numbered(path, call), rate)?,
-            Record::Memory => Sink::memory(rate),
-            Record::Nothing => Sink::Null(rate),
-        };
-        Engine::new(codec, payload_type, source, sink, jitter)
-    };
-    open().map_err(|error| cx.event(Event::Trouble { call, what: error.to_string() })).ok()
-}
-
-fn source(plan: &Plan, rate: u32) -> Result<Source, AudioError> {
-    Ok(match &plan.play {
-        Play::Clip(clip) => Source::samples(clip.at(rate)?, rate),
-        Play::Tone(hz) => Source::tone(f64::from(*hz), rate),
-        Play::Silence => Source::Silence(rate),
-    })
-}
-
-fn told(call: CallId, event: engine::Event) -> Event {
-    let what = match event {
-        engine::Event::Hearing { ssrc, .. } => return Event::Heard { call, ssrc: ssrc.to_string() },
-        engine::Event::SourceEnded => return Event::PlayedOut { call },
-        engine::Event::Key(key) => return Event::Dtmf { call, key },
-        engine::Event::Moved { ssrc, from } => format!("{ssrc} now sends from {from}"),
-        engine::Event::Collision { ssrc, from } => format!("{from} uses the SSRC {ssrc} of another sender; not played"),
-        engine::Event::SinkFailed(why) | engine::Event::CodecFailed(why) => why,
-        engine::Event::Stalled { skipped } => format!("this machine slept, and {skipped} frames were not sent"),
-    };
-    Event::Trouble { call, what }
-}
-
-/// The second call of an endpoint records to `name-2.wav`, so that it does not overwrite the first.
-fn numbered(path: &FilePath, call: CallId) -> PathBuf {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    match (call.0, path.extension()) {
-        (..=1, _) => path.to_owned(),
-        (n, Some(extension)) => path.with_file_name(format!("{stem}-{n}.{}", extension.to_string_lossy())),
-        (n, None) => path.with_file_name(format!("{stem}-{n}")),
     }
 }

@@ -13,6 +13,7 @@ mod branch;
 mod change;
 mod codecs;
 pub(crate) mod decline;
+mod engine;
 mod exchange;
 mod first;
 mod handshake;
@@ -287,6 +288,11 @@ impl Call {
 
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
+    }
+
+    /// It was answered, and may be about to end.
+    pub(crate) fn is_answered(&self) -> bool {
+        matches!(self.phase, Phase::Talking(_) | Phase::Leaving(_))
     }
 
     /// How its media goes so far.

@@ -8,14 +8,16 @@
 //! ```
 
 use super::exchange::Exchange;
+use super::media::Media;
 use super::refused::Refused;
 use super::ringing::Ringing;
-use super::{Call, Cx, Phase};
+use super::usage::{Purpose, Usage};
+use super::{Call, Cx, Phase, late};
 use crate::event::{Event, Outcome};
 use crate::sdp::precondition::{SEC, StatusTable, Strength, failure};
 use crate::sdp::{Profile, Sdp};
 use crate::settings::{Preconditions, Reliable, Rules, Settings, System};
-use crate::sip::{Request, Response, StatusCode};
+use crate::sip::{Method, Request, Response, StatusCode};
 use keyphone_media::env::Instant;
 use std::time::Duration;
 
@@ -190,25 +192,31 @@ impl Call {
         self.end(Outcome::Failed { status: Some(response.status.code()), why: why.into() }, cx);
     }
 
-    /// What became of the offer in our PRACK, to the branch with this tag: it said that we are keyed.
-    pub(super) fn confirmed(&mut self, branch: &str, response: Option<&Response>, cx: &mut Cx<'_, '_>) {
+    /// What became of our offer that says that we are keyed, to the branch with this tag. What did not come through in a
+    /// PRACK is said once more, in an UPDATE, if the peer takes one (RFC 3312 section 7 names both).
+    pub(super) fn confirmed(&mut self, branch: &str, by: Method, response: Option<&Response>, cx: &mut Cx<'_, '_>) {
         let Self { id, phase, media, .. } = self;
+        let early = matches!(phase, Phase::Calling(_));
         let usage = match phase {
             Phase::Calling(calling) => calling.usages().find(|usage| usage.dialog.remote_tag() == branch),
             Phase::Talking(talking) => Some(&mut talking.usage).filter(|usage| usage.dialog.remote_tag() == branch),
             _ => None,
         };
         let Some(usage) = usage else { return };
-        let answer = response.filter(|response| response.status.is_success() && !response.body.is_empty());
-        let told = match answer {
+        let accepted = response.filter(|response| response.status.is_success());
+        let told = match accepted.filter(|response| !response.body.is_empty()) {
             Some(answer) => usage.exchange.answered(&answer.body, media, cx).map(|_| ()).map_err(|bad| bad.why),
             None => {
                 usage.exchange.rejected(media, cx);
                 let status = response.map_or_else(|| "nothing".to_owned(), |response| response.status.to_string());
-                Err(format!("it answered {status}"))
+                Err(format!("it answered {status} and no more"))
             }
         };
-        if let Err(why) = told {
+        // Whoever has answered the call rings no more.
+        if let Err(why) = told
+            && early
+            && (by != Method::Prack || !usage.confirm(media, cx))
+        {
             let what = format!("the peer did not take it that the call is keyed here, and may never ring: {why}");
             cx.event(Event::CallTrouble { call: *id, what });
         }
@@ -216,5 +224,25 @@ impl Call {
             calling.hear_again(&mut self.media, cx);
         }
         self.change(cx);
+    }
+}
+
+impl Usage {
+    /// Says in an UPDATE that we are keyed (RFC 3312 sections 7 and 11); false if the peer takes none.
+    fn confirm(&mut self, media: &mut Media, cx: &mut Cx<'_, '_>) -> bool {
+        if !self.peer.update {
+            return false;
+        }
+        let body = self.exchange.offer(self.exchange.is_holding(), false, media, cx).unwrap_or_default();
+        let fill = |update: &mut Request| {
+            update.headers.push("Require", TAG);
+            late::carry(update, body);
+        };
+        let purpose = Purpose::Confirm(self.dialog.remote_tag().to_owned());
+        let sent = self.request(Method::Update, purpose, fill, cx).is_some();
+        if !sent {
+            self.exchange.rejected(media, cx);
+        }
+        sent
     }
 }

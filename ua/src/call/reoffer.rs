@@ -127,10 +127,13 @@ impl Exchange {
         cx: &mut Cx<'_, '_>,
     ) -> Result<(Vec<u8>, Held), Refused> {
         let offer = Sdp::parse(body).map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
-        // What is secure stays secure and what is clear stays clear; a running call keeps its codec.
+        // What is secure stays secure and what is clear stays clear; a running call keeps its codec
+        // if it can.
         let profile = if self.session.is_some() { Profile::Savp } else { Profile::Avp };
-        let codecs = media.codecs_in_use();
-        let reply = self.sdp.plan(&offer, &self.ask(&[profile], &codecs, media)).map_err(refuse)?;
+        let [in_use, others] = [media.codecs_in_use(), media.codecs_of_its_rate()];
+        let planned = self.sdp.plan(&offer, &self.ask(&[profile], &in_use, media));
+        let planned = planned.or_else(|_| self.sdp.plan(&offer, &self.ask(&[profile], &others, media)));
+        let reply = planned.map_err(refuse)?;
         let before = self.is_held();
         match &reply {
             Reply::Audio(answer) => {
@@ -138,8 +141,10 @@ impl Exchange {
                 if precondition::are_supported(&cx.settings.rules) && precondition::read(&offer, line)?.is_beyond_us() {
                     return Err(precondition::unmet(&offer, "it has a precondition that this phone does not know", cx));
                 }
-                self.rekeyed(&offer, line, media, cx)?;
-                self.hear_status(line, &offer, false, cx)?;
+                let same_keys = !self.rekeyed(&offer, line, media, cx)?;
+                // Keys that both have used already are as secure as they can be (RFC 5027 section 3).
+                let secure = same_keys && self.may_ring();
+                self.hear_status(line, &offer, secure, cx)?;
             }
             Reply::Off(_) => {
                 media.pause();
@@ -152,12 +157,13 @@ impl Exchange {
         Ok((body, (before != after).then_some(after)))
     }
 
-    /// What keying answers to an offer inside the dialog: lines that are byte for byte the last ones change nothing.
-    fn rekeyed(&mut self, offer: &Sdp, line: u8, media: &mut Media, cx: &mut Cx<'_, '_>) -> Result<(), Refused> {
-        let Some(session) = &mut self.session else { return Ok(()) };
+    /// What keying answers to an offer inside the dialog: true if there are new keys. Lines that are byte for byte the
+    /// last ones change nothing.
+    fn rekeyed(&mut self, offer: &Sdp, line: u8, media: &mut Media, cx: &mut Cx<'_, '_>) -> Result<bool, Refused> {
+        let Some(session) = &mut self.session else { return Ok(false) };
         let lines = sdp::key_mgmt::read(offer).map_err(|error| Refused::keying(error, None))?;
         if lines == self.theirs {
-            return Ok(());
+            return Ok(false);
         }
         let Some((ssrc, roc)) = media.speaker() else {
             return Err(Refused::keying("there is no key yet that could be changed", None));
@@ -183,6 +189,6 @@ impl Exchange {
         self.voice = obeyed.map_err(|error| Refused::keying(error, None))?.or(self.voice);
         (self.ours, self.theirs) = (ours, lines);
         self.session = another.or_else(|| self.session.take());
-        Ok(())
+        Ok(true)
     }
 }

@@ -68,6 +68,8 @@ pub(super) enum Purpose {
     Name,
     /// To acknowledge a reliable response; if it has an offer, to the branch with this tag, to say that we are keyed.
     Prack(Option<String>),
+    /// To say so once more, to the branch with this tag that did not take it in the PRACK.
+    Confirm(String),
 }
 
 /// What a response to one of our requests means to the usage.

@@ -46,6 +46,8 @@ pub struct Endpoint {
     outside: Outside,
     asks: Vec<Ask>,
     follows: BTreeMap<CallId, Followed>,
+    /// Which call takes the place of which, as soon as it is answered.
+    replacing: BTreeMap<CallId, CallId>,
     merged: Merged,
     /// Where each call was heard from last.
     peers: BTreeMap<CallId, Destination>,
@@ -99,6 +101,7 @@ impl Endpoint {
             outside: Outside::default(),
             asks: vec![],
             follows: BTreeMap::new(),
+            replacing: BTreeMap::new(),
             merged: Merged::default(),
             peers: BTreeMap::new(),
             ports: VecDeque::new(),
@@ -415,5 +418,6 @@ impl Endpoint {
             false => self.keep(id, account, call),
         }
         self.watch(id, before, env, said, out);
+        self.replace(id, env, said, out);
     }
 }

@@ -104,7 +104,8 @@ impl Endpoint {
                 self.keep(id, account, call);
                 self.weights.insert(id, weight);
                 self.weight += weight;
-                replaced.into_iter().for_each(|old| self.replace(id, old, env, said, out));
+                self.replacing.extend(replaced.map(|old| (id, old)));
+                self.replace(id, env, said, out);
             }
             None if ports.are_open() => self.ports.push_front(ports),
             None => {}

@@ -28,6 +28,7 @@ impl Endpoint {
             ("peers of calls", self.peers.len(), calls),
             ("bytes of calls", self.weight, Self::MAX_CALL_BYTES),
             ("transfers", self.follows.len(), calls),
+            ("calls that take another's place", self.replacing.len(), calls),
             ("what calls ask for", self.asks.len(), calls),
             ("who is meant", self.book.len(), book),
             ("calls that were left", self.gone.len(now), book),

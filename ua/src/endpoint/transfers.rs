@@ -106,15 +106,19 @@ impl Endpoint {
         replaces::choose(&found, asked.early_only)
     }
 
-    /// The new call was answered: the old one ends (RFC 3891 section 3).
+    /// If this call takes another's place, and is answered now, the other ends (RFC 3891 section 3).
     pub(super) fn replace(
         &mut self,
         new: CallId,
-        old: CallId,
         env: &mut Env<'_>,
         said: &mut Vec<transaction::Output>,
         out: &mut Vec<Output>,
     ) {
+        let is_answered = self.calls.get(&new).map(|new| new.call.is_answered());
+        if is_answered == Some(false) {
+            return;
+        }
+        let Some(old) = self.replacing.remove(&new).filter(|_| is_answered.is_some()) else { return };
         out.push(Output::Event(Event::Replaces { call: new, other: old }));
         self.with(old, env, said, out, Call::hang_up);
     }
