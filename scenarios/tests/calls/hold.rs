@@ -2,6 +2,7 @@
 //! the session at once (RFC 3261 section 14).
 
 use crate::common::*;
+use crate::signalling::Script;
 use keyphone_scenarios::link::Link;
 use keyphone_scenarios::world::{Middle, World};
 use keyphone_ua::endpoint::Command;
@@ -253,4 +254,25 @@ fn the_old_way_to_hold_is_understood() {
     pair.world.command(pair.alice, Command::HangUpAll);
     pair.run(100_000);
     pair.assert_nothing_left();
+}
+
+#[test]
+fn a_peer_that_changes_to_another_codec_of_the_same_rate_is_followed() {
+    let mut script = Script::talking();
+    let offer = requests(&script.pair.world, Pair::ALICE, Method::Invite).remove(0);
+    let offer = String::from_utf8(offer.body).unwrap();
+    let media = offer.lines().find(|line| line.starts_with("m=audio")).unwrap();
+    let words: Vec<&str> = media.split(' ').collect();
+    let changed = offer.replace(media, &format!("{} 8", words[..3].join(" ")));
+    let kept = |line: &&str| !line.starts_with("a=rtpmap:") && !line.starts_with("a=fmtp:");
+    let changed = changed.lines().filter(kept).collect::<Vec<_>>().join("\r\n") + "\r\n";
+    let before = media_from(&script.pair.world, Pair::BOB).last().unwrap().bytes[1] & 0x7f;
+    let head = script.in_dialog("INVITE", 7) + "Content-Type: application/sdp\r\n";
+    let ok = script.answer(&head, &changed);
+    assert_eq!(ok.status.code(), 200);
+    let body = String::from_utf8(ok.body).unwrap();
+    assert!(body.contains("RTP/SAVP 8\r\n"), "{body}");
+    script.pair.run(2000);
+    let after = media_from(&script.pair.world, Pair::BOB).last().unwrap().bytes[1] & 0x7f;
+    assert_eq!((before, after), (0, 8));
 }

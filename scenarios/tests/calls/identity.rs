@@ -50,6 +50,7 @@ fn a_retargeted_callee_says_who_answered() {
     let update = requests(&pair.world, Pair::BOB, Method::Update).remove(0);
     assert_eq!(update.headers.from().unwrap().uri.to_string(), "sip:carol@10.0.0.2");
     assert!(update.body.is_empty(), "the session stays as it is");
+    assert!(update.headers.session_expires().unwrap().is_some(), "and its timer goes on (RFC 4028 section 7.4)");
     let ack = when(&pair.world, pair.bob, |event| matches!(event, Event::Answered { .. }));
     assert!(pair.world.log().iter().find(|sent| is_request(sent, "UPDATE")).unwrap().at > ack, "RFC 4916 section 4.2");
     // From now on both use the new name, and the tags say which call it is.

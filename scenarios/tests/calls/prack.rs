@@ -200,3 +200,20 @@ fn a_call_that_nobody_answers_is_given_up() {
     assert_eq!(when(&pair.world, pair.bob, |event| matches!(event, Event::Ended { .. })), at(20_001));
     pair.assert_nothing_left();
 }
+
+#[test]
+fn a_branch_that_is_over_is_acknowledged_if_it_says_so_reliably() {
+    let mut pair = Pair::on(1, Link::PERFECT, alice(Reliable::Supported), bob(Reliable::Supported, 1000, true));
+    pair.world.set_middle(Box::new(|sent| match is_response(sent, 183) {
+        true => {
+            let text = String::from_utf8_lossy(&sent.bytes);
+            Middle::Change(text.replacen("183 Session Progress", "199 Early Dialog Terminated", 1).into_bytes())
+        }
+        false => Middle::Pass,
+    }));
+    pair.dial(HangUp::After(ms(1000)));
+    pair.run(100_000);
+    assert_eq!(requests(&pair.world, Pair::ALICE, Method::Prack).len(), 1, "RFC 6228 section 4");
+    assert_eq!(responses(&pair.world, Pair::BOB, 183).len(), 1, "it is not repeated");
+    pair.assert_nothing_left();
+}

@@ -142,36 +142,32 @@ fn a_call_that_is_secured_first_comes_through_a_bad_line_too() {
 }
 
 #[test]
-fn an_update_says_that_the_call_is_keyed_as_well_as_a_prack_does() {
-    // Somebody on the way takes the offer out of the PRACK, and then sends it in an UPDATE.
+fn what_does_not_come_through_in_a_prack_is_said_in_an_update() {
+    // Somebody on the way takes the offer out of the PRACK.
     let mut pair = Pair::on(1, Link::PERFECT, alice(Preconditions::Required), bob(Preconditions::Supported));
     pair.world.set_middle(Box::new(|sent| match is_request(sent, "PRACK") {
         true => Middle::Change(emptied(sent)),
         false => Middle::Pass,
     }));
-    pair.dial(HangUp::Never);
-    pair.run(5000);
-    assert_eq!((rang(&pair.world, pair.bob), responses(&pair.world, Pair::BOB, 180).len()), (0, 0));
-    let prack = pair.world.log().iter().find(|sent| is_request(sent, "PRACK")).unwrap().bytes.clone();
-    let update =
-        std::str::from_utf8(&prack).unwrap().replace("PRACK", "UPDATE").replace("branch=z9hG4bK", "branch=z9hG4bKu");
-    let update = update.lines().filter(|line| !line.starts_with("RAck:")).collect::<Vec<_>>().join("\r\n") + "\r\n";
-    let contact = "Contact: <sip:alice@10.0.0.1:5060>\r\nFrom:";
-    let update = update.replace("CSeq: 2 ", "CSeq: 3 ").replacen("From:", contact, 1);
-    assert!(update.contains("CSeq: 3 UPDATE") && update.contains("a=curr:sec e2e sendrecv"), "{update}");
-    pair.world.inject(sip_at(Pair::ALICE), sip_at(Pair::BOB), update.as_bytes());
-    pair.run(5200);
+    pair.dial(HangUp::After(ms(2000)));
+    pair.run(100_000);
+    let update = requests(&pair.world, Pair::ALICE, Method::Update).remove(0);
+    assert_eq!(update.headers.require().unwrap(), ["precondition"]);
+    assert!(status(&update.body).contains(&"a=curr:sec e2e sendrecv"), "{}", text(&update.body));
+    let offer = requests(&pair.world, Pair::ALICE, Method::Invite).remove(0);
+    assert_eq!(key_mgmt(&update.body), key_mgmt(&offer.body), "RFC 5027 section 3");
     assert_eq!((rang(&pair.world, pair.bob), rang(&pair.world, pair.alice)), (1, 1));
-    pair.run(8000);
-    assert!(events(&pair.world, pair.alice).any(|event| matches!(event, Event::Answered { .. })));
+    assert_eq!(pair.outcomes(), (WE_HUNG_UP, PEER_HUNG_UP));
+    pair.assert_nothing_left();
 }
 
 #[test]
 fn who_never_confirms_is_refused_and_nobody_was_rung() {
     let mut pair = Pair::on(1, Link::PERFECT, alice(Preconditions::Required), bob(Preconditions::Supported));
-    pair.world.set_middle(Box::new(|sent| match is_request(sent, "PRACK") {
-        true => Middle::Change(emptied(sent)),
-        false => Middle::Pass,
+    pair.world.set_middle(Box::new(|sent| match sent.bytes.get(..6) {
+        Some(b"PRACK ") => Middle::Change(emptied(sent)),
+        Some(b"UPDATE") => Middle::Drop,
+        _ => Middle::Pass,
     }));
     pair.dial(HangUp::Never);
     pair.run(100_000);
@@ -180,9 +176,35 @@ fn who_never_confirms_is_refused_and_nobody_was_rung() {
     assert_eq!((rang(&pair.world, pair.alice), rang(&pair.world, pair.bob)), (0, 0));
     let refusal = responses(&pair.world, Pair::BOB, 580).remove(0);
     assert_eq!(status(&refusal.body), ["a=des:sec failure e2e sendrecv"]);
-    let trouble = |event: &Event| matches!(event, Event::CallTrouble { what, .. } if what.contains("may never ring"));
-    assert!(events(&pair.world, pair.alice).any(trouble));
     pair.assert_nothing_left();
+}
+
+#[test]
+fn a_confirmation_that_nobody_takes_is_told() {
+    let mut pair = Pair::on(1, Link::PERFECT, alice(Preconditions::Required), bob(Preconditions::Supported));
+    pair.world.set_middle(Box::new(|sent| match is_request(sent, "PRACK") || is_request(sent, "UPDATE") {
+        true => Middle::Change(emptied(sent)),
+        false => Middle::Pass,
+    }));
+    pair.dial(HangUp::Never);
+    pair.run(100_000);
+    assert_eq!(requests(&pair.world, Pair::ALICE, Method::Update).len(), 1, "once is enough");
+    let trouble = |event: &Event| matches!(event, Event::CallTrouble { what, .. } if what.contains("may never ring"));
+    assert_eq!(events(&pair.world, pair.alice).filter(|event| trouble(event)).count(), 1);
+    assert_eq!(failed(pair.outcome(pair.alice)).0, Some(580));
+    pair.assert_nothing_left();
+}
+
+#[test]
+fn a_running_call_says_that_the_keys_it_has_are_secure() {
+    let mut pair = Pair::on(1, Link::PERFECT, alice(Preconditions::Never), bob(Preconditions::Supported));
+    pair.dial(HangUp::Never);
+    pair.run(1000);
+    add_to_offers(&mut pair.world, SEC);
+    pair.world.command(pair.alice, Command::Hold(CallId(1)));
+    pair.run(2000);
+    let ok = responses(&pair.world, Pair::BOB, 200).pop().unwrap();
+    assert_eq!(status(&ok.body), ["a=curr:sec e2e sendrecv", "a=des:sec mandatory e2e sendrecv"]);
 }
 
 #[test]

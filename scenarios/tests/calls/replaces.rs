@@ -6,7 +6,7 @@ use keyphone_scenarios::link::Link;
 use keyphone_scenarios::world::{Middle, World};
 use keyphone_ua::endpoint::Command;
 use keyphone_ua::event::{CallId, Event};
-use keyphone_ua::settings::{HangUp, Incoming, System};
+use keyphone_ua::settings::{HangUp, Incoming, Preconditions, System};
 use keyphone_ua::sip::Method;
 
 /// The names of alice's call with bob, as bob's side knows them: Call-ID, bob's tag, alice's.
@@ -134,5 +134,37 @@ fn a_call_that_rings_here_is_picked_up_elsewhere() {
     pair.run(200_000);
     assert_eq!(outcomes(&pair.world, lab), [WE_HUNG_UP]);
     assert_eq!(outcomes(&pair.world, pair.alice).last(), Some(&PEER_HUNG_UP));
+    pair.assert_nothing_left();
+}
+
+#[test]
+fn a_call_is_not_given_up_for_one_that_may_never_be_answered() {
+    let mut second = phone("alice", "10.0.0.4", |config| config.audio.codecs.truncate(1));
+    second.rules.preconditions = Preconditions::Required;
+    let alice = phone("alice", Pair::ALICE, no_change);
+    let mut pair = Pair::on(1, Link::PERFECT, alice, phone("bob", Pair::BOB, no_change));
+    let second = pair.world.add("second", second);
+    pair.dial(HangUp::After(ms(60_000)));
+    pair.run(1000);
+    let (id, ours, theirs) = dialog(&pair.world);
+    // The other phone of alice never says that it is keyed.
+    pair.world.set_middle(Box::new(move |sent| {
+        let text = String::from_utf8_lossy(&sent.bytes);
+        match (is_request(sent, "INVITE"), is_request(sent, "PRACK")) {
+            (true, _) => {
+                let replaces = format!("\r\nReplaces: {id};to-tag={ours};from-tag={theirs}\r\n\r\n");
+                Middle::Change(text.replacen("\r\n\r\n", &replaces, 1).into_bytes())
+            }
+            (_, true) => Middle::Drop,
+            _ => Middle::Pass,
+        }
+    }));
+    let udp = keyphone_ua::transaction::Transport::Udp;
+    pair.world.command(second, call(Pair::BOB, udp, plan(ALICE_HZ, HangUp::Never)));
+    pair.run(50_000);
+    assert!(outcome(&pair.world, second).exit_code() > 0);
+    assert_eq!((replaced(&pair.world, pair.bob), outcomes(&pair.world, pair.alice).len()), (0, 0));
+    pair.run(200_000);
+    assert_eq!(outcomes(&pair.world, pair.alice), [WE_HUNG_UP]);
     pair.assert_nothing_left();
 }

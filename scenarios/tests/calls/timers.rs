@@ -204,3 +204,20 @@ fn refreshes_on_a_bad_line_keep_a_call_alive() {
         hung_up(pair, 900_000);
     }
 }
+
+#[test]
+fn nothing_but_invite_and_update_touches_the_session_timer() {
+    let mut pair = call((Some(200), 90), (Some(1800), 90));
+    pair.run(50_000);
+    for who in [pair.alice, pair.bob] {
+        let (call, content_type) = (keyphone_ua::event::CallId(1), "text/plain".into());
+        pair.world.command(who, Command::Info { call, content_type, body: b"hello".to_vec() });
+    }
+    pair.run(450_000);
+    assert_eq!(refreshed(&pair.world, pair.alice), [100, 200, 300, 400].map(|at| (at, Side::Us)));
+    let infos = [Pair::ALICE, Pair::BOB].map(|ip| responses(&pair.world, ip, 200)).concat();
+    let infos: Vec<_> = infos.iter().filter(|ok| ok.headers.cseq().unwrap().method == Method::Info).collect();
+    assert_eq!(infos.len(), 2);
+    assert!(infos.iter().all(|ok| ok.headers.get("Session-Expires").is_none()), "RFC 4028 table 1");
+    hung_up(pair, 600_000);
+}
