@@ -1,13 +1,17 @@
 //! SIPp walks every scenario of `scenarios/interop` with our command. A file says in its first comment what we are told
-//! to do; SIPp's exit code is the verdict. Five calls each, or as many as `KEYPHONE_INTEROP` says (`make interop`: 100).
+//! to do: `keyphone:` is the command line, each `control:` an event to wait for and the order that comes before it (for a
+//! phone with `--control`). SIPp's exit code is the verdict. Five calls each, or as many as `KEYPHONE_INTEROP` says (`make interop`: 100).
 
 mod peers;
+mod support;
 
 use peers::{Ports, Process, answer, installed, is_free, keyphone, pause, text};
+use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
+use support::Running;
 use tempfile::TempDir;
 
 const HOST: &str = "127.0.0.1";
@@ -37,8 +41,9 @@ scenarios! {
     uac_hold uac_info uac_lost_ack uac_message uac_offerless uac_options uac_refer uac_refer_busy uac_refer_replaces
     uac_refresh uac_refreshed uac_reinvite_offerless uac_replaces uac_update uac_update_early
     uas_302 uas_422 uas_cancel_answered uas_cancel_early uas_cancel_ringing uas_digest uas_early_media
-    uas_early_media_prack uas_glare uas_held uas_hold uas_lost_ack uas_offerless uas_refer uas_refer_failed uas_refresh uas_refreshed
-    uas_reinvite_offerless uas_repeated_200 uas_update uas_update_early
+    uas_early_media_prack uas_glare uas_held uas_hold uas_info uas_lost_ack uas_message uas_offerless uas_refer
+    uas_refer_failed uas_refer_replaces uas_refresh uas_refreshed uas_reinvite_offerless uas_repeated_200 uas_update
+    uas_update_early
 }
 
 fn directory() -> PathBuf {
@@ -55,6 +60,8 @@ struct Scenario {
     dir: TempDir,
     file: PathBuf,
     keyphone: Vec<String>,
+    /// What a script tells us, in each round anew: an event, and the order before it if there is one.
+    control: Vec<(String, Option<Value>)>,
     sipp: Vec<String>,
 }
 
@@ -64,6 +71,7 @@ fn walk(name: &str) {
     }
     let scenario = Scenario::read(name);
     match scenario.keyphone[0].as_str() {
+        _ if !scenario.control.is_empty() => scenario.told(),
         "answer" => scenario.called(),
         "call" => scenario.calling(),
         _ => scenario.registering(),
@@ -79,15 +87,22 @@ impl Scenario {
         fs::write(&password, "wonderland\n").unwrap();
         // A second of G.711 silence, for scenarios that play something.
         fs::write(dir.path().join("tone.ulaw"), vec![0xFF; 8000]).unwrap();
+        let sipp = format!("{HOST}:{}", ports.sipp());
+        let control = xml.lines().filter_map(|line| line.trim().strip_prefix("control: ")).map(|line| {
+            let (event, order) = line.split_once(' ').unwrap_or((line, "null"));
+            let order: Value = serde_json::from_str(&order.replace("[sipp]", &sipp)).unwrap();
+            (event.to_owned(), Some(order).filter(|order| !order.is_null()))
+        });
+        let control = control.collect();
         let words = |key: &str| -> Vec<String> {
             let line = xml.lines().find_map(|line| line.trim().strip_prefix(key)).unwrap_or_default();
             line.split_whitespace()
-                .map(|word| word.replace("[sipp]", &format!("{HOST}:{}", ports.sipp())))
+                .map(|word| word.replace("[sipp]", &sipp))
                 .map(|word| word.replace("@password", &format!("@{}", text(&password))))
                 .collect()
         };
         let (keyphone, sipp) = (words("keyphone:"), words("sipp:"));
-        Self { ports, dir, file, keyphone, sipp }
+        Self { ports, dir, file, keyphone, control, sipp }
     }
 
     fn phone(&self, port: u16) -> Command {
@@ -132,6 +147,33 @@ impl Scenario {
         assert_eq!(ran.events("call.ended").len() as u64, calls(), "{ran}");
         let gives_up = self.keyphone.iter().any(|word| word == "--give-up");
         assert_eq!(ran.code, Some(if gives_up { 1 } else { 0 }), "{ran}");
+    }
+
+    /// A script tells us what to do with SIPp, time after time.
+    fn told(&self) {
+        // Whoever is named in a "to" is one of SIPp's calls.
+        let named = self.control.iter().flat_map(|(_, order)| order).filter(|order| order.get("to").is_some()).count();
+        let sipp = self.listening(calls() * named as u64);
+        let listen = format!("{HOST}:{}", self.ports.alice());
+        let config = self.ports.config(self.dir.path(), self.ports.all_media());
+        let mut args = vec![self.keyphone[0].as_str(), "--listen", &listen, "--config", text(&config)];
+        args.extend(self.keyphone[1..].iter().map(String::as_str));
+        for _ in 0..calls() {
+            let (mut phone, _) = Running::control(&args);
+            for (event, order) in &self.control {
+                if let Some(order) = order {
+                    let done = phone.order(order.clone());
+                    assert_eq!(done["event"], "control.done", "{order}: {done}");
+                }
+                if event != "control.done" {
+                    let came = phone.wait_for_any(&[event, "call.ended", "call.trouble"]);
+                    assert_eq!(came["event"], event.as_str(), "{order:?}: {came}");
+                }
+            }
+            let ran = phone.finish();
+            assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+        }
+        self.judge(sipp);
     }
 
     /// We register with SIPp, time after time.
