@@ -7,7 +7,7 @@ use std::time::Duration;
 use keyphone_media::audio::codec::Codec;
 use keyphone_media::audio::compare::compare;
 use keyphone_media::audio::{Clip, Pcm, Sink, Source};
-use keyphone_media::engine::{AudioFrame, EncodedFrame, Engine, Event, JITTER_DEPTH, Output, Stats};
+use keyphone_media::engine::{AudioFrame, EncodedFrame, Engine, Event, JITTER_DEPTH, Numbers, Output, Stats};
 use keyphone_media::env::{Env, Instant, Now, NtpTime, Rng};
 use keyphone_media::rtp::Ssrc;
 use proptest::prelude::*;
@@ -341,6 +341,29 @@ fn foreign_payload_types_and_broken_payloads_are_counted_and_dropped() {
     let wrong = Engine::new(Codec::Opus, 111, Source::Silence(8000), Sink::Null(48000), JITTER_DEPTH);
     let why = wrong.expect_err("8000 is not 48000").to_string();
     assert_eq!(why, "opus runs at 48000 Hz, but the audio at 8000 Hz");
+}
+
+#[test]
+fn a_codec_of_the_same_rate_takes_over_without_a_break_in_what_is_said_and_recorded() {
+    let said = speech("alice.wav", 8000);
+    let (mut a, mut dice) = (engine(Codec::Pcmu, Source::samples(said, 8000)), Dice(1));
+    let numbers = Numbers { heard_as: 8, sent_as: 8, keys: None };
+    at(ms(0), &mut dice, |env| a.start_sending(env));
+    let first = run(&mut a, &mut dice, ms(100));
+    assert!(a.change_codec(Codec::Opus, numbers).is_err(), "its rate is another");
+    a.change_codec(Codec::Pcma, numbers).unwrap();
+    let second = run(&mut a, &mut dice, ms(200));
+    let (first, second) = (frames(&first), frames(&second));
+    let types = |frames: &[(Instant, &EncodedFrame)]| frames.iter().map(|(_, f)| f.payload_type).collect::<Vec<_>>();
+    assert_eq!((types(&first), types(&second)), (vec![0; 5], vec![8; 5]));
+    assert_eq!(second[0].1.timestamp, first[4].1.timestamp.wrapping_add(160));
+    // What is heard is of the new codec; a late frame of the old one is not taken for one.
+    let mut out = vec![];
+    at(ms(200), &mut dice, |env| {
+        a.hear(address(1), &heard(BOB, 1, second[0].1), env, &mut out);
+        a.hear(address(1), &heard(BOB, 2, first[0].1), env, &mut out);
+    });
+    assert_eq!((a.stats().heard, a.stats().ignored), (2, 1));
 }
 
 type Wild = (u8, u8, u64, u8, bool, u32, Vec<u8>, u64);

@@ -127,6 +127,11 @@ impl Ledger {
         Ok(Slot::new(Session::new(key), ssrc))
     }
 
+    /// How many keys have been used and not closed.
+    pub fn open_keys(&self) -> usize {
+        self.pages.len()
+    }
+
     /// Ends a key for good. Its senders seal nothing more, its packets are refused, and it cannot be bound again.
     pub fn close(&mut self, key: KeyId) {
         self.pages.remove(&key);

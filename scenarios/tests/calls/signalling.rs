@@ -341,6 +341,8 @@ fn a_phone_says_what_it_can_do_and_what_not() {
         assert!(options.headers.allow().unwrap().contains(&Method::Invite));
         assert_eq!(options.headers.get("Accept"), Some("application/sdp"));
     }
+    let of_another_call = script.in_dialog("OPTIONS", 21).replace("Call-ID: ", "Call-ID: no-");
+    assert_eq!(script.status(&of_another_call, ""), 481, "RFC 3261 section 12.2.2");
     let info = script.outside("INFO");
     assert_eq!(script.status(&info, ""), 481, "RFC 6086 section 4.2.2 knows it inside a call only");
     for (method, status) in [("PUBLISH", 405), ("REGISTER", 405), ("FROB", 501)] {

@@ -296,3 +296,21 @@ fn a_trace_ends_with_the_whole_ladder() {
         assert!(ladder.contains(seen), "{seen} is not in {ladder}");
     }
 }
+
+#[test]
+fn a_phone_without_media_is_called_as_any_other_and_says_and_hears_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = dir.path().join("bob.pcap");
+    let (bob, address) =
+        Running::answer("127.0.0.1", &["--once", "--no-media", "--psk", KEY, "--pcap", text(&capture)]);
+    let alice = keyphone(&["call", &format!("sip:bob@{address}"), "--psk", KEY, "--for", "500ms", "--json"]);
+    let bob = bob.finish();
+    assert_eq!((alice.code, bob.code), (Some(0), Some(0)), "{}{}", alice.stderr, bob.stderr);
+    assert_eq!(only(&bob, "call.answered")["keying"], "mikey-psk");
+    assert!(bob.events("media.stats").is_empty() && bob.events("media.heard").is_empty(), "{}", bob.stdout);
+    assert_eq!(only(&alice, "media.stats")["heard"], 0);
+    assert_eq!(media(&capture), []);
+    let written = std::fs::read(&capture).unwrap();
+    // RFC 863.
+    assert!(written.windows(19).any(|window| window == b"m=audio 9 RTP/SAVP "));
+}

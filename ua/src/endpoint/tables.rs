@@ -20,7 +20,7 @@ impl Endpoint {
     /// Every table, as it is at `now`. Spare media ports are no entries.
     pub fn tables(&self, now: Instant) -> Vec<Fill> {
         let calls = Self::MAX_CALLS;
-        // A call has a few transactions, dialogs and ports at a time.
+        // A call has a few transactions, dialogs, ports and keys at a time.
         let book = calls * 64;
         [
             ("calls", self.calls.len(), calls),
@@ -31,6 +31,7 @@ impl Endpoint {
             ("calls that take another's place", self.replacing.len(), calls),
             ("what calls ask for", self.asks.len(), calls),
             ("who is meant", self.book.len(), book),
+            ("keys in use", self.ledger.open_keys(), book),
             ("calls that were left", self.gone.len(now), book),
             ("requests outside of calls", self.outside.len(), Outside::MOST),
             ("requests that came by two ways", self.merged.len(&self.transactions), 2 * Table::MOST),
