@@ -8,6 +8,10 @@
 //! datagram has. The ports themselves are handed in ready for use ([`endpoint::Input::Ports`]), because an SDP must name
 //! them before anything can go wrong. Which keying systems a call may use is a list in [`settings::Settings`], preferred
 //! first; a call offers the first and answers any.
+//!
+//! What an offer inside a running call cannot do: it is answered at once, also where it brings new keys under a
+//! precondition that is not met yet, although RFC 3312 section 6 (and RFC 5027 section 3) would have both sides wait with
+//! them; and it changes the codec only to one of the same clock, because what is played and recorded goes on.
 
 pub mod account;
 pub mod auth;

@@ -154,6 +154,12 @@ pub(crate) fn counts(world: &World, node: usize) -> Counts {
     events(world, node).find_map(stats).expect("there was media")
 }
 
+/// What a phone said that it could not do.
+pub(crate) fn troubles(world: &World, node: usize) -> Vec<String> {
+    let what = |event: &Event| if let Event::CallTrouble { what, .. } = event { Some(what.clone()) } else { None };
+    events(world, node).filter_map(what).collect()
+}
+
 pub(crate) fn recording(world: &World, node: usize) -> &Recording {
     let (call, recording) = world.node(node).recordings.first().expect("something was recorded");
     assert_eq!(*call, CallId(1));

@@ -18,11 +18,6 @@ fn told(pair: &Pair, node: usize) -> String {
     events(&pair.world, node).filter_map(key).collect()
 }
 
-fn troubles(pair: &Pair, node: usize) -> Vec<String> {
-    let trouble = |event: &Event| if let Event::CallTrouble { what, .. } = event { Some(what.clone()) } else { None };
-    events(&pair.world, node).filter_map(trouble).collect()
-}
-
 /// A call that is answered, on such a link.
 fn talking(seed: u64, link: Link) -> Pair {
     let (alice, bob) = (phone("alice", Pair::ALICE, no_change), phone("bob", Pair::BOB, no_change));
@@ -95,7 +90,7 @@ fn keys_that_cannot_be_sent_are_refused_in_words() {
     press(&mut pair, alice, "1x");
     press(&mut pair, alice, &"1".repeat(65));
     pair.run(3_000);
-    let troubles = troubles(&pair, alice);
+    let troubles = troubles(&pair.world, alice);
     assert_eq!(troubles.len(), 2, "{troubles:?}");
     assert!(troubles[0].contains("'x' is no key") && troubles[1].contains("more than 64 keys"), "{troubles:?}");
     assert_eq!(told(&pair, pair.bob), "");

@@ -26,14 +26,6 @@ fn told(world: &World, node: usize) -> Vec<String> {
     events(world, node).filter_map(tell).collect()
 }
 
-fn troubles(world: &World, node: usize) -> Vec<String> {
-    let trouble = |event: &Event| match event {
-        Event::CallTrouble { what, .. } => Some(what.clone()),
-        _ => None,
-    };
-    events(world, node).filter_map(trouble).collect()
-}
-
 fn body(request: &Request) -> String {
     String::from_utf8(request.body.clone()).unwrap()
 }

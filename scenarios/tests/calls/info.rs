@@ -16,11 +16,6 @@ fn informed(world: &World, node: usize) -> Vec<(String, String)> {
     events(world, node).filter_map(info).collect()
 }
 
-fn troubles(world: &World, node: usize) -> Vec<String> {
-    let what = |event: &Event| if let Event::CallTrouble { what, .. } = event { Some(what.clone()) } else { None };
-    events(world, node).filter_map(what).collect()
-}
-
 fn info(content_type: &str, body: &str) -> Command {
     Command::Info { call: CallId(1), content_type: content_type.into(), body: body.as_bytes().to_vec() }
 }

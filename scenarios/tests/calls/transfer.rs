@@ -98,11 +98,6 @@ impl Three {
     }
 }
 
-fn troubles(world: &World, node: usize) -> Vec<String> {
-    let what = |event: &Event| if let Event::CallTrouble { what, .. } = event { Some(what.clone()) } else { None };
-    events(world, node).filter_map(what).collect()
-}
-
 #[test]
 fn a_blind_transfer_connects_the_two_others_and_hangs_up() {
     let mut three = Three::new().talking(1000);

@@ -113,7 +113,13 @@ fn write(path: &Path, force: bool) -> std::io::Result<()> {
     };
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(Config::example().as_bytes())
+    let mut file = options.open(path)?;
+    // One that is written over may have been open to all.
+    #[cfg(unix)]
+    if file.metadata()?.is_file() {
+        file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    }
+    file.write_all(Config::example().as_bytes())
 }
 
 impl Check {

@@ -9,6 +9,7 @@ mod tls;
 use crate::fault::Fault;
 use crate::human::plain;
 use crate::output::Printer;
+use crate::secret::Secret;
 use clap::Args;
 use keyphone_config::PskEntry;
 use keyphone_config::network::parse_listen;
@@ -40,7 +41,7 @@ pub(crate) struct Doctor {
     listen: Option<SocketAddr>,
     /// Check this pre-shared key as well, as "keyphone call --help" describes it
     #[arg(long, value_name = "[PEER=]HEX|@FILE")]
-    psk: Vec<String>,
+    psk: Vec<Secret>,
     /// One JSON object per check
     #[arg(long)]
     json: bool,

@@ -27,6 +27,7 @@ mod phone;
 mod progress;
 mod register;
 mod registrations;
+mod secret;
 mod session;
 mod signals;
 mod terminal;

@@ -1,6 +1,7 @@
 //! The options that `call` and `answer` share, and how they win over the configuration file.
 
 use crate::fault::{Fault, usage};
+use crate::secret::Secret;
 use clap::Args;
 use keyphone_config::network::parse_listen;
 use keyphone_config::policy::parse_keying;
@@ -36,7 +37,7 @@ pub(crate) struct Common {
     /// The password for servers that ask who we are; @FILE reads it from a file. Prefer the file: other users of this
     /// machine can see a command line
     #[arg(long, value_name = "TEXT|@FILE", help_heading = COMMON)]
-    pub(crate) password: Option<String>,
+    pub(crate) password: Option<Secret>,
     /// Register there: sip:host
     #[arg(long, value_name = "URI", help_heading = COMMON)]
     pub(crate) registrar: Option<ServerUri>,
@@ -46,7 +47,7 @@ pub(crate) struct Common {
     /// A pre-shared key, in hexadecimal digits, for one PEER (a SIP URI) or for everybody; @FILE reads it from a file.
     /// Prefer the file: other users of this machine can see a command line. May be given many times
     #[arg(long, value_name = "[PEER=]HEX|@FILE", help_heading = COMMON)]
-    pub(crate) psk: Vec<String>,
+    pub(crate) psk: Vec<Secret>,
     /// Our certificate for TLS, in PEM, followed by those between it and its CA. With it we can be called over TLS
     #[arg(long, value_name = "FILE", help_heading = COMMON)]
     pub(crate) cert: Option<PathBuf>,
@@ -298,6 +299,9 @@ mod tests {
         let error = config(&["--psk", "sip:bob@example.org=0011223344556677889900aabbccddeeffXX"]).unwrap_err();
         assert_eq!(error.code(), 2);
         assert!(!error.to_string().contains("0011"), "{error}");
+        let flags = ["keyphone", "--psk", "00112233445566778899aabbccddeeff", "--password", "00secret"];
+        let shown = format!("{:?}", Flags::try_parse_from(flags).unwrap().common);
+        assert!(shown.contains("not shown") && !shown.contains("0011") && !shown.contains("00secret"), "{shown}");
         let config = config(&["--psk", "00112233445566778899aabbccddeeff"]).unwrap();
         assert!(!config.credentials.psk_store().is_empty());
     }

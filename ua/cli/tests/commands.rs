@@ -149,6 +149,12 @@ fn init_writes_over_nothing_unless_forced() {
     assert_eq!(ran.code, Some(0));
     assert_eq!(ran.events("config.written")[0]["file"], "mine.toml");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), keyphone_config::Config::example());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "keys may be put into it");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use keyphone_media::audio::codec::Codec;
 use keyphone_media::env::{Env, Instant, Now, NtpTime, Rng};
 use keyphone_ua::endpoint::{Command, Endpoint, Input, MediaPorts, Output};
 use keyphone_ua::event::{CallId, Event};
-use keyphone_ua::settings::{HangUp, Incoming, Plan, Play, Record, Reliable, Settings};
+use keyphone_ua::settings::{HangUp, Incoming, Plan, Play, Preconditions, Record, Reliable, Settings};
 use keyphone_ua::sip::Uri;
 use keyphone_ua::transaction::Transport;
 use std::collections::BTreeMap;
@@ -26,6 +26,10 @@ pub(crate) struct Setup {
     pub(crate) clear: [bool; PHONES],
     /// Who wants sessions refreshed every ninety seconds.
     pub(crate) refreshed: [bool; PHONES],
+    /// Who leaves the first offer to others.
+    pub(crate) late: [bool; PHONES],
+    /// Whose calls must be keyed before anybody rings.
+    pub(crate) secured: [bool; PHONES],
 }
 
 /// What a phone does when it is called.
@@ -144,6 +148,10 @@ impl Phones {
         }
         if self.setup.refreshed[phone] {
             settings.rules.session_expires = Some(Duration::from_secs(90));
+        }
+        settings.rules.late_offer = self.setup.late[phone];
+        if self.setup.secured[phone] {
+            settings.rules.preconditions = Preconditions::Required;
         }
         Endpoint::new(settings, &now(self.now))
     }

@@ -61,8 +61,17 @@ pub(crate) fn setup() -> impl Strategy<Value = Setup> {
         1 => Just(Answers::ByTheNext),
     ];
     let few = || proptest::array::uniform3(proptest::bool::weighted(0.2));
-    (any::<u64>(), proptest::array::uniform3(answers), few(), few(), few())
-        .prop_map(|(seed, answers, reliable, clear, refreshed)| Setup { seed, answers, reliable, clear, refreshed })
+    (any::<u64>(), proptest::array::uniform3(answers), [few(), few(), few(), few(), few()]).prop_map(
+        |(seed, answers, [reliable, clear, refreshed, late, secured])| Setup {
+            seed,
+            answers,
+            reliable,
+            clear,
+            refreshed,
+            late,
+            secured,
+        },
+    )
 }
 
 fn run() -> impl Strategy<Value = Step> {
