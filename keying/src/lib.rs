@@ -13,6 +13,7 @@
 //! fn any_bytes() -> keyphone_keying::KeyingPacket { keyphone_keying::KeyingPacket(vec![0x80]) }
 //! ```
 
+pub mod crypto;
 pub mod error;
 pub mod identity;
 pub mod mikey;
@@ -21,7 +22,7 @@ pub mod proof;
 pub mod workbench;
 
 pub use error::{Error, Refusal};
-pub use identity::{Expect, Filed, Identity, Psk, PskStore};
+pub use identity::{CertError, CertStore, Certificate, Crl, Expect, Filed, Identity, Psk, PskStore};
 pub use policy::Policy;
 pub use proof::{Assurance, How, Proof, StreamKey};
 

@@ -17,6 +17,7 @@ mod offer;
 pub mod policy;
 pub mod replay;
 mod sdp;
+pub mod signing;
 mod streams;
 mod suite;
 pub mod tolerance;

@@ -1,7 +1,8 @@
 //! What the configuration decides about MIKEY.
 
 use super::tolerance::Tolerances;
-use super::wire::registry::{EncrAlg, MacAlg};
+use super::wire::registry::{EncrAlg, MacAlg, SignType};
+use crate::crypto::Envelope;
 use std::time::Duration;
 
 /// MIKEY's own choices. The default is what needs no excuse.
@@ -19,6 +20,10 @@ pub struct MikeyPolicy {
     pub encryption: EncrAlg,
     /// What we authenticate our offers with.
     pub mac: MacAlg,
+    /// How we sign with an RSA key. A peer's signature of any kind is verified.
+    pub signature: SignType,
+    /// How envelope keys are encrypted, ours and the peer's: nothing on the wire says it (RFC 3830 section 4.2.5).
+    pub envelope: Envelope,
     /// How far a peer's clock may be from ours (RFC 3830 section 5.4).
     pub max_skew: Duration,
     /// The named deviations that `--interop` lets pass.
@@ -33,6 +38,8 @@ impl Default for MikeyPolicy {
             allow_counter: false,
             encryption: EncrAlg::AesCm128,
             mac: MacAlg::HmacSha1_160,
+            signature: SignType::RsaPkcs1,
+            envelope: Envelope::Pkcs1,
             max_skew: Duration::from_secs(300),
             tolerances: Tolerances::default(),
         }

@@ -159,6 +159,8 @@ registry! {
         0 => RsaPkcs1 "RSA/PKCS#1/1.5",
         /// RSASSA-PSS.
         1 => RsaPss "RSA/PSS",
+        /// ECDSA, which RFC 5197 section 4.1 asks for and nobody has assigned a number: ours alone, not interoperable.
+        15 => Ecdsa "ECDSA (private use)",
     }
 }
 
