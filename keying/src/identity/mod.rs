@@ -76,6 +76,21 @@ impl Expect {
     }
 }
 
+/// What we prove ourselves with, and what others prove themselves with to us.
+#[derive(Debug, Default)]
+pub struct Credentials {
+    /// Pre-shared keys.
+    pub psks: PskStore,
+    /// Certificates: our own with its private key, those that we trust and those that we know.
+    pub certs: CertStore,
+}
+
+impl From<PskStore> for Credentials {
+    fn from(psks: PskStore) -> Self {
+        Self { psks, certs: CertStore::default() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

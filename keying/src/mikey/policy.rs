@@ -1,13 +1,21 @@
 //! What the configuration decides about MIKEY.
 
+use super::mode::ModeName;
 use super::tolerance::Tolerances;
-use super::wire::registry::{EncrAlg, MacAlg, SignType};
+use super::wire::registry::{DhGroup, EncrAlg, MacAlg, SignType};
 use crate::crypto::Envelope;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// MIKEY's own choices. The default is what needs no excuse.
 #[derive(Clone, Debug)]
 pub struct MikeyPolicy {
+    /// The mode of our offers.
+    pub offer: ModeName,
+    /// The modes of offers that we answer.
+    pub accept: BTreeSet<ModeName>,
+    /// The group of our Diffie-Hellman values; those of other groups are answered all the same.
+    pub group: DhGroup,
     /// A KEMAC without encryption may be offered and accepted: everybody on the way sees the keys
     /// (RFC 3830 section 4.2.3).
     pub allow_null_encryption: bool,
@@ -33,6 +41,9 @@ pub struct MikeyPolicy {
 impl Default for MikeyPolicy {
     fn default() -> Self {
         Self {
+            offer: ModeName::Psk,
+            accept: BTreeSet::from([ModeName::Psk]),
+            group: DhGroup::Oakley5,
             allow_null_encryption: false,
             allow_null_mac: false,
             allow_counter: false,

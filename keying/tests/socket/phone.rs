@@ -3,8 +3,8 @@
 use keyphone_keying::mikey::wire::EncrAlg;
 use keyphone_keying::mikey::{Mikey, MikeyPolicy};
 use keyphone_keying::{
-    Ask, Dir, Error, How, Identity, Input, Keying, Lines, Offered, Output, Policy, Psk, PskStore, Refusal, Session,
-    Stream,
+    Ask, Dir, Error, Hop, How, Identity, Input, Keying, Lines, Offered, Output, Policy, Psk, PskStore, Refusal,
+    Session, Stream,
 };
 use keyphone_media::env::{Env, Instant, Now, NtpTime, Rng};
 use keyphone_media::rtp::{Frame, Ssrc};
@@ -108,7 +108,7 @@ impl Phone {
         let ssrc = self.ledger.mint(&mut env);
         let streams = [(Dir::Send, Some(ssrc)), (Dir::Hear, None)];
         let streams = streams.map(|(dir, ssrc)| Stream { line: 0, dir, ssrc, roc: 0 });
-        let ask = Ask { me: &self.me, named: &self.peer, streams: &streams, policy: &self.policy };
+        let ask = Ask { hop: Hop::Clear, me: &self.me, named: &self.peer, streams: &streams, policy: &self.policy };
         let mut out = vec![];
         let result = act(&mut *self.system, &ask, &mut env, &mut out);
         (result, out)
@@ -138,7 +138,7 @@ impl Phone {
         let mouth = self.mouth.as_ref().expect("it speaks");
         let streams = [(Dir::Send, Some(mouth.ssrc()), mouth.roc()), (Dir::Hear, None, 0)];
         let streams = streams.map(|(dir, ssrc, roc)| Stream { line: 0, dir, ssrc, roc });
-        let ask = Ask { me: &self.me, named: &self.peer, streams: &streams, policy: &self.policy };
+        let ask = Ask { hop: Hop::Clear, me: &self.me, named: &self.peer, streams: &streams, policy: &self.policy };
         let mut out = vec![];
         let result = act(&ask, &mut Env { now: now(), rng: &mut self.dice }, &mut out);
         self.obey(out);

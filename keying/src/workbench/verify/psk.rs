@@ -11,6 +11,7 @@ use crate::mikey::wire::{
 };
 use crate::mikey::{MikeyPolicy, Tolerances};
 use crate::{Error, Proof};
+use keyphone_media::env::NtpTime;
 
 /// Every algorithm is allowed, for this is about being right, not about being careful.
 fn policy(tolerances: Tolerances) -> MikeyPolicy {
@@ -45,7 +46,7 @@ pub(super) fn exchange(vector: &Vector, tolerances: Tolerances, done: &mut Done)
     if let Some(answer) = &vector.r_message_b64 {
         let answer = read(answer, tolerances)?;
         done.note("r_parse");
-        Pending::new(&init, keys.as_ref(), (nobody(), false), &policy).complete(&answer)?;
+        Pending::new(&init, keys.as_ref(), (nobody(), false), &policy).complete(&answer, NtpTime(0))?;
         if let Some(expected) = expected.r_ts_equal {
             done.equal("r_ts_equal", &expected.to_string(), &(*answer.one::<T>()? == init.t).to_string())?;
         }
