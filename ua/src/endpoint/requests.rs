@@ -22,7 +22,7 @@ impl Endpoint {
         said: &mut Vec<transaction::Output>,
         out: &mut Vec<Output>,
     ) {
-        let in_dialog = request.headers.to().is_ok_and(|to| to.tag().is_some());
+        let in_dialog = request.headers.tag("To").is_some();
         let mut reply = |status| decline::reply(request, status, env);
         let response = match (&request.method, self.book.dialog_of(request)) {
             _ if let Err(refusal) = self.admit(key, request) => refusal.response(request, &self.settings, env),

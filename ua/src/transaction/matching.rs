@@ -59,17 +59,16 @@ pub(super) fn response_id(response: &Response) -> Option<Id> {
 }
 
 /// The name of a request that we receive.
-pub(super) fn server_id(request: &Request) -> Option<Id> {
-    let via = request.headers.via().ok()?;
+pub(super) fn server_id(request: &Request, via: &Via) -> Option<Id> {
     let branch = match via.branch() {
         // The cookie alone names nothing (RFC 4475 section 3.2.1).
         Some(branch) if branch.len() > Via::MAGIC_COOKIE.len() && branch.starts_with(Via::MAGIC_COOKIE) => {
             branch.to_owned()
         }
-        _ => old_branch(request, &via)?,
+        _ => old_branch(request, via)?,
     };
     let method = if request.method == Method::Ack { &Method::Invite } else { &request.method };
-    Some(Id::new(Side::Server, branch, &via, method))
+    Some(Id::new(Side::Server, branch, via, method))
 }
 
 /// What a client of RFC 2543 means by a transaction: Request-URI, From tag, Call-ID, CSeq number and top Via. The To
@@ -81,16 +80,16 @@ fn old_branch(request: &Request, via: &Via) -> Option<String> {
     Some(format!("{}\n{}\n{call_id}\n{seq}\n{via}", request.uri, from.tag().unwrap_or_default()))
 }
 
-/// Stamps the top Via with where the request came from (RFC 3261 section 18.2.1, RFC 3581 section 4), and says where
+/// Stamps the top Via, which is `via`, with where the request came from (RFC 3261 section 18.2.1, RFC 3581 section 4), and says where
 /// its responses go. That is always the host that it came from, whatever `maddr` says (against RFC 3261 section
 /// 18.2.2): nobody may point us at somebody else.
-pub(super) fn stamp(request: &mut Request, from: Destination) -> Result<Destination, SipError> {
-    hop::stamp(request, from.addr)?;
-    let named = hop::response_hop(&request.headers.via()?);
-    Ok(match named {
+pub(super) fn stamp(request: &mut Request, via: Via, from: Destination) -> (Via, Destination) {
+    let via = hop::stamp(request, via, from.addr);
+    let hop = match hop::response_hop(&via) {
         ResponseHop::Datagram(addr) if from.transport == Transport::Udp && addr.ip() == from.addr.ip() => {
             Destination { addr, ..from }
         }
         _ => from,
-    })
+    };
+    (via, hop)
 }

@@ -8,7 +8,7 @@ use super::transport::Local;
 use super::waiting::{Last, LooseAck};
 use super::{ClientKey, Destination, Fate, Key, Output, ServerKey, Step, Timers, Transport, matching, transport};
 use crate::locate::{Abilities, Cache, Question, Search};
-use crate::sip::{Message, Method, Request, Response, SipError, StatusCode, make};
+use crate::sip::{Message, Method, Request, Response, SipError, StatusCode, Via, make};
 use keyphone_media::env::{Env, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -313,7 +313,8 @@ impl Table {
         env: &mut Env<'_>,
         out: &mut Vec<Output>,
     ) {
-        let Some(id) = matching::server_id(&request) else { return };
+        let Ok(via) = request.headers.via() else { return };
+        let Some(id) = matching::server_id(&request, &via) else { return };
         if let Some(key) = self.ids.get(&id).copied() {
             return self.step(key, env, out, |machine, step| match machine {
                 Machine::ServerInvite(machine) if request.method == Method::Ack => machine.acknowledged(request, step),
@@ -331,7 +332,7 @@ impl Table {
         if request.method == Method::Ack {
             return out.push(Output::Ack(request));
         }
-        self.open(request, id, from, known, env, out);
+        self.open(request, id, (via, from), known, env, out);
     }
 
     /// A request that is no retransmission.
@@ -339,23 +340,19 @@ impl Table {
         &mut self,
         mut request: Request,
         id: Id,
-        from: Destination,
+        (via, from): (Via, Destination),
         known: bool,
         env: &mut Env<'_>,
         out: &mut Vec<Output>,
     ) {
-        let Ok(hop) = matching::stamp(&mut request, from) else { return };
+        let (via, hop) = matching::stamp(&mut request, via, from);
         if self.is_full() || (self.is_crowded() && !known) {
             return turn_away(&request, StatusCode::SERVICE_UNAVAILABLE, hop, env, out);
         }
         let key = ServerKey(self.serial());
         // Who made a connection is where it says that it is; over UDP anybody could name somebody else.
-        let search = match request.headers.via() {
-            Ok(via) if hop.transport.is_reliable() => {
-                Some(Box::new(Search::way_back(&via, from.addr.ip(), hop.transport, self.abilities)))
-            }
-            _ => None,
-        };
+        let search = (hop.transport.is_reliable())
+            .then(|| Box::new(Search::way_back(&via, from.addr.ip(), hop.transport, self.abilities)));
         let secure = transport::asks_for_sips(&request);
         let step = Step { now: env.now.mono, timers: &self.timers, out };
         let machine = match request.method {
@@ -471,7 +468,7 @@ impl Table {
 /// Answers a faulty request without a trace (RFC 3261 section 8.2.7); if even its Via is faulty, there where it came
 /// from.
 fn refuse(mut request: Request, why: &SipError, from: Destination, env: &mut Env<'_>, out: &mut Vec<Output>) {
-    let hop = matching::stamp(&mut request, from).unwrap_or(from);
+    let hop = request.headers.via().map_or(from, |via| matching::stamp(&mut request, via, from).1);
     if let Some(refusal) = make::refuse(&request.method, &request.headers, why, &env.token::<8>()) {
         super::send(&hop.into(), refusal.to_bytes(), out);
     }
