@@ -99,7 +99,7 @@ impl Endpoint {
         let call = Call::invited(id, key, request, ports, place, &mut self.cx(account, env, said, out));
         match call {
             Some(call) => {
-                self.keep(id, account, call);
+                self.keep(id, account, call.into());
                 self.weights.insert(id, weight);
                 self.weight += weight;
                 replaced.into_iter().for_each(|old| self.replace(id, old, env, said, out));

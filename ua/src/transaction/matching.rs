@@ -3,10 +3,14 @@
 use super::{Destination, Transport};
 use crate::sip::hop::{self, ResponseHop};
 use crate::sip::{Method, Request, Response, SipError, Via};
+use std::sync::Arc;
 
-/// The name of a transaction on the wire.
+/// The name of a transaction on the wire. Shared, for the table holds it twice.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Id {
+pub(super) struct Id(Arc<Name>);
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Name {
     side: Side,
     branch: String,
     /// Host and port of the top Via.
@@ -24,22 +28,22 @@ enum Side {
 impl Id {
     fn new(side: Side, branch: String, via: &Via, method: &Method) -> Self {
         let sent_by = (via.host.to_string().to_ascii_lowercase(), via.port.unwrap_or(via.transport.default_port()));
-        Self { side, branch, sent_by, method: method.to_string() }
+        Self(Arc::new(Name { side, branch, sent_by, method: method.to_string() }))
     }
 
     /// The INVITE that a CANCEL of this name is about: a CANCEL has its branch (RFC 3261 section 9.1).
     pub(super) fn for_invite(&self) -> Self {
-        Self { method: Method::Invite.to_string(), ..self.clone() }
+        Self(Arc::new(Name { method: Method::Invite.to_string(), ..Name::clone(&self.0) }))
     }
 
-    /// What it takes, in bytes; it stands in the table twice.
+    /// What it takes, in bytes.
     pub(super) fn weight(&self) -> usize {
-        2 * (self.branch.len() + self.sent_by.0.len() + self.method.len())
+        self.0.branch.len() + self.0.sent_by.0.len() + self.0.method.len()
     }
 
     /// It names an INVITE.
     pub(super) fn is_invite(&self) -> bool {
-        self.method == Method::Invite.as_str()
+        self.0.method == Method::Invite.as_str()
     }
 }
 
