@@ -47,7 +47,7 @@ impl Table {
         };
         self.insert(
             Key::Client(key),
-            Entry { id, alias: None, deadline: None, upgraded: false, secure: false, search, machine, weight: 0 },
+            Entry { search, ..Entry::new(id, machine) },
         );
         match to {
             Hop::Known(dest) => self.try_at(key, dest.into(), env, out),
@@ -168,17 +168,7 @@ impl Table {
         out.extend(said.into_iter().filter(|said| matches!(said, Output::Send { .. })));
         if fate == Fate::Stays {
             let key = Key::Client(ClientKey(self.serial()));
-            let entry = Entry {
-                id,
-                alias: None,
-                deadline: None,
-                upgraded: false,
-                secure: false,
-                search: None,
-                machine,
-                weight: 0,
-            };
-            self.insert(key, entry);
+            self.insert(key, Entry::new(id, machine));
         }
     }
 
@@ -301,8 +291,8 @@ impl Table {
         let mut step = Step { now: env.now.mono, timers: &self.timers, out };
         entry.upgraded = upgraded;
         entry.machine = match request.method {
-            Method::Invite => Machine::ClientInvite(ClientInvite::start(client, request, to, &mut step)),
-            _ => Machine::ClientOther(ClientOther::start(client, request, to, &mut step)),
+            Method::Invite => Machine::ClientInvite(ClientInvite::start(client, request, to, &mut step).into()),
+            _ => Machine::ClientOther(ClientOther::start(client, request, to, &mut step).into()),
         };
         self.schedule(key);
     }
