@@ -21,7 +21,7 @@ pub enum ResponseHop {
 /// Writes into a request's top Via where it came from: `received` if the sender is not where it says (RFC 3261 section
 /// 18.2.1), `received` and `rport` if it asks (RFC 3581 section 4).
 ///
-/// What the sender wrote there itself is replaced, so that nobody can point our responses at somebody else with it.
+/// What the sender wrote there itself is replaced, so that nobody can point our responses at somebody else.
 pub fn stamp(request: &mut Request, source: SocketAddr) -> Result<(), SipError> {
     let mut via = request.headers.via()?;
     via.params.remove("received");
