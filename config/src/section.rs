@@ -152,7 +152,7 @@ impl<'t> Section<'t> {
             let name = if looks_like_key(name) { "(not shown)" } else { name };
             match self.name {
                 "" => report.error(key.span(), name, format!("there is no such section; there are {known}")),
-                // What stands on a line without a name may be a password.
+                // What stands where the name of a field should may be a key.
                 "psk" => report.error(key.span(), "psk", format!("there is no such field here; there are {known}")),
                 _ => report.error(key.span(), self.path(name), format!("there is no such field; there are {known}")),
             }

@@ -370,11 +370,20 @@ impl Table {
     }
 
     fn take_response(&mut self, key: Key, response: Response, env: &mut Env<'_>, out: &mut Vec<Output>) {
+        let cancel = match self.entries.get_mut(&key).map(|entry| (entry.machine.hop(), &mut entry.machine)) {
+            Some((Some(hop), Machine::ClientInvite(machine))) => machine.release(response.status).map(|c| (*c, hop)),
+            _ => None,
+        };
         self.step(key, env, out, |machine, step| match machine {
             Machine::ClientInvite(machine) => machine.receive(response, step),
             Machine::ClientOther(machine) => machine.receive(response, step),
             Machine::Waiting(_) | Machine::ServerInvite(_) | Machine::ServerOther(_) => Fate::Stays,
         });
+        if let Some((cancel, hop)) = cancel
+            && let Err(error) = self.request(cancel, hop, env, out)
+        {
+            tracing::debug!(%error, "a CANCEL was not sent");
+        }
     }
 
     pub(super) fn step(
