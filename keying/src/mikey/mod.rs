@@ -11,6 +11,7 @@ mod answer;
 pub mod bundle;
 pub mod derive;
 pub mod ids;
+pub mod dh;
 mod keys;
 pub mod mode;
 pub mod modes;
