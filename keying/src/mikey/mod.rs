@@ -10,6 +10,7 @@ mod agreement;
 mod answer;
 pub mod bundle;
 pub mod derive;
+pub mod dh;
 pub mod ids;
 mod keys;
 pub mod mode;

@@ -1,5 +1,8 @@
 //! The modes of MIKEY, one file each, and which of them is meant.
 
+pub mod dh;
+pub mod dhhmac;
+pub mod dhsign;
 pub mod psk;
 
 use super::mode::{Mode, ModeName, Refused};
@@ -14,7 +17,7 @@ pub struct Modes(Vec<Box<dyn Mode>>);
 impl Modes {
     /// Every mode that this build has.
     pub fn all() -> Self {
-        Self(vec![Box::new(psk::PskMode)])
+        Self(vec![Box::new(psk::PskMode), Box::new(dhhmac::DhHmacMode::new()), Box::new(dhsign::DhSignMode::new())])
     }
 
     fn find(&mut self, name: ModeName) -> Option<&mut (dyn Mode + 'static)> {
