@@ -166,7 +166,10 @@ pub(crate) mod tests {
     #[test]
     fn a_key_is_read_from_pem_and_from_der_and_never_shown() {
         let key = rsa();
-        assert_eq!(format!("{key:?} {:?}", key.public()), "PrivateKey(RSA with 2048 bits) PublicKey(RSA with 2048 bits)");
+        assert_eq!(
+            format!("{key:?} {:?}", key.public()),
+            "PrivateKey(RSA with 2048 bits) PublicKey(RSA with 2048 bits)"
+        );
         let again = PrivateKey::read(&key.0.private_key_to_der().unwrap()).unwrap();
         assert!(key.public().fits(&again));
         assert!(!key.public().fits(&ec(Nid::X9_62_PRIME256V1)));

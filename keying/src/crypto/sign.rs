@@ -68,7 +68,9 @@ impl PrivateKey {
             return Err(ANOTHER_KIND);
         }
         self.try_sign(scheme, key, pieces).map_err(|_| {
-            Error::Misuse("OpenSSL makes no such signature: perhaps this system's policy forbids it SHA-1, which MIKEY needs")
+            Error::Misuse(
+                "OpenSSL makes no such signature: perhaps this system's policy forbids it SHA-1, which MIKEY needs",
+            )
         })
     }
 
@@ -94,13 +96,7 @@ impl PublicKey {
         scheme.fits(key) && self.try_verify(scheme, key, pieces, signature).unwrap_or(false)
     }
 
-    fn try_verify(
-        &self,
-        scheme: Scheme,
-        key: KeyType,
-        pieces: &[&[u8]],
-        signature: &[u8],
-    ) -> Result<bool, ErrorStack> {
+    fn try_verify(&self, scheme: Scheme, key: KeyType, pieces: &[&[u8]], signature: &[u8]) -> Result<bool, ErrorStack> {
         let mut verifier = Verifier::new(digest(key), &self.0)?;
         if scheme == Scheme::RsaPss {
             verifier.set_rsa_padding(Padding::PKCS1_PSS)?;

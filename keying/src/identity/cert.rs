@@ -319,7 +319,8 @@ mod tests {
 
     #[test]
     fn sip_uris_go_before_dns_names_and_these_before_the_common_name() {
-        let all = [dns("example.net"), uri("https://example.org"), uri("SIP:bob@Example.org;x=y"), uri("sip:example.org")];
+        let all =
+            [dns("example.net"), uri("https://example.org"), uri("SIP:bob@Example.org;x=y"), uri("sip:example.org")];
         assert_eq!(names(&with(&all, Some("example.com"))), ["sip:bob@example.org", "sip:example.org"]);
         assert_eq!(names(&with(&all[..2], Some("example.com"))), ["sip:example.net"]);
         assert_eq!(names(&with(&[], Some("example.com"))), ["sip:example.com"]);

@@ -15,7 +15,8 @@ use rustls_pki_types::{
 use std::time::Duration;
 use webpki::{
     BorrowedCertRevocationList, CertRevocationList, EndEntityCert, Error, ExpirationPolicy, ExtendedKeyUsageValidator,
-    KeyPurposeIdIter, KeyUsage, OwnedCertRevocationList, RequiredEkuNotFoundContext, RevocationCheckDepth, RevocationOptionsBuilder, UnknownStatusPolicy,
+    KeyPurposeIdIter, KeyUsage, OwnedCertRevocationList, RequiredEkuNotFoundContext, RevocationCheckDepth,
+    RevocationOptionsBuilder, UnknownStatusPolicy,
 };
 
 /// A certificate revocation list (RFC 5280 section 5).
@@ -65,7 +66,12 @@ pub(super) fn check_listed(cert: &Certificate, crls: &[Crl]) -> Result<(), CertE
 
 /// Does the first certificate hold, with the help of the others, under one of these anchors? Time and chain alone are
 /// checked here, not the name.
-pub(super) fn check(chain: &[Certificate], anchors: &[Certificate], crls: &[Crl], now: NtpTime) -> Result<(), CertError> {
+pub(super) fn check(
+    chain: &[Certificate],
+    anchors: &[Certificate],
+    crls: &[Crl],
+    now: NtpTime,
+) -> Result<(), CertError> {
     let [leaf, others @ ..] = chain else { return Err(CertError::Unreadable("there is none".into())) };
     let ders: Vec<_> = others.iter().map(|cert| CertificateDer::from(cert.der())).collect();
     let roots: Vec<_> = anchors.iter().map(|cert| CertificateDer::from(cert.der())).collect();

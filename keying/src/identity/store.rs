@@ -87,7 +87,9 @@ impl CertStore {
     pub fn add_own(&mut self, mut chain: Vec<Certificate>, key: PrivateKey) -> Result<(), Error> {
         let Some(leaf) = chain.first() else { return Err(Error::Misuse("a certificate of our own is missing")) };
         if !leaf.key()?.fits(&key) {
-            return Err(Error::Misuse("the private key is not that of the certificate: give the two that belong together"));
+            return Err(Error::Misuse(
+                "the private key is not that of the certificate: give the two that belong together",
+            ));
         }
         if chain.len() > 1 && chain.last().is_some_and(|root| root.subject() == root.issuer()) {
             chain.pop();

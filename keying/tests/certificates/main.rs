@@ -83,7 +83,10 @@ fn each_check_that_fails_is_named() {
     let leaf = stranger.issue(&key, &Wish::default());
     assert!(reason(&store, std::slice::from_ref(&leaf)).ends_with("CN=stranger, which is none that we trust"));
     let double = Ca::new("ours");
-    assert!(reason(&store, &[double.issue(&key, &Wish::default())]).contains("does not verify"), "the name is not enough");
+    assert!(
+        reason(&store, &[double.issue(&key, &Wish::default())]).contains("does not verify"),
+        "the name is not enough"
+    );
     let nobody = ca.issue(&key, &Wish { uris: &[], ..Wish::default() });
     let nobody = store.verify(&[nobody], None, Use::Signing, in_year(NOW)).unwrap_err();
     assert!(nobody.to_string().contains("no SIP identity"), "{nobody}");

@@ -103,8 +103,7 @@ impl Ca {
 fn user(wish: &Wish<'_>) -> CertificateParams {
     let mut params = named("somebody", wish.years);
     params.serial_number = Some(SerialNumber::from(wish.serial));
-    params.subject_alt_names =
-        wish.uris.iter().map(|uri| SanType::URI(Ia5String::try_from(*uri).unwrap())).collect();
+    params.subject_alt_names = wish.uris.iter().map(|uri| SanType::URI(Ia5String::try_from(*uri).unwrap())).collect();
     params.key_usages = wish.uses.to_vec();
     params.extended_key_usages = wish.purposes.to_vec();
     params
