@@ -96,10 +96,9 @@ impl Mikey {
 pub(super) fn error_message(init: &Message, number: ErrorNo, ask: &Ask<'_>) -> Option<Message> {
     let hdr = Hdr { data_type: DataType::Error, v: false, ..init.hdr().clone() };
     let draft = Draft::new(&hdr).push(*init.one::<T>().ok()?).push(number);
-    let policies = match number {
-        ErrorNo::InvalidSp | ErrorNo::InvalidSpPar => &ask.policy.suites[..],
-        _ => &[],
+    let sps = match number {
+        ErrorNo::InvalidSp | ErrorNo::InvalidSpPar => suite::ours(ask.policy).collect(),
+        _ => vec![],
     };
-    let sps = (0..).zip(policies).map(|(no, suite)| suite::to_sp(*suite, no));
-    sps.fold(draft, Draft::push).finish().ok()
+    sps.into_iter().fold(draft, Draft::push).finish().ok()
 }

@@ -77,13 +77,13 @@ impl Keying for Mikey {
         env: &mut Env<'_>,
         out: &mut Vec<Output>,
     ) -> Result<(Lines, Box<dyn Offered>), Error> {
-        let suite = *ask.policy.suites.first().ok_or(Error::Misuse("policy allows no crypto suite at all"))?;
+        let policy = suite::ours(ask.policy).next().ok_or(Error::Misuse("policy allows no crypto suite at all"))?;
         let layout = streams::Layout::OURS;
         let bundle = Bundle {
             me: ask.me,
             named: ask.named,
             map: CsMap::Srtp(streams::Layout::offer(ask.streams)?),
-            policies: vec![suite::to_sp(suite, 0)],
+            policies: vec![policy],
             protocols: &self.protocols,
             hop: ask.hop,
             policy: &ask.policy.mikey,

@@ -284,6 +284,8 @@ registry! {
         11 => TagLen "authentication tag length",
         /// Octets.
         12 => PrefixLen "SRTP prefix length",
+        /// Octets (RFC 7714 section 14.3).
+        20 => AeadTagLen "AEAD authentication tag length",
     }
 }
 
@@ -296,6 +298,8 @@ registry! {
         1 => AesCm "AES-CM",
         /// AES in f8 mode.
         2 => AesF8 "AES-F8",
+        /// AES in Galois/counter mode (RFC 7714 section 14.3).
+        6 => AesGcm "AES-GCM",
     }
 }
 
