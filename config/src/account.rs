@@ -105,8 +105,8 @@ impl Account {
     }
 }
 
-/// `sip:user@host`, `sip:user@host:port` or the same with `sips:`: a SIP URI as somebody's name, without parameters and headers
-/// (RFC 3261 section 19.1.1).
+/// `sip:user@host`, `sip:user@host:port` or the same with `sips:`: a SIP URI as somebody's name, without parameters and
+/// headers (RFC 3261 section 19.1.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SipUri(String);
 

@@ -6,7 +6,7 @@ use crate::mikey::Mikey;
 use crate::section::Section;
 use keyphone_keying::Expect;
 use keyphone_keying::mikey::Tolerances;
-use keyphone_media::srtp::Suite;
+use keyphone_media::srtp::{DerivationRate, Suite};
 use std::fmt;
 use std::str::FromStr;
 
@@ -22,6 +22,10 @@ pub struct Policy {
     pub expect: Expect,
     /// SRTP crypto suites, preferred first.
     pub suites: Vec<Suite>,
+    /// SRTP may be authenticated only: NULL suites may stand among `suites`, and a peer may turn encryption off.
+    pub allow_null_cipher: bool,
+    /// After how many packets session keys change, in our offers.
+    pub derivation_rate: DerivationRate,
     /// The weakest hash with which passwords are proven to servers. MD5 is allowed by default, because most deployments
     /// need it (RFC 8760 section 3 says what that opens the door to).
     pub weakest_digest: DigestAlgorithm,
@@ -31,10 +35,20 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        let keyphone_keying::Policy { media, expect, suites, .. } = keyphone_keying::Policy::default();
+        let keyphone_keying::Policy { media, expect, suites, allow_null_cipher, derivation_rate, .. } =
+            keyphone_keying::Policy::default();
         let keying = KeyingSystem::ALL.to_vec();
         let weakest_digest = DigestAlgorithm::Md5;
-        Self { keying, allow_clear: media.allow_clear, expect, suites, weakest_digest, mikey: Mikey::default() }
+        Self {
+            keying,
+            allow_clear: media.allow_clear,
+            expect,
+            suites,
+            allow_null_cipher,
+            derivation_rate,
+            weakest_digest,
+            mikey: Mikey::default(),
+        }
     }
 }
 
@@ -45,6 +59,8 @@ impl Policy {
         policy.media.allow_clear = self.allow_clear;
         policy.expect = self.expect;
         policy.suites.clone_from(&self.suites);
+        policy.allow_null_cipher = self.allow_null_cipher;
+        policy.derivation_rate = self.derivation_rate;
         policy.mikey.allow_null_encryption = self.mikey.allow_null_encryption;
         policy.mikey.allow_null_mac = self.mikey.allow_null_mac;
         policy.mikey.max_skew = self.mikey.max_skew;
@@ -73,7 +89,21 @@ impl Policy {
         section.flag("allow-clear", &mut self.allow_clear, report);
         section.parse("expect", &mut self.expect, report, parse_expect);
         section.list("suites", &mut self.suites, report, parse_suite);
+        section.flag("allow-null-cipher", &mut self.allow_null_cipher, report);
+        section.number("key-derivation-rate", &mut self.derivation_rate, report, parse_derivation_rate);
         section.parse("weakest-digest", &mut self.weakest_digest, report, str::parse);
+        let null = self.suites.iter().find(|suite| !suite.encrypts());
+        match (self.allow_null_cipher, null, section.span_of("suites")) {
+            (true, ..) => {
+                let message = "media may travel without encryption, and everybody on the way can hear it";
+                report.warning(section.span_of("allow-null-cipher"), "policy.allow-null-cipher", message);
+            }
+            (false, Some(suite), Some(span)) => {
+                let message = format!("{suite} encrypts nothing, and allow-null-cipher does not allow that");
+                report.error(span, "policy.suites", message);
+            }
+            _ => {}
+        }
         if self.allow_clear {
             let message = "media may travel unprotected, and everybody on the way can hear it";
             report.warning(section.span_of("allow-clear"), "policy.allow-clear", message);
@@ -154,7 +184,7 @@ pub fn parse_expect(text: &str) -> Result<Expect, String> {
     }
 }
 
-/// A crypto suite by the name that RFC 4568 section 6.2 gives it.
+/// A crypto suite by the name that SDP has for it (RFC 4568 section 6.2, RFC 6188, RFC 7714).
 ///
 /// # Errors
 /// One sentence that lists the suites of this build.
@@ -162,6 +192,13 @@ pub fn parse_suite(text: &str) -> Result<Suite, String> {
     Suite::from_name(text).ok_or_else(|| {
         let names = Suite::ALL.map(Suite::name).join(", ");
         format!("{text:?} is no crypto suite of this build, which has {names}")
+    })
+}
+
+/// `key-derivation-rate`: packets (RFC 3711 section 4.3.1).
+fn parse_derivation_rate(packets: u64) -> Result<DerivationRate, String> {
+    DerivationRate::new(packets).ok_or_else(|| {
+        format!("{packets} is neither 0, for keys that stay, nor a power of two up to {} packets", 1 << 24)
     })
 }
 
@@ -185,12 +222,15 @@ mod tests {
     fn what_was_decided_reaches_the_policy_of_keying() {
         let mut policy = Policy { allow_clear: true, expect: Expect::Exactly, ..Policy::default() };
         policy.suites = vec![Suite::AesCm128HmacSha1_32];
+        policy.allow_null_cipher = true;
+        policy.derivation_rate = DerivationRate::new(1024).unwrap();
         policy.mikey.allow_null_encryption = true;
         policy.mikey.allow_null_mac = true;
         policy.mikey.max_skew = std::time::Duration::from_secs(7);
         let keying = policy.keying_policy();
         assert!(keying.media.clear().is_some() && keying.media.permit().is_none());
         assert_eq!((keying.expect, keying.suites), (Expect::Exactly, vec![Suite::AesCm128HmacSha1_32]));
+        assert_eq!((keying.allow_null_cipher, keying.derivation_rate.packets()), (true, 1024));
         let MikeyPolicy { allow_null_encryption, allow_null_mac, max_skew, .. } = keying.mikey;
         assert!(allow_null_encryption && allow_null_mac && max_skew.as_secs() == 7);
     }
@@ -199,6 +239,7 @@ mod tests {
     fn the_default_allows_nothing_that_needs_an_excuse() {
         let keying = Policy::default().keying_policy();
         assert!(keying.media.clear().is_none() && keying.media.permit().is_none());
-        assert!(!keying.mikey.allow_null_encryption && !keying.mikey.allow_null_mac);
+        assert!(!keying.mikey.allow_null_encryption && !keying.mikey.allow_null_mac && !keying.allow_null_cipher);
+        assert!(keying.suites.iter().all(|suite| suite.encrypts()));
     }
 }

@@ -96,6 +96,25 @@ impl<'t> Section<'t> {
         }
     }
 
+    /// A whole number, as it stands, that means a `T`.
+    pub(crate) fn number<T>(
+        &mut self,
+        field: &'static str,
+        into: &mut T,
+        report: &mut Report<'_>,
+        parse: impl FnOnce(u64) -> Result<T, String>,
+    ) {
+        let Some(value) = self.value(field) else { return };
+        let number = match value.get_ref() {
+            DeValue::Integer(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
+            _ => None,
+        };
+        match number.ok_or_else(|| "must be a whole number, zero or more".to_owned()).and_then(parse) {
+            Ok(value) => *into = value,
+            Err(message) => report.error(value.span(), self.path(field), message),
+        }
+    }
+
     /// `true` or `false`.
     pub(crate) fn flag(&mut self, field: &'static str, into: &mut bool, report: &mut Report<'_>) {
         let Some(value) = self.value(field) else { return };
@@ -152,7 +171,7 @@ impl<'t> Section<'t> {
             let name = if looks_like_key(name) { "(not shown)" } else { name };
             match self.name {
                 "" => report.error(key.span(), name, format!("there is no such section; there are {known}")),
-                // What stands on a line without a name may be a password.
+                // What stands where the name of a field should may be a key.
                 "psk" => report.error(key.span(), "psk", format!("there is no such field here; there are {known}")),
                 _ => report.error(key.span(), self.path(name), format!("there is no such field; there are {known}")),
             }

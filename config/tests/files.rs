@@ -70,7 +70,9 @@ fn every_field_replaces_its_default() {
         keying = "none"
         allow-clear = true
         expect = "exactly"
-        suites = ["AES_CM_128_HMAC_SHA1_32"]
+        suites = ["AES_CM_128_HMAC_SHA1_32", "NULL_HMAC_SHA1_80", "AEAD_AES_256_GCM"]
+        allow-null-cipher = true
+        key-derivation-rate = 65_536
         weakest-digest = "sha-256"
         [mikey]
         allow-null-encryption = true
@@ -104,7 +106,8 @@ fn every_field_replaces_its_default() {
     assert!(store.with(&Identity::new("sip:carol@example.org")).is_none());
     assert_eq!((config.policy.keying.len(), config.policy.allow_clear), (0, true));
     assert_eq!(config.policy.expect, Expect::Exactly);
-    assert_eq!(config.policy.suites, [Suite::AesCm128HmacSha1_32]);
+    assert_eq!(config.policy.suites, [Suite::AesCm128HmacSha1_32, Suite::NullHmacSha1_80, Suite::AeadAes256Gcm]);
+    assert_eq!((config.policy.allow_null_cipher, config.policy.derivation_rate.packets()), (true, 65_536));
     let mikey = Mikey {
         allow_null_encryption: true,
         allow_null_mac: true,
@@ -146,6 +149,7 @@ keying = ["sdes"]
 allow-clear = "yes"
 expect = "somebody"
 suites = []
+key-derivation-rate = 1000
 [mikey]
 max-skew = "0s"
 encryption = "rot13"
@@ -166,11 +170,12 @@ display-name = "a\nb"
         "10:15: policy.allow-clear: must be true or false, not a string",
         "11:10: policy.expect: \"somebody\" is none of exactly, same-domain and any",
         "12:10: policy.suites: the list is empty",
-        "14:12: mikey.max-skew: \"0s\" is not between 1s and 60m",
-        "15:14: mikey.encryption: \"rot13\" is none of aes-cm, aes-kw and null",
-        "17:8: account.from: \"alice\" is not a SIP URI such as sip:alice@example.org: it lacks sip:",
-        "18:16: account.display-name: holds a control character, which no SIP header may",
-        "19:2: sound: there is no such section; there are account, psk, policy, mikey, audio, network, tls",
+        "13:23: policy.key-derivation-rate: 1000 is neither 0, for keys that stay, nor a power of two up to 16777216 packets",
+        "15:12: mikey.max-skew: \"0s\" is not between 1s and 60m",
+        "16:14: mikey.encryption: \"rot13\" is none of aes-cm, aes-kw and null",
+        "18:8: account.from: \"alice\" is not a SIP URI such as sip:alice@example.org: it lacks sip:",
+        "19:16: account.display-name: holds a control character, which no SIP header may",
+        "20:2: sound: there is no such section; there are account, psk, policy, mikey, audio, network, tls",
     ];
     assert_eq!(mistakes(text), expected.map(|e| format!("error: k.toml:{e}")));
 }
@@ -387,6 +392,21 @@ proptest! {
         for error in errors {
             prop_assert!(error.line.is_some_and(|l| 1 <= l && l <= lines) && error.column.is_some(), "{:?}", error);
         }
+    }
+}
+
+#[test]
+fn a_suite_without_a_cipher_is_refused_unless_the_policy_says_so() {
+    let suites = "[policy]\nsuites = [\"AEAD_AES_128_GCM\", \"NULL_HMAC_SHA1_32\"]\n";
+    let refused = "error: k.toml:2:10: policy.suites: NULL_HMAC_SHA1_32 encrypts nothing, and allow-null-cipher does not \
+                   allow that";
+    assert_eq!(mistakes(suites), [refused]);
+    let warned = "warning: k.toml:3:21: policy.allow-null-cipher: media may travel without encryption, and everybody on \
+                  the way can hear it";
+    assert_eq!(mistakes(&format!("{suites}allow-null-cipher = true")), [warned]);
+    for wrong in ["\"65536\"", "-1", "1.5", "true"] {
+        let found = mistakes(&format!("[policy]\nkey-derivation-rate = {wrong}"));
+        assert!(found[0].contains("policy.key-derivation-rate: must be a whole number, zero or more"), "{found:?}");
     }
 }
 

@@ -4,7 +4,7 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use keyphone_keying::mikey::Mikey;
-use keyphone_keying::{Ask, Dir, Identity, Input, Keying, Policy, Psk, PskStore, Stream};
+use keyphone_keying::{Ask, Dir, Hop, Identity, Input, Keying, Policy, Psk, PskStore, Stream};
 use keyphone_media::env::{Env, Instant, Now, NtpTime, Rng};
 use keyphone_media::rtp::Ssrc;
 use std::hint::black_box;
@@ -41,9 +41,9 @@ fn exchange(c: &mut Criterion) {
             ntp += 1 << 22; // a millisecond
             let mut env = Env { now: Now { mono: Instant::ZERO, ntp: NtpTime(ntp) }, rng: &mut rng };
             let mut out = vec![];
-            let ask = Ask { me: &alice, named: &bob, streams: &ours, policy: &policy };
+            let ask = Ask { hop: Hop::Clear, me: &alice, named: &bob, streams: &ours, policy: &policy };
             let (offer, offered) = caller.offer(&ask, &mut env, &mut out).expect("an offer");
-            let ask = Ask { me: &bob, named: &alice, streams: &theirs, policy: &policy };
+            let ask = Ask { hop: Hop::Clear, me: &bob, named: &alice, streams: &theirs, policy: &policy };
             let (answer, _session) = callee.answer(&ask, &offer, &mut env, &mut out).expect("an answer");
             offered.session().handle(Input::Answer(&answer), &mut env, &mut out).expect("verified");
             black_box(out)

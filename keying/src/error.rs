@@ -23,6 +23,9 @@ pub enum Error {
     /// We share no key with this peer.
     #[error("we share no key with {0}: give one with --psk {0}=HEX")]
     NoKey(Identity),
+    /// We have no certificate of this peer.
+    #[error("we have no certificate of {0}: give one with --peer-cert FILE")]
+    NoCertificate(Identity),
     /// What the peer's error message says. Nobody signed it (RFC 3830 section 5.1.2).
     #[error("the peer says, in an unauthenticated message that is no more than a hint: {0}")]
     Hint(Cow<'static, str>),

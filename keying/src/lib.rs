@@ -13,6 +13,7 @@
 //! fn any_bytes() -> keyphone_keying::KeyingPacket { keyphone_keying::KeyingPacket(vec![0x80]) }
 //! ```
 
+pub mod crypto;
 pub mod error;
 pub mod identity;
 pub mod mikey;
@@ -21,7 +22,7 @@ pub mod proof;
 pub mod workbench;
 
 pub use error::{Error, Refusal};
-pub use identity::{Expect, Filed, Identity, Psk, PskStore};
+pub use identity::{CertError, CertStore, Certificate, Credentials, Crl, Expect, Filed, Identity, Psk, PskStore};
 pub use policy::Policy;
 pub use proof::{Assurance, How, Proof, StreamKey};
 
@@ -76,8 +77,20 @@ pub struct Stream {
     pub roc: u32,
 }
 
+/// The way between us and the next SIP entity. Whoever is on it reads and changes what keying does not protect itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hop {
+    /// UDP or TCP.
+    #[default]
+    Clear,
+    /// TLS.
+    Tls,
+}
+
 /// What a call wants of a keying system.
 pub struct Ask<'a> {
+    /// How the next SIP entity is reached, or how we were.
+    pub hop: Hop,
     /// Who we are.
     pub me: &'a Identity,
     /// Whom SIP names: the callee when we call, the caller when we are called.

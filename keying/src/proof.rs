@@ -5,7 +5,8 @@
 //! fn forge() -> Proof { Proof { how: How::SharedKey, who: None } }
 //! ```
 
-use crate::identity::{Expect, Identity};
+use crate::crypto::Scheme;
+use crate::identity::{Expect, Identity, Trusted};
 use crate::{Error, Output, Stream};
 use keyphone_media::srtp::MasterKey;
 use std::fmt;
@@ -24,6 +25,10 @@ pub enum How {
     OwnMessage,
     /// The peer holds the key that we share.
     SharedKey,
+    /// The peer holds the key of its certificate, which an issuer that we trust has signed.
+    Certificate,
+    /// The peer holds the key of a certificate that is pinned for it.
+    Pinned,
     /// Nothing was proven: policy allowed a message without a MAC.
     Nothing,
 }
@@ -33,6 +38,8 @@ impl fmt::Display for How {
         f.write_str(match self {
             Self::OwnMessage => "our own message",
             Self::SharedKey => "a pre-shared key",
+            Self::Certificate => "a certificate",
+            Self::Pinned => "a pinned certificate",
             Self::Nothing => "nothing at all",
         })
     }
@@ -79,6 +86,24 @@ impl Proof {
         use subtle::ConstantTimeEq;
         let authentic = !computed.is_empty() && bool::from(computed.ct_eq(received));
         authentic.then_some(Self { how: How::SharedKey, who: Some(who) })
+    }
+
+    /// Of a signature over the pieces, one after another, with the key of a certificate that was accepted.
+    pub(crate) fn verify_signature(
+        trusted: &Trusted,
+        scheme: Scheme,
+        pieces: &[&[u8]],
+        signature: &[u8],
+    ) -> Option<Self> {
+        let authentic = trusted.key().verify(scheme, pieces, signature);
+        authentic.then(|| Self { how: trusted.how(), who: Some(trusted.who().clone()) })
+    }
+
+    /// Of a MAC under an envelope key that we made and encrypted to the key of a certificate that was accepted: whoever
+    /// could make it has opened the envelope.
+    pub(crate) fn verify_envelope_mac(trusted: &Trusted, computed: &[u8], received: &[u8]) -> Option<Self> {
+        let proof = Self::verify_mac(trusted.who().clone(), computed, received)?;
+        Some(Self { how: trusted.how(), ..proof })
     }
 
     /// Policy has allowed a message without a MAC, and the assurance will say so.

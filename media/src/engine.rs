@@ -10,6 +10,7 @@
 //! Its shape is that of all machines here: calls go in with an [`Env`], outputs come back in a list, and
 //! [`Engine::next_timeout`] says when [`Engine::timeout`] wants to be called.
 
+mod keys;
 mod output;
 mod playout;
 mod reception;
@@ -22,7 +23,7 @@ pub use output::{AudioFrame, EncodedFrame, Event, KeyNumbers, Numbers, Output, S
 pub use report::Report;
 
 use crate::audio::codec::{Codec, Encoder};
-use crate::audio::dtmf::{self, Unsendable};
+use crate::audio::dtmf;
 use crate::audio::jitter::{Counts, Packet};
 use crate::audio::{AudioError, FRAMES_PER_SECOND, Pcm, Sink, Source};
 use crate::env::{Env, Instant};
@@ -166,20 +167,6 @@ impl Engine {
         self.numbers = numbers;
     }
 
-    /// Presses keys, one after the other, in the place of audio: all of them, or none.
-    ///
-    /// # Errors
-    /// Why they cannot be sent.
-    pub fn press(&mut self, keys: &str) -> Result<(), Unsendable> {
-        let agreed = self.numbers.keys.ok_or(Unsendable::NotAgreed)?;
-        let takes = |key: &char| dtmf::event_of(*key).is_none_or(|event| agreed.takes & 1 << event != 0);
-        match keys.chars().find(|key| !takes(key)) {
-            _ if !self.is_sending() => Err(Unsendable::Silent),
-            Some(key) => Err(Unsendable::NotTaken(key)),
-            None => self.presser.press(keys, dtmf::HELD),
-        }
-    }
-
     /// Sends from now on. The first timestamp is random (RFC 3550 section 5.1); after a pause it has gone on meanwhile.
     pub fn start_sending(&mut self, env: &mut Env<'_>) {
         let tick = *self.tick.get_or_insert(env.now.mono);
@@ -249,27 +236,6 @@ impl Engine {
             Some(p) if p.ssrc == ssrc => p.push(packet, now),
             Some(p) if self.preferred != Some(ssrc) && now.since(p.heard) <= SILENCE => self.stats.foreign += 1,
             _ => self.listen_to(ssrc, from, packet, now, out),
-        }
-    }
-
-    /// Event reports came: from the source that is heard, or before any is.
-    fn hear_keys(&mut self, packet: &AudioFrame<'_>, now: Instant, out: &mut Vec<Output>) {
-        let AudioFrame { ssrc, index, marker, timestamp, payload, .. } = *packet;
-        let heard = match &mut self.playout {
-            Some(p) if p.ssrc == ssrc => {
-                p.pass(index, now);
-                true
-            }
-            Some(p) => self.preferred == Some(ssrc) || now.since(p.heard) > SILENCE,
-            None => self.preferred.is_none_or(|preferred| preferred == ssrc),
-        };
-        if !heard {
-            self.stats.foreign += 1;
-            return;
-        }
-        match self.listener.hear(ssrc, marker, timestamp, payload) {
-            Some(keys) => out.extend(keys.into_iter().map(|key| Output::Event(Event::Key(key)))),
-            None => self.stats.malformed += 1,
         }
     }
 

@@ -4,7 +4,8 @@ use keyphone_media::env::{Env, Instant, Now, NtpTime, Rng};
 use keyphone_media::policy::Policy;
 use keyphone_media::rtp::{Frame, Ssrc};
 use keyphone_media::srtp::{
-    ClearReceiver, ClearSender, Heard, HeardRtcp, Ledger, MasterKey, Mki, Receiver, SealError, Suite,
+    Cipher, ClearReceiver, ClearSender, DerivationRate, Heard, HeardRtcp, Ledger, MasterKey, Mki, Receiver, SealError,
+    Suite,
 };
 use proptest::prelude::*;
 
@@ -24,12 +25,15 @@ fn env(rng: &mut Dice) -> Env<'_> {
 }
 
 fn keys() -> impl Strategy<Value = MasterKey> {
-    let key = |suite| MasterKey::new(&[1; 16], &[2; 14], suite).unwrap();
-    prop_oneof![
-        Just(()).prop_map(move |()| key(Suite::AesCm128HmacSha1_80)),
-        Just(()).prop_map(move |()| key(Suite::AesCm128HmacSha1_32)),
-        Just(()).prop_map(move |()| key(Suite::AesCm128HmacSha1_80).with_mki(Mki::new(&[7, 8, 9]).unwrap())),
-    ]
+    let suites = prop::sample::select(Suite::ALL.to_vec());
+    (suites, any::<bool>(), 0u32..4).prop_map(|(suite, mki, exponent)| {
+        let key = key(suite).with_derivation_rate(DerivationRate::new([0, 1, 2, 1 << 20][exponent as usize]).unwrap());
+        if mki { key.with_mki(Mki::new(&[7, 8, 9]).unwrap()) } else { key }
+    })
+}
+
+fn key(suite: Suite) -> MasterKey {
+    MasterKey::new(&vec![1; suite.key_len()], &vec![2; suite.salt_len()], suite).unwrap()
 }
 
 fn ears(key: &MasterKey) -> (Ledger, Receiver) {
@@ -48,8 +52,8 @@ fn sealed(key: &MasterKey, payload: &[u8]) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// No SSRC was noted: the ledger and the receiver look as if nothing had come.
-fn untouched(ledger: &Ledger, ears: &Receiver) -> bool {
-    let (fresh, key) = (Ledger::default(), MasterKey::new(&[1; 16], &[2; 14], Suite::AesCm128HmacSha1_80).unwrap());
+fn untouched(ledger: &Ledger, ears: &Receiver, key: &MasterKey) -> bool {
+    let fresh = Ledger::default();
     format!("{ledger:?}") == format!("{fresh:?}") && format!("{ears:?}").contains("sources: 0") && ears.has(key.id())
 }
 
@@ -62,7 +66,7 @@ proptest! {
         let versioned = [&[0x80 | bytes.first().copied().unwrap_or(0) & 0x3f][..], &bytes].concat();
         prop_assert_eq!(ears.open(&mut ledger, &versioned), Heard::Refused);
         prop_assert_eq!(ears.open_rtcp(&mut ledger, &versioned), HeardRtcp::Refused);
-        prop_assert!(untouched(&ledger, &ears), "{:?} {:?}", ledger, ears);
+        prop_assert!(untouched(&ledger, &ears, &key), "{:?} {:?}", ledger, ears);
     }
 
     #[test]
@@ -75,7 +79,7 @@ proptest! {
         }
         prop_assert_eq!(ears.open(&mut ledger, &rtp), Heard::Refused);
         prop_assert_eq!(ears.open_rtcp(&mut ledger, &rtcp), HeardRtcp::Refused);
-        prop_assert!(untouched(&ledger, &ears), "{:?} {:?}", ledger, ears);
+        prop_assert!(untouched(&ledger, &ears, &key), "{:?} {:?}", ledger, ears);
         for (packet, rtcp) in [(&mut rtp, false), (&mut rtcp, true)] {
             let at = at.index(packet.len());
             packet[at] ^= 1 << bit;
@@ -94,7 +98,7 @@ proptest! {
         let (mut ledger, mut ears) = ears(&key);
         prop_assert_eq!(ears.open(&mut ledger, &rtp[..keep.index(rtp.len())]), Heard::Refused);
         prop_assert_eq!(ears.open_rtcp(&mut ledger, &rtcp[..keep.index(rtcp.len())]), HeardRtcp::Refused);
-        prop_assert!(untouched(&ledger, &ears), "{:?} {:?}", ledger, ears);
+        prop_assert!(untouched(&ledger, &ears, &key), "{:?} {:?}", ledger, ears);
     }
 
     #[test]
@@ -156,10 +160,12 @@ fn a_clear_receiver_follows_a_bounded_number_of_sources() {
 
 #[test]
 fn an_authentic_packet_that_was_not_encrypted_is_still_checked() {
-    let key = || MasterKey::new(&[1; 16], &[2; 14], Suite::AesCm128HmacSha1_80).unwrap();
-    let (mut ledger, mut ears) = ears(&key());
-    let (_, mut rtcp) = sealed(&key(), b"");
-    let e = rtcp.len() - 14;
-    rtcp[e] &= 0x7f;
-    assert_eq!(ears.open_rtcp(&mut ledger, &rtcp), HeardRtcp::Refused, "the E flag is authenticated");
+    for suite in Suite::encrypting() {
+        let (mut ledger, mut ears) = ears(&key(suite));
+        let (_, mut rtcp) = sealed(&key(suite), b"");
+        let e = rtcp.len() - if suite.cipher() == Cipher::AesGcm { 4 } else { 14 };
+        assert_eq!(rtcp[e] & 0x80, 0x80, "{suite}");
+        rtcp[e] &= 0x7f;
+        assert_eq!(ears.open_rtcp(&mut ledger, &rtcp), HeardRtcp::Refused, "the E flag is authenticated");
+    }
 }

@@ -143,6 +143,9 @@ impl Accounts {
     /// Whom a request from outside is for: the account whose Contact the Request-URI is, by its user; of several, the
     /// one that To names. Otherwise the first, which may still find that it is not the one who is meant.
     pub(crate) fn called(&self, request: &Request) -> usize {
+        if self.others.is_empty() {
+            return 0;
+        }
         let to = request.headers.to().map(|to| to.uri);
         let named = |account: &Account| to.as_ref().is_ok_and(|to| account.is(to));
         let meant = |account: &Account| account.has_user_of(&request.uri);

@@ -105,7 +105,7 @@ impl Dialog {
 
     /// Is the request from this dialog's peer, and not from another branch?
     pub(crate) fn is_from_peer(&self, request: &Request) -> bool {
-        request.headers.from().is_ok_and(|from| from.tag().unwrap_or_default() == self.remote_tag())
+        request.headers.tag("From").unwrap_or_default() == self.remote_tag()
     }
 
     /// The next request of ours inside the dialog (RFC 3261 section 12.2.1.1), without a Via.

@@ -103,7 +103,7 @@ fn text_to_be_shown_is_found_as_well() {
         found.map(|bytes| bytes.map(<[u8]>::to_vec))
     };
     assert_eq!(found(&text), Ok(Some(b"hello".to_vec())));
-    // A part without a type is plain text (RFC 2046 section 5.2), a part may be empty, and have no header.
+    // A part without a type is plain text (RFC 2045 section 5.2), a part may be empty, and have no header.
     assert_eq!(found(&mixed("--b 1\r\n\r\nhi\r\n--b 1--")), Ok(Some(b"hi".to_vec())));
     assert_eq!(found(&mixed("--b 1\r\n--b 1--")), Ok(Some(vec![])));
     for end in ["\r\n", "\r\n\r\n", "\r\n\r\n\r\n"] {

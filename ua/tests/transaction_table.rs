@@ -5,7 +5,7 @@ mod transaction_world;
 
 use keyphone_ua::transaction::Local;
 use keyphone_ua::transaction::Transport::{Tcp, Udp};
-use transaction_world::{ACK, BYE, CANCEL, INVITE, OPTIONS, World, response, to_invite};
+use transaction_world::{ACK, BYE, CANCEL, INVITE, OPTIONS, World, request, response, to_invite};
 
 #[test]
 fn a_cancel_finds_its_invite() {
@@ -148,6 +148,70 @@ fn a_cancel_goes_where_its_invite_went() {
 }
 
 #[test]
+fn a_cancel_waits_for_a_provisional_response_and_is_sent_once() {
+    // RFC 3261 section 9.1.
+    let mut world = World::new();
+    world.request(INVITE, Udp);
+    assert_eq!(world.request(CANCEL, Udp), [""; 0]);
+    assert_eq!(world.wait(500), ["500 send INVITE"]);
+    assert_eq!(world.hear(&to_invite(100)), ["500 response 100", "500 send CANCEL"]);
+    assert_eq!(world.hear(&to_invite(180)), ["500 response 180"]);
+    assert_eq!(world.hear(&response(200, "CANCEL", "kjshdyff", "t")), ["500 response 200"]);
+    assert_eq!(world.hear(&to_invite(487)), ["500 send ACK", "500 response 487"]);
+    world.wait(40_000);
+    assert!(world.table.is_empty());
+}
+
+#[test]
+fn a_cancel_without_a_provisional_response_is_never_sent() {
+    for (last, said) in [(486, vec!["0 send ACK", "0 response 486"]), (200, vec!["0 response 200"])] {
+        let mut world = World::new();
+        world.request(INVITE, Udp);
+        world.request(CANCEL, Udp);
+        assert_eq!(world.hear(&to_invite(last)), said);
+        assert_eq!(world.request(CANCEL, Udp), [""; 0], "nor after a final one");
+        world.wait(64_000);
+        assert!(world.table.is_empty() && !world.last_sent().starts_with("CANCEL"));
+    }
+    let mut world = World::new();
+    world.request(INVITE, Udp);
+    world.request(CANCEL, Udp);
+    assert_eq!(world.wait(32_000).last().unwrap(), "32000 timed out");
+    assert!(world.table.is_empty());
+}
+
+#[test]
+fn a_cancel_after_a_failover_waits_for_the_new_server() {
+    let mut world = World::new();
+    world.request_to(INVITE, "sip:bob@b.example.org:5070");
+    world.found("b.example.org", &["192.0.2.7", "192.0.2.8"]);
+    // The first server has answered 100, and then has no room: the TU has seen a provisional response.
+    assert_eq!(world.hear(&to_invite(100)), ["0 response 100"]);
+    assert_eq!(world.hear(&to_invite(503)), ["0 send ACK", "0 send INVITE"]);
+    assert_eq!(world.request(CANCEL, Udp), [""; 0]);
+    let second = request(&world.last_sent()).headers.via().unwrap();
+    let branch = second.branch().unwrap().strip_prefix("z9hG4bK").unwrap();
+    let trying = world.hear(&response(100, "INVITE", branch, "t"));
+    assert_eq!(trying, ["0 response 100", "0 send CANCEL"]);
+    assert_eq!(request(&world.last_sent()).headers.via().unwrap(), second);
+    assert_eq!(world.sent.last().unwrap().0.to_string(), "192.0.2.8:5070");
+}
+
+#[test]
+fn who_cancels_has_nobody_else_tried() {
+    let mut world = World::new();
+    world.request_to(INVITE, "sip:bob@b.example.org:5070");
+    world.found("b.example.org", &["192.0.2.7", "192.0.2.8"]);
+    world.request(CANCEL, Udp);
+    assert_eq!(world.hear(&to_invite(503)), ["0 send ACK", "0 response 503"]);
+    // Nor does what went over TCP for its length alone go over UDP.
+    let mut world = World::new();
+    world.request(&long_invite(), Udp);
+    world.request(CANCEL, Udp);
+    assert_eq!(world.fail(Tcp), ["0 transport failed"]);
+}
+
+#[test]
 fn a_long_request_falls_back_to_udp_where_tcp_is_not_spoken() {
     let mut world = World::new();
     world.request(&long_invite(), Udp);
@@ -180,7 +244,7 @@ fn a_response_whose_connection_is_gone_goes_where_its_via_says() {
     // RFC 3263 section 5: and then to whom it names.
     let before = world.sent.len();
     assert_eq!(world.fail_at("192.0.2.1:5070", Tcp), ["0 look up pc33.atlanta.com A, AAAA"]);
-    assert_eq!(world.found("pc33.atlanta.com", "192.0.2.33"), ["0 send 100"]);
+    assert_eq!(world.found("pc33.atlanta.com", &["192.0.2.33"]), ["0 send 100"]);
     assert_eq!(world.sent[before].0.to_string(), "192.0.2.33:5070");
     assert_eq!(world.fail_at("192.0.2.33:5070", Tcp), ["0 transport failed"], "there is nowhere else");
 }
@@ -196,11 +260,11 @@ fn over_udp_nobody_has_us_look_for_somebody_else() {
 #[test]
 fn an_answer_that_nobody_asked_for_is_not_remembered() {
     let mut world = World::new();
-    assert_eq!(world.found("b.example.org", "192.0.2.66"), [""; 0]);
+    assert_eq!(world.found("b.example.org", &["192.0.2.66"]), [""; 0]);
     assert_eq!(world.request_to(OPTIONS, "sip:bob@b.example.org:5070"), ["0 look up b.example.org A, AAAA"]);
-    assert_eq!(world.found("b.example.org", "192.0.2.8"), ["0 send OPTIONS"]);
+    assert_eq!(world.found("b.example.org", &["192.0.2.8"]), ["0 send OPTIONS"]);
     assert_eq!(world.sent.last().unwrap().0.to_string(), "192.0.2.8:5070");
-    assert_eq!(world.found("b.example.org", "192.0.2.66"), [""; 0]);
+    assert_eq!(world.found("b.example.org", &["192.0.2.66"]), [""; 0]);
     assert_eq!(
         world.request_to(&OPTIONS.replace("bKoptions", "bKmore"), "sip:bob@b.example.org:5070"),
         ["0 send OPTIONS"]

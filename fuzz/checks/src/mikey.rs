@@ -11,7 +11,7 @@ use keyphone_keying::mikey::wire::{
 use keyphone_keying::mikey::{Mikey, Tolerances};
 use keyphone_keying::workbench::decode::{Field, Keys, decode};
 use keyphone_keying::{
-    Ask, Dir, Error, Identity, Input, Keying, Level, Line, Lines, Offered, Output, Policy, Psk, PskStore, Refusal,
+    Ask, Dir, Error, Hop, Identity, Input, Keying, Level, Line, Lines, Offered, Output, Policy, Psk, PskStore, Refusal,
     Session, Stream,
 };
 use keyphone_media::rtp::Ssrc;
@@ -245,13 +245,13 @@ impl Side {
 
     pub(crate) fn offer(&mut self) -> (Lines, Box<dyn Offered>) {
         let Self { mikey, me, named, policy, streams, dice } = self;
-        let ask = Ask { me, named, streams, policy };
+        let ask = Ask { hop: Hop::Clear, me, named, streams, policy };
         mikey.offer(&ask, &mut env(dice), &mut vec![]).expect("it has a key and a policy")
     }
 
     pub(crate) fn answer(&mut self, offer: &Lines) -> (Result<Agreement, Refusal>, Vec<Output>) {
         let Self { mikey, me, named, policy, streams, dice } = self;
-        let ask = Ask { me, named, streams, policy };
+        let ask = Ask { hop: Hop::Clear, me, named, streams, policy };
         let mut out = vec![];
         (mikey.answer(&ask, offer, &mut env(dice), &mut out), out)
     }

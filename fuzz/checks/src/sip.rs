@@ -82,7 +82,8 @@ fn uri(uri: &Uri) {
 fn answer(mut request: Request, short: bool) {
     uri(&request.uri);
     let source = "192.0.2.1:5060".parse().expect("an address");
-    hop::stamp(&mut request, source).expect("its Via was read before");
+    let via = request.headers.via().expect("it was read before");
+    hop::stamp(&mut request, via, source);
     let response = make::response(&request, StatusCode::OK, Some("tag"));
     let made = [make::ack(&request, &response), make::cancel(&request)].map(|made| made.expect("it was checked"));
     if short {

@@ -10,8 +10,7 @@
 //! and new ones are told apart by trial, for two seconds; where the first exchange brought an MKI, each update has one.
 
 use super::bundle::Bundle;
-use super::mode::{Initiation, Refused};
-use super::modes::psk::Running;
+use super::mode::{Initiation, Refused, Updating};
 use super::offer::{self, Sent};
 use super::streams::Layout;
 use super::wire::{CsMap, Message};
@@ -31,14 +30,14 @@ pub(super) struct Agreement {
 }
 
 struct Csb {
-    running: Running,
+    running: Box<dyn Updating>,
     layout: Layout,
     sessions: usize,
 }
 
 impl Agreement {
     /// With somebody who has answered our offer so.
-    pub(super) fn new(running: Option<Running>, sent: &Sent, theirs: Lines) -> Self {
+    pub(super) fn new(running: Option<Box<dyn Updating>>, sent: &Sent, theirs: Lines) -> Self {
         let (layout, sessions) = (sent.layout, sent.sessions);
         let bundle = running.map(|running| Csb { running, layout, sessions });
         Self { bundle, theirs, ours: sent.lines.clone(), protocols: sent.protocols.clone(), waiting: None }
@@ -46,7 +45,7 @@ impl Agreement {
 
     /// With somebody whose offer we have answered.
     pub(super) fn answered(
-        mut bundles: Vec<(Option<Running>, Layout, usize)>,
+        mut bundles: Vec<(Option<Box<dyn Updating>>, Layout, usize)>,
         (theirs, ours): (Lines, Lines),
         protocols: &[String],
     ) -> Self {
@@ -61,7 +60,7 @@ impl Agreement {
         ask: &Ask<'_>,
         update: &sdp::Offer,
         lines: &Lines,
-        env: &Env<'_>,
+        env: &mut Env<'_>,
         out: &mut Vec<Output>,
     ) -> Result<Option<Message>, Refused> {
         let Some(Csb { running, layout, sessions }) = &mut self.bundle else {
@@ -78,11 +77,11 @@ impl Agreement {
             map: CsMap::Srtp(layout.answer_update(theirs, ask.streams)?),
             policies: vec![],
             protocols: &[],
+            hop: ask.hop,
             policy: &ask.policy.mikey,
         };
-        let mut next = running.clone();
-        let (message, agreed) = next.respond(&update.message, &bundle, env.now.ntp)?;
-        running.heard_as(&next);
+        let (message, mut agreed) = running.respond(&update.message, &bundle, env)?;
+        let next = agreed.running.take();
         let stripped = sdp::check_protocols(&update.message, lines, ask.policy.mikey.tolerances)?;
         let streams = ask.streams.iter().map(|stream| match stream.dir {
             Dir::Send => *stream,
@@ -92,16 +91,18 @@ impl Agreement {
         out.extend(agreed.tolerated.iter().copied().map(Output::Tolerated));
         out.extend(stripped.into_iter().chain(policy).map(|tolerance| Output::Tolerated(tolerance.text())));
         agreed.proof.release((ask.named, ask.policy.expect), keys, out)?;
-        *running = next;
+        if let Some(next) = next {
+            *running = next;
+        }
         Ok(message)
     }
 }
 
 impl Session for Agreement {
-    fn handle(&mut self, input: Input<'_>, _: &mut Env<'_>, out: &mut Vec<Output>) -> Result<(), Error> {
+    fn handle(&mut self, input: Input<'_>, env: &mut Env<'_>, out: &mut Vec<Output>) -> Result<(), Error> {
         match (&self.waiting, input) {
             (Some(sent), Input::Answer(lines)) => {
-                let running = sent.answered(lines, out)?;
+                let running = sent.answered(lines, env.now.ntp, out)?;
                 self.ours = sent.lines.clone();
                 self.theirs = Lines(sdp::ours(lines).cloned().collect());
                 if let (Some(bundle), Some(running)) = (&mut self.bundle, running) {
@@ -143,6 +144,7 @@ impl Session for Agreement {
             map: CsMap::Srtp(layout.update(*sessions, ask.streams)),
             policies: vec![],
             protocols: &self.protocols,
+            hop: ask.hop,
             policy: &ask.policy.mikey,
         };
         let Initiation { message, known, initiated } = running.initiate(&bundle, env)?;
@@ -159,8 +161,8 @@ impl Session for Agreement {
             csb_id: running.csb_id(),
             lines: lines.clone(),
             named: ask.named.clone(),
-            expect: ask.policy.expect,
-            tolerances: ask.policy.mikey.tolerances,
+            policy: ask.policy.clone(),
+            streams: ask.streams.to_vec(),
             hear,
             layout: *layout,
             sessions: *sessions,

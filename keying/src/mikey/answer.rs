@@ -2,8 +2,7 @@
 
 use super::agreement::Agreement;
 use super::bundle::{Agreed, Bundle};
-use super::mode::{Mode, Refused};
-use super::modes::psk::Running;
+use super::mode::{Refused, Updating};
 use super::streams::Layout;
 use super::wire::{CsMap, DataType, Draft, ErrorNo, Hdr, Message, T};
 use super::{Mikey, keys, sdp, suite};
@@ -19,7 +18,7 @@ struct Keyed {
 /// One message, answered: its keys, and its bundle as it runs from now on.
 struct One {
     keyed: Keyed,
-    bundle: (Option<Running>, Layout, usize),
+    bundle: (Option<Box<dyn Updating>>, Layout, usize),
 }
 
 impl Mikey {
@@ -65,6 +64,7 @@ impl Mikey {
         env: &mut Env<'_>,
         out: &mut Vec<Output>,
     ) -> Result<(Option<Message>, One), Refused> {
+        let mode = self.modes.answering(&offer.message, &ask.policy.mikey)?;
         let sessions = keys::crypto_sessions(&offer.message.hdr().map)?;
         let layout = Layout::of_offer(offer.level, sessions.len(), &offer.streams)?;
         let map = layout.answer(sessions, &offer.streams)?;
@@ -74,9 +74,10 @@ impl Mikey {
             map: CsMap::Srtp(map),
             policies: vec![],
             protocols: &[],
+            hop: ask.hop,
             policy: &ask.policy.mikey,
         };
-        let (answer, mut agreed) = self.psk.respond(&offer.message, &bundle, env)?;
+        let (answer, mut agreed) = mode.respond(&offer.message, &bundle, &mut self.station, env)?;
         let bundle = (agreed.running.take(), layout, sessions.len());
         let stripped = sdp::check_protocols(&offer.message, lines, ask.policy.mikey.tolerances)?;
         let streams = offer.streams.iter().map(|stream| match stream.dir {
@@ -95,10 +96,9 @@ impl Mikey {
 pub(super) fn error_message(init: &Message, number: ErrorNo, ask: &Ask<'_>) -> Option<Message> {
     let hdr = Hdr { data_type: DataType::Error, v: false, ..init.hdr().clone() };
     let draft = Draft::new(&hdr).push(*init.one::<T>().ok()?).push(number);
-    let policies = match number {
-        ErrorNo::InvalidSp | ErrorNo::InvalidSpPar => &ask.policy.suites[..],
-        _ => &[],
+    let sps = match number {
+        ErrorNo::InvalidSp | ErrorNo::InvalidSpPar => suite::ours(ask.policy).collect(),
+        _ => vec![],
     };
-    let sps = (0..).zip(policies).map(|(no, suite)| suite::to_sp(*suite, no));
-    sps.fold(draft, Draft::push).finish().ok()
+    sps.into_iter().fold(draft, Draft::push).finish().ok()
 }

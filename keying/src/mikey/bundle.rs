@@ -1,10 +1,10 @@
 //! What goes into an exchange and what comes out of it, whatever the mode.
 
 use super::derive::{CsbLabel, FromTgk, Secret};
-use super::modes::psk::Running;
+use super::mode::Updating;
 use super::policy::MikeyPolicy;
 use super::wire::{CsMap, KeyData, KeyKind, Sp};
-use crate::{Identity, Proof};
+use crate::{Hop, Identity, Proof};
 use zeroize::Zeroizing;
 
 /// What one side brings to an exchange.
@@ -20,6 +20,8 @@ pub struct Bundle<'a> {
     pub policies: Vec<Sp>,
     /// The key management protocols that the SDP offers, in its order: `["mikey"]` (RFC 4567 section 4.1.4).
     pub protocols: &'a [String],
+    /// Is the way between us and the next SIP entity protected?
+    pub hop: Hop,
     /// What the configuration allows.
     pub policy: &'a MikeyPolicy,
 }
@@ -31,7 +33,7 @@ pub struct Agreed {
     pub csb: CsbLabel,
     /// The CS ID map, as far as it is filled in.
     pub map: CsMap,
-    /// The Initiator's security policies.
+    /// The security policies that hold.
     pub policies: Vec<Sp>,
     /// TGKs and TEKs. None if they came out when the offer was made.
     pub keys: Vec<KeyData>,
@@ -40,7 +42,7 @@ pub struct Agreed {
     /// Deviations that policy let pass.
     pub tolerated: Vec<&'static str>,
     /// What the bundle is updated with, once both sides have it.
-    pub running: Option<Running>,
+    pub running: Option<Box<dyn Updating>>,
 }
 
 /// The keys of one crypto session.

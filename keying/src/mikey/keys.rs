@@ -3,11 +3,11 @@
 use super::bundle::{Agreed, SessionKeys};
 use super::mode::Refused;
 use super::streams::Layout;
-use super::suite;
+use super::suite::{self, Protection};
 use super::tolerance::Tolerance;
 use super::wire::{CsMap, ErrorNo, KeyData, Kv, SrtpId};
 use crate::{Dir, Error, Policy, Stream};
-use keyphone_media::srtp::{MasterKey, Mki, Suite};
+use keyphone_media::srtp::{MasterKey, Mki};
 
 /// The crypto sessions of a message.
 ///
@@ -53,13 +53,13 @@ pub(super) fn master_keys(
         let place = layout.place(stream);
         let missing = || Error::incompatible(format!("it has no crypto session {}", place + 1));
         let id = map.get(place).ok_or_else(missing)?;
-        let (suite, why) = suite::of_policy(&agreed.policies, id.policy_no, &policy.suites, policy.mikey.tolerances)?;
+        let (protection, why) = suite::of_policy(&agreed.policies, id.policy_no, policy)?;
         tolerated = tolerated.or(why);
         // Of several keys the first is sent with, and all are heard with.
         let usable = if stream.dir == Dir::Send { 1 } else { agreed.keys.len() };
         for data in &agreed.keys[..usable.min(agreed.keys.len())] {
             let cs_id = u8::try_from(place + 1).map_err(|_| missing())?;
-            let key = master_key(data, cs_id, agreed, suite)?;
+            let key = master_key(data, cs_id, agreed, protection)?;
             match keys.iter_mut().find(|(known, _)| known.id() == key.id()) {
                 Some((_, streams)) => streams.push(*stream),
                 None => keys.push((key, vec![*stream])),
@@ -69,7 +69,8 @@ pub(super) fn master_keys(
     Ok((keys, tolerated))
 }
 
-fn master_key(data: &KeyData, cs_id: u8, agreed: &Agreed, suite: Suite) -> Result<MasterKey, Refused> {
+fn master_key(data: &KeyData, cs_id: u8, agreed: &Agreed, protection: Protection) -> Result<MasterKey, Refused> {
+    let suite = protection.suite;
     let lengths @ (key_len, salt_len) = (suite.key_len(), suite.salt_len());
     let keys = SessionKeys::new(data, cs_id, &agreed.csb, lengths);
     // Cameras, GStreamer and live555 send key || salt as a TEK; the RFC's own form is TEK+SALT.
@@ -82,6 +83,7 @@ fn master_key(data: &KeyData, cs_id: u8, agreed: &Agreed, suite: Suite) -> Resul
         }
     };
     let key = MasterKey::new(tek, salt, suite).map_err(|bad| Error::incompatible(bad.to_string()))?;
+    let key = protection.apply(key);
     match &data.kv {
         Kv::Null => Ok(key),
         Kv::Spi(spi) => Mki::new(spi).map(|mki| key.with_mki(mki)).ok_or_else(|| {

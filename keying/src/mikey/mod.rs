@@ -10,27 +10,35 @@ mod agreement;
 mod answer;
 pub mod bundle;
 pub mod derive;
+pub mod dh;
+pub mod ids;
 mod keys;
 pub mod mode;
 pub mod modes;
 mod offer;
 pub mod policy;
+pub mod protection;
 pub mod replay;
 mod sdp;
+pub mod signing;
+pub mod station;
 mod streams;
 mod suite;
 pub mod tolerance;
 pub mod transport;
+pub mod turns;
 pub mod wire;
 
+pub use mode::ModeName;
 pub use policy::MikeyPolicy;
 pub use tolerance::{Tolerance, Tolerances};
 
-use crate::{Ask, Error, Keying, Lines, Offered, Output, PskStore, Refusal, Session};
+use crate::{Ask, Credentials, Error, Keying, Lines, Offered, Output, Refusal, Session};
 use bundle::Bundle;
 use keyphone_media::env::{Env, NtpTime};
-use mode::{Initiation, Mode};
-use modes::psk::PskMode;
+use mode::Initiation;
+use modes::Modes;
+use station::Station;
 use std::sync::Arc;
 use wire::CsMap;
 
@@ -41,15 +49,17 @@ use wire::CsMap;
 /// on the way is found by counting them (RFC 4567 section 4.1.4).
 #[derive(Debug)]
 pub struct Mikey {
-    psk: PskMode,
+    modes: Modes,
+    station: Station,
     protocols: Vec<String>,
 }
 
 impl Mikey {
     /// `now` is when this endpoint starts: older messages are refused, for what came before is not remembered
     /// (see [`replay`]).
-    pub fn new(psks: PskStore, now: NtpTime) -> Self {
-        Self { psk: PskMode::new(psks, now), protocols: vec!["mikey".into()] }
+    pub fn new(credentials: impl Into<Credentials>, now: NtpTime) -> Self {
+        let station = Station::new(credentials.into(), now);
+        Self { modes: Modes::all(), station, protocols: vec!["mikey".into()] }
     }
 
     /// Our offers stand in an SDP with these key management protocols, in this order. `["mikey"]` by default.
@@ -67,17 +77,19 @@ impl Keying for Mikey {
         env: &mut Env<'_>,
         out: &mut Vec<Output>,
     ) -> Result<(Lines, Box<dyn Offered>), Error> {
-        let suite = *ask.policy.suites.first().ok_or(Error::Misuse("policy allows no crypto suite at all"))?;
+        let policy = suite::ours(ask.policy).next().ok_or(Error::Misuse("policy allows no crypto suite at all"))?;
         let layout = streams::Layout::OURS;
         let bundle = Bundle {
             me: ask.me,
             named: ask.named,
             map: CsMap::Srtp(streams::Layout::offer(ask.streams)?),
-            policies: vec![suite::to_sp(suite, 0)],
+            policies: vec![policy],
             protocols: &self.protocols,
+            hop: ask.hop,
             policy: &ask.policy.mikey,
         };
-        let Initiation { message, known, initiated } = self.psk.initiate(&bundle, env)?;
+        let Initiation { message, known, initiated } =
+            self.modes.offering(bundle.policy)?.initiate(&bundle, &mut self.station, env)?;
         let mut hear = vec![];
         if let Some(agreed) = known {
             let keys = keys::master_keys(&agreed, layout, ask.streams, ask.policy);
@@ -95,8 +107,8 @@ impl Keying for Mikey {
             csb_id: message.hdr().csb_id,
             lines: lines.clone(),
             named: ask.named.clone(),
-            expect: ask.policy.expect,
-            tolerances: ask.policy.mikey.tolerances,
+            policy: ask.policy.clone(),
+            streams: ask.streams.to_vec(),
             hear,
             layout,
             sessions,

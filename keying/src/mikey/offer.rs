@@ -1,15 +1,16 @@
 //! Our offer, and the session with each of those who answer it.
 
 use super::agreement::Agreement;
+use super::ids;
+use super::keys;
 use super::keys::Keys;
-use super::mode::Initiated;
-use super::modes::psk::Running;
+use super::mode::{self, Initiated, Updating};
+use super::sdp;
 use super::streams::Layout;
-use super::tolerance::{Tolerance, Tolerances};
+use super::tolerance::Tolerance;
 use super::wire::{CsMap, DataType, Id, Message};
-use super::{modes, sdp};
-use crate::{Ask, Dir, Error, Expect, Hint, Identity, Input, Lines, Offered, Output, Refusal, Session, Stream};
-use keyphone_media::env::Env;
+use crate::{Ask, Dir, Error, Hint, Identity, Input, Lines, Offered, Output, Policy, Refusal, Session, Stream};
+use keyphone_media::env::{Env, NtpTime};
 use keyphone_media::srtp::KeyId;
 use std::sync::Arc;
 
@@ -19,9 +20,10 @@ pub(super) struct Sent {
     pub(super) csb_id: u32,
     pub(super) lines: Lines,
     pub(super) named: Identity,
-    pub(super) expect: Expect,
-    pub(super) tolerances: Tolerances,
-    /// What we want to hear, and under which key.
+    pub(super) policy: Policy,
+    /// What is to be keyed.
+    pub(super) streams: Vec<Stream>,
+    /// What we want to hear, and under which key, if that is known before any answer.
     pub(super) hear: Vec<(KeyId, Stream)>,
     /// How its crypto sessions lie over the m-lines, and how many there are.
     pub(super) layout: Layout,
@@ -34,10 +36,10 @@ pub(super) struct Waiting(pub(super) Arc<Sent>);
 
 impl Offered for Waiting {
     fn hint(&self, answer: &Lines) -> Hint {
-        let Ok(message) = sdp::answer(answer, self.0.tolerances) else { return Hint::default() };
-        let who = message.many::<Id>().next().and_then(|id| modes::psk::identity(id).ok());
-        let heard = self.0.heard(&message).unwrap_or_default();
-        Hint { ssrcs: heard.iter().filter_map(|(_, stream)| stream.ssrc).collect(), who }
+        let Ok(message) = sdp::answer(answer, self.0.policy.mikey.tolerances) else { return Hint::default() };
+        let who = message.many::<Id>().next().and_then(|id| ids::identity(id).ok());
+        let heard = self.0.named(&message).into_iter().filter(|stream| stream.dir == Dir::Hear);
+        Hint { ssrcs: heard.filter_map(|stream| stream.ssrc).collect(), who }
     }
 
     fn session(&self) -> Box<dyn Session> {
@@ -45,37 +47,57 @@ impl Offered for Waiting {
     }
 
     fn refused(&self, lines: &Lines) -> Option<Error> {
-        let message = sdp::answer(lines, self.0.tolerances).ok()?;
+        let message = sdp::answer(lines, self.0.policy.mikey.tolerances).ok()?;
         let ours = message.hdr().data_type == DataType::Error && message.hdr().csb_id == self.0.csb_id;
-        ours.then(|| modes::psk::hint(&message))
+        ours.then(|| mode::hint(&message))
     }
 }
 
 impl Sent {
-    /// What we hear, as an answer names it.
-    fn heard(&self, answer: &Message) -> Result<Vec<(KeyId, Stream)>, Error> {
-        let CsMap::Srtp(map) = &answer.hdr().map else { return Ok(vec![]) };
-        Ok(self.hear.iter().map(|(key, stream)| (*key, self.layout.heard(stream, map))).collect())
+    /// The streams, and those that we hear as an answer names them.
+    fn named(&self, answer: &Message) -> Vec<Stream> {
+        let CsMap::Srtp(map) = &answer.hdr().map else { return vec![] };
+        let named = |stream: &Stream| match stream.dir {
+            Dir::Send => *stream,
+            Dir::Hear => self.layout.heard(stream, map),
+        };
+        self.streams.iter().map(named).collect()
     }
 
-    /// Verifies an answer. The peer is named first; its streams come next.
-    pub(super) fn answered(&self, lines: &Lines, out: &mut Vec<Output>) -> Result<Option<Running>, Error> {
-        let message = sdp::answer(lines, self.tolerances)?;
-        let agreed = self.initiated.complete(&message)?;
-        let heard = self.heard(&message)?;
-        let silent = heard.iter().find(|(_, stream)| stream.ssrc.is_none());
-        if let Some((_, stream)) = silent {
-            if !self.tolerances.allows(Tolerance::NoResponderSsrc) {
+    /// Verifies an answer. The peer is named first; keys that are known only now, or else its streams, come next.
+    pub(super) fn answered(
+        &self,
+        lines: &Lines,
+        now: NtpTime,
+        out: &mut Vec<Output>,
+    ) -> Result<Option<Box<dyn Updating>>, Error> {
+        let tolerances = self.policy.mikey.tolerances;
+        let message = sdp::answer(lines, tolerances)?;
+        let mut agreed = self.initiated.complete(&message, now)?;
+        let streams = self.named(&message);
+        let mut tolerated = vec![];
+        if let Some(stream) = streams.iter().find(|stream| stream.dir == Dir::Hear && stream.ssrc.is_none()) {
+            if !tolerances.allows(Tolerance::NoResponderSsrc) {
                 let what = format!("it left its SSRC for m-line {} at zero", stream.line);
                 return Err(Error::misbehaved(what, "RFC 3830 section 6.1.1"));
             }
-            out.push(Output::Tolerated(Tolerance::NoResponderSsrc.text()));
+            tolerated.push(Tolerance::NoResponderSsrc.text());
         }
-        out.extend(agreed.tolerated.into_iter().map(Output::Tolerated));
-        agreed.proof.release((&self.named, self.expect), vec![], out)?;
-        let named = heard.into_iter().filter(|(_, stream)| stream.ssrc.is_some());
-        out.extend(named.map(|(key, stream)| Output::Expect(key, stream)));
-        Ok(agreed.running)
+        let mut keys = vec![];
+        if !agreed.keys.is_empty() {
+            let (late, why) =
+                keys::master_keys(&agreed, self.layout, &streams, &self.policy).map_err(|refused| refused.error)?;
+            keys = late;
+            tolerated.extend(why.map(Tolerance::text));
+        }
+        let running = agreed.running.take();
+        out.extend(tolerated.into_iter().chain(agreed.tolerated).map(Output::Tolerated));
+        agreed.proof.release((&self.named, self.policy.expect), keys, out)?;
+        for (key, stream) in &self.hear {
+            let named = streams.iter().find(|named| named.dir == Dir::Hear && named.line == stream.line);
+            out.extend(named.filter(|named| named.ssrc.is_some()).map(|named| Output::Expect(*key, *named)));
+        }
+        Ok(running)
     }
 }
 
@@ -98,7 +120,7 @@ impl Session for Caller {
         match (&mut self.state, input) {
             (State::Agreed(agreement), input) => agreement.handle(input, env, out),
             (State::Waiting, Input::Answer(lines)) => {
-                let running = self.sent.answered(lines, out)?;
+                let running = self.sent.answered(lines, env.now.ntp, out)?;
                 let theirs = Lines(sdp::ours(lines).cloned().collect());
                 self.state = State::Agreed(Box::new(Agreement::new(running, &self.sent, theirs)));
                 Ok(())

@@ -13,9 +13,10 @@
 //! NTP-UTC, NTP and COUNTER are three clocks, each with its own memory: one message cannot pass for another's.
 
 use super::derive::HASH_LEN;
-use super::wire::T;
+use super::wire::{Message, Payload, T};
 use crate::{Error, Identity};
 use keyphone_media::env::NtpTime;
+use sha1::{Digest, Sha1};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -23,6 +24,19 @@ use std::time::Duration;
 pub type Fingerprint = [u8; HASH_LEN];
 
 const SECTION: &str = "RFC 3830 section 5.4";
+
+/// What the replay cache knows an I_MESSAGE by: its MAC if that covers all of it; what its signature covers, hashed,
+/// because a signature may have several forms; without either, all that was read of it, hashed.
+pub fn fingerprint(message: &Message) -> Fingerprint {
+    let hash = |octets: &[u8]| Sha1::digest(octets).into();
+    let Some(last) = message.parts().last() else { return hash(message.bytes()) };
+    match &last.payload {
+        Payload::Kemac(kemac) => Fingerprint::try_from(&kemac.mac[..]).ok(),
+        Payload::Sign(_) => message.before_signature().ok().map(hash),
+        _ => None,
+    }
+    .unwrap_or_else(|| hash(message.bytes().get(..last.range.end).unwrap_or_default()))
+}
 
 /// The messages that were accepted lately.
 #[derive(Debug)]

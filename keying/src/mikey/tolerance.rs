@@ -19,16 +19,23 @@ pub enum Tolerance {
     /// The R_MESSAGE leaves the SSRC of the Responder at zero, where it should fill it in (RFC 3830 section 6.1.1).
     /// minisip does so; its stream is then heard by its key alone.
     NoResponderSsrc,
+    /// A Diffie-Hellman message lacks an ID that it must have: IDi of an R_MESSAGE (RFC 3830 section 3.3), and with
+    /// DHHMAC IDr of an I_MESSAGE (RFC 4650 section 3). minisip never sends any.
+    MissingId,
+    /// A KEMAC of DHHMAC has the numbers of RFC 4650 section 4.2 in place of those of the registry.
+    LiteralCodePoints,
 }
 
 impl Tolerance {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::TrailingPadding,
         Self::FreshTimestamp,
         Self::TagLengthAsKeyLength,
         Self::NoSdpIds,
         Self::NoResponderSsrc,
+        Self::MissingId,
+        Self::LiteralCodePoints,
     ];
 
     /// What the peer did, for the log.
@@ -43,6 +50,8 @@ impl Tolerance {
             }
             Self::NoSdpIds => "the I_MESSAGE does not list the protocols that were offered (RFC 4567 section 4.1.4)",
             Self::NoResponderSsrc => "the R_MESSAGE does not name the Responder's SSRC (RFC 3830 section 6.1.1)",
+            Self::MissingId => "a mandatory identity is missing (RFC 3830 section 3.3, RFC 4650 section 3)",
+            Self::LiteralCodePoints => "KEMAC has the literal code points of RFC 4650 section 4.2",
         }
     }
 }

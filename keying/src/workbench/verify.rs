@@ -4,6 +4,7 @@
 //! A vector says with `expect` what a strict implementation does: `accept` it, or refuse it although an interoperable
 //! one might `tolerate` it. Nothing in here knows any vector by name.
 
+mod dh;
 mod psk;
 
 use crate::mikey::Tolerances;
@@ -154,6 +155,9 @@ struct Expected {
     rand: Option<String>,
     ts: Option<String>,
     r_ts_equal: Option<bool>,
+    dh_r_first: Option<bool>,
+    i_signed_sha1: Option<String>,
+    r_signed_sha1: Option<String>,
     encr_key: Option<String>,
     transport_salt: Option<String>,
     auth_key: Option<String>,
@@ -204,6 +208,8 @@ impl Vector {
         let run = match self.mode.as_str() {
             "psk" => psk::exchange(self, tolerances, &mut done),
             "error" => psk::error(self, tolerances, &mut done),
+            "dh" => dh::signed(self, tolerances, &mut done),
+            "dhhmac" => dh::hmac(self, tolerances, &mut done),
             mode => {
                 let verdict = Verdict::Unknown { reason: format!("mode {mode} is not built yet") };
                 return Outcome { id: self.id.clone(), mode: self.mode.clone(), verdict, as_expected: false };

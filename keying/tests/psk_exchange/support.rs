@@ -9,7 +9,7 @@ use keyphone_keying::mikey::wire::{
 };
 use keyphone_keying::mikey::{Mikey, Tolerances};
 use keyphone_keying::{
-    Ask, Dir, Error, Identity, Input, Keying, Level, Line, Lines, Offered, Output, Policy, Psk, PskStore, Refusal,
+    Ask, Dir, Error, Hop, Identity, Input, Keying, Level, Line, Lines, Offered, Output, Policy, Psk, PskStore, Refusal,
     Session, Stream,
 };
 use keyphone_media::env::{Env, Instant, Now, NtpTime, Rng};
@@ -118,7 +118,7 @@ fn split<'a>(
     dice: &'a mut Dice,
     now: Now,
 ) -> (Ask<'a>, Env<'a>) {
-    (Ask { me, named, streams, policy }, Env { now, rng: dice })
+    (Ask { hop: Hop::Clear, me, named, streams, policy }, Env { now, rng: dice })
 }
 
 /// Alice calls bob.

@@ -1,20 +1,24 @@
 //! A phone that is a keying system and what it takes to speak and to hear.
 
-use keyphone_keying::mikey::wire::EncrAlg;
-use keyphone_keying::mikey::{Mikey, MikeyPolicy};
+use keyphone_keying::crypto::PrivateKey;
+use keyphone_keying::mikey::wire::{DhGroup, EncrAlg};
+use keyphone_keying::mikey::{Mikey, MikeyPolicy, ModeName};
 use keyphone_keying::{
-    Ask, Dir, Error, How, Identity, Input, Keying, Lines, Offered, Output, Policy, Psk, PskStore, Refusal, Session,
-    Stream,
+    Ask, CertStore, Certificate, Credentials, Dir, Error, Hop, How, Identity, Input, Keying, Lines, Offered, Output,
+    Policy, Psk, PskStore, Refusal, Session, Stream,
 };
 use keyphone_media::env::{Env, Instant, Now, NtpTime, Rng};
 use keyphone_media::rtp::{Frame, Ssrc};
 use keyphone_media::srtp::{Heard, KeyId, Ledger, Receiver, Sender, Slot};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// A system, and what it promises.
 pub(crate) struct System {
     pub(crate) name: &'static str,
     pub(crate) policy: Policy,
-    pub(crate) stand: fn() -> Box<dyn Keying>,
+    pub(crate) stand: fn(&Identity) -> Box<dyn Keying>,
     /// The caller can hear before any answer has come (RFC 5197 section 5.1).
     pub(crate) early_media: bool,
     /// All branches of a forked call share one key (RFC 5197 section 5.2).
@@ -32,14 +36,62 @@ pub(crate) fn systems() -> Vec<System> {
         let policy = Policy { mikey, ..Policy::default() };
         System { name, policy, stand: mikey_psk, early_media: true, fork_shares_key: true, how: How::SharedKey }
     };
+    let dh = |name, mode, group, stand, how| {
+        let mikey = MikeyPolicy { offer: mode, accept: [mode].into(), group, ..MikeyPolicy::default() };
+        let policy = Policy { mikey, ..Policy::default() };
+        System { name, policy, stand, early_media: false, fork_shares_key: false, how }
+    };
+    let (dhhmac, dhsign) = (ModeName::DhHmac, ModeName::DhSign);
     vec![
         psk("MIKEY-PSK, AES-CM", EncrAlg::AesCm128),
         psk("MIKEY-PSK, AES-KW", EncrAlg::AesKw128),
         psk("MIKEY-PSK, not encrypted", EncrAlg::Null),
+        dh("MIKEY-DHHMAC, OAKLEY 5", dhhmac, DhGroup::Oakley5, mikey_psk, How::SharedKey),
+        dh("MIKEY-DHHMAC, P-384", dhhmac, DhGroup::P384, mikey_psk, How::SharedKey),
+        dh("MIKEY-DHSIGN, RSA, OAKLEY 2", dhsign, DhGroup::Oakley2, mikey_rsa, How::Certificate),
+        dh("MIKEY-DHSIGN, ECDSA, X25519", dhsign, DhGroup::X25519, mikey_ecdsa, How::Certificate),
     ]
 }
 
-pub(crate) fn mikey_psk() -> Box<dyn Keying> {
+/// The certificates of tests/data/certs: RSA.
+fn mikey_rsa(me: &Identity) -> Box<dyn Keying> {
+    let [own, key] = match me.as_str() {
+        "sip:alice@example.org" => {
+            [include_bytes!("../data/certs/alice.pem").as_slice(), include_bytes!("../data/certs/alice.key")]
+        }
+        _ => [include_bytes!("../data/certs/bob.pem").as_slice(), include_bytes!("../data/certs/bob.key")],
+    };
+    with_certificate(own, key, include_bytes!("../data/certs/ca.pem"))
+}
+
+/// Certificates on P-256, made once: an authority, and a chain and a key for each.
+fn mikey_ecdsa(me: &Identity) -> Box<dyn Keying> {
+    static MADE: OnceLock<(String, BTreeMap<String, (String, String)>)> = OnceLock::new();
+    let (ca, users) = MADE.get_or_init(|| {
+        let (mut params, key) = (CertificateParams::default(), KeyPair::generate().unwrap());
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca = params.self_signed(&key).unwrap().pem();
+        let issuer = Issuer::from_params(&params, &key);
+        let user = |uri: &str| {
+            let (mut params, key) = (CertificateParams::default(), KeyPair::generate().unwrap());
+            params.subject_alt_names = vec![SanType::URI(uri.try_into().unwrap())];
+            (uri.to_owned(), (params.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem()))
+        };
+        let users = ["sip:alice@example.org", "sip:bob@example.org"].map(user);
+        (ca, BTreeMap::from(users))
+    });
+    let (own, key) = &users[me.as_str()];
+    with_certificate(own.as_bytes(), key.as_bytes(), ca.as_bytes())
+}
+
+fn with_certificate(own: &[u8], key: &[u8], ca: &[u8]) -> Box<dyn Keying> {
+    let mut certs = CertStore::default();
+    certs.add_own(Certificate::read(own).unwrap(), PrivateKey::read(key).unwrap()).unwrap();
+    certs.trust(Certificate::read(ca).unwrap().remove(0));
+    Box::new(Mikey::new(Credentials { certs, ..Credentials::default() }, START))
+}
+
+pub(crate) fn mikey_psk(_: &Identity) -> Box<dyn Keying> {
     let mut psks = PskStore::default();
     psks.insert(None, Psk::new(b"sixteen octets!!".to_vec()).unwrap());
     Box::new(Mikey::new(psks, START))
@@ -67,6 +119,8 @@ pub(crate) struct Phone {
     mouth: Option<Sender>,
     /// To speak with the new key, once it is agreed on.
     pub(crate) coming: Option<Slot>,
+    /// The caller has a new key only when the answer is there: so who answers waits for the first packet under it.
+    waits: bool,
     /// Every key that came out, in order.
     pub(crate) keys: Vec<KeyId>,
     /// Who the peer is and how we know, in the order of what keying said; a key is `None`.
@@ -76,9 +130,11 @@ pub(crate) struct Phone {
 
 impl Phone {
     pub(crate) fn new(system: &System, me: &str, peer: &str, seed: u64) -> Self {
+        let me = Identity::new(me);
         Self {
-            system: (system.stand)(),
-            me: Identity::new(me),
+            system: (system.stand)(&me),
+            waits: !system.early_media,
+            me,
             peer: Identity::new(peer),
             policy: system.policy.clone(),
             ledger: Ledger::default(),
@@ -108,7 +164,7 @@ impl Phone {
         let ssrc = self.ledger.mint(&mut env);
         let streams = [(Dir::Send, Some(ssrc)), (Dir::Hear, None)];
         let streams = streams.map(|(dir, ssrc)| Stream { line: 0, dir, ssrc, roc: 0 });
-        let ask = Ask { me: &self.me, named: &self.peer, streams: &streams, policy: &self.policy };
+        let ask = Ask { hop: Hop::Clear, me: &self.me, named: &self.peer, streams: &streams, policy: &self.policy };
         let mut out = vec![];
         let result = act(&mut *self.system, &ask, &mut env, &mut out);
         (result, out)
@@ -138,7 +194,7 @@ impl Phone {
         let mouth = self.mouth.as_ref().expect("it speaks");
         let streams = [(Dir::Send, Some(mouth.ssrc()), mouth.roc()), (Dir::Hear, None, 0)];
         let streams = streams.map(|(dir, ssrc, roc)| Stream { line: 0, dir, ssrc, roc });
-        let ask = Ask { me: &self.me, named: &self.peer, streams: &streams, policy: &self.policy };
+        let ask = Ask { hop: Hop::Clear, me: &self.me, named: &self.peer, streams: &streams, policy: &self.policy };
         let mut out = vec![];
         let result = act(&ask, &mut Env { now: now(), rng: &mut self.dice }, &mut out);
         self.obey(out);
@@ -151,7 +207,9 @@ impl Phone {
 
     pub(crate) fn takes_new_keys(&mut self, session: &mut dyn Session, offer: &Lines) -> Result<Lines, Refusal> {
         let answer = self.asks(|ask, env, out| session.answer(ask, offer, env, out))?;
-        self.changes();
+        if !self.waits {
+            self.changes();
+        }
         Ok(answer)
     }
 
@@ -235,7 +293,13 @@ impl Phone {
     /// Whose packet it is, if it is authentic and says what was said.
     pub(crate) fn hears(&mut self, packet: &[u8]) -> Option<Ssrc> {
         match self.ears.open(&mut self.ledger, packet) {
-            Heard::Frame { ssrc, frame, .. } => (frame.payload == b"hello, hello").then_some(ssrc),
+            Heard::Frame { ssrc, key, frame, .. } => {
+                let heard = (frame.payload == b"hello, hello").then_some(ssrc);
+                if self.waits && self.coming.is_some() && self.keys[self.keys.len() - 2..].contains(&key) {
+                    self.changes();
+                }
+                heard
+            }
             _ => None,
         }
     }

@@ -58,9 +58,9 @@ pub struct Numbers {
 /// The payload types of key presses (RFC 4733).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyNumbers {
-    /// The peer's.
+    /// Those that we hear.
     pub heard_as: u8,
-    /// Ours.
+    /// Those that we send.
     pub sent_as: u8,
     /// The events 0 to 15 that the peer takes, one bit each.
     pub takes: u16,

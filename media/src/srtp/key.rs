@@ -1,6 +1,6 @@
 //! Master keys, and what may be said about them.
 
-use super::Suite;
+use super::{DerivationRate, Suite};
 use crate::policy::RevealPermit;
 use hmac::{Hmac, KeyInit, Mac};
 use sha1::Sha1;
@@ -67,6 +67,8 @@ pub struct MasterKey {
     suite: Suite,
     mki: Option<Mki>,
     lifetime: u64,
+    rate: DerivationRate,
+    rtcp_in_clear: bool,
 }
 
 impl MasterKey {
@@ -78,7 +80,8 @@ impl MasterKey {
         if (key.len(), salt.len()) != (suite.key_len(), suite.salt_len()) {
             return Err(BadKeyLength { suite, key: key.len(), salt: salt.len() });
         }
-        Ok(Self { bytes: Zeroizing::new([key, salt].concat()), suite, mki: None, lifetime: Self::MAX_LIFETIME })
+        let (bytes, lifetime) = (Zeroizing::new([key, salt].concat()), Self::MAX_LIFETIME);
+        Ok(Self { bytes, suite, mki: None, lifetime, rate: DerivationRate::ZERO, rtcp_in_clear: false })
     }
 
     /// Every packet under this key carries `mki`.
@@ -95,10 +98,27 @@ impl MasterKey {
         self
     }
 
-    /// What logs call it. MKI, suite and lifetime stay out: the same bytes under another suite are the same pad.
+    /// Session keys are derived afresh after so many packets (RFC 3711 section 4.3.1). It holds for SRTP and for SRTCP.
+    #[must_use]
+    pub fn with_derivation_rate(mut self, rate: DerivationRate) -> Self {
+        self.rate = rate;
+        self
+    }
+
+    /// We send SRTCP authenticated, but not encrypted (RFC 3711 section 3.4). What we hear says itself what it is.
+    #[must_use]
+    pub fn with_rtcp_in_clear(mut self) -> Self {
+        self.rtcp_in_clear = true;
+        self
+    }
+
+    /// What logs call it. MKI, suite, lifetime and rate stay out: the same bytes under another suite are the same pad,
+    /// also those of a salt that is only longer by zeros (see [`DerivationRate`]'s file).
     pub fn id(&self) -> KeyId {
         let mac = Hmac::<Sha1>::new_from_slice(self.key()).expect("HMAC takes a key of any length");
-        let digest = mac.chain_update(b"keyphone key id").chain_update(self.salt()).finalize().into_bytes();
+        let zeros = &[0; 14][..14 - self.salt().len().min(14)];
+        let mac = mac.chain_update(b"keyphone key id").chain_update(self.salt()).chain_update(zeros);
+        let digest = mac.finalize().into_bytes();
         KeyId(u64::from_be_bytes(std::array::from_fn(|i| digest[i])))
     }
 
@@ -115,6 +135,16 @@ impl MasterKey {
     /// How many SRTP packets it may protect.
     pub fn lifetime(&self) -> u64 {
         self.lifetime
+    }
+
+    /// After how many packets its session keys are derived afresh.
+    pub fn derivation_rate(&self) -> DerivationRate {
+        self.rate
+    }
+
+    /// Is our SRTCP not to be encrypted?
+    pub fn rtcp_in_clear(&self) -> bool {
+        self.rtcp_in_clear
     }
 
     /// Master key || master salt, for a key log or for handing on. Policy alone writes the permit.
@@ -160,6 +190,11 @@ mod tests {
         let other_suite = MasterKey::new(&[0xab; 16], &[0xcd; 14], Suite::AesCm128HmacSha1_32).unwrap();
         assert_eq!(key().id(), other_suite.id());
         assert_eq!(key().id(), key().with_mki(Mki::new(&[3]).unwrap()).id());
+        assert_eq!(key().id(), key().with_derivation_rate(DerivationRate::new(8).unwrap()).id());
+        let gcm = MasterKey::new(&[0xab; 16], &[0xcd; 12], Suite::AeadAes128Gcm).unwrap();
+        let same_bytes = MasterKey::new(&[0xab; 16], &[&[0xcd; 12][..], &[0, 0]].concat(), Suite::ALL[0]).unwrap();
+        assert_eq!(gcm.id(), same_bytes.id());
+        assert_ne!(gcm.id(), key().id());
         assert_ne!(key().id(), MasterKey::new(&[0xab; 16], &[0xce; 14], Suite::AesCm128HmacSha1_80).unwrap().id());
     }
 

@@ -3,7 +3,8 @@
 
 use super::ledger::{Kind, Verdict};
 use super::sender::roc;
-use super::session::{Digest, Session, mark, verifies};
+use super::session::Session;
+use super::transform::{At, Mark};
 use super::window::ahead;
 use super::{KeyId, Ledger, MasterKey, Sealed, TwoTimePad};
 use crate::rtp::{Frame, Header, Ssrc};
@@ -58,12 +59,11 @@ pub enum Heard<'a> {
 }
 
 /// A packet whose tag has verified.
-struct Authentic<'a> {
-    session: &'a Session,
+struct Authentic {
+    key: KeyId,
     header: Header,
     index: u64,
-    digest: Digest,
-    encrypted: &'a [u8],
+    mark: Mark,
 }
 
 impl Receiver {
@@ -106,24 +106,20 @@ impl Receiver {
     /// Authenticates, judges and decrypts one packet, in the receiver's own buffer.
     pub fn open(&mut self, ledger: &mut Ledger, packet: &[u8]) -> Heard<'_> {
         let Self { sessions, places, buffer } = self;
-        let Some(Authentic { session, header, index, digest, encrypted }) = authentic(sessions, places, ledger, packet)
-        else {
+        let Some(Authentic { key, header, index, mark }) = authentic(sessions, places, ledger, packet, buffer) else {
             return Heard::Refused;
         };
-        let (key, ssrc) = (session.id, header.ssrc());
+        let ssrc = header.ssrc();
         if places.len() >= Self::MAX_SOURCES && !places.contains_key(&ssrc) {
             return Heard::Refused;
         }
-        match ledger.hear(key, ssrc, Kind::Rtp, index, mark(&digest)) {
+        match ledger.hear(key, ssrc, Kind::Rtp, index, mark) {
             Verdict::Fresh => {}
             Verdict::Replayed => return Heard::Replayed,
             Verdict::Reflected => return Heard::Reflected,
             Verdict::Clash { ours } => return Heard::Clash { ssrc, index, ours },
             Verdict::Refused => return Heard::Refused,
         }
-        buffer.clear();
-        buffer.extend_from_slice(encrypted);
-        session.rtp.crypt(ssrc, index, buffer);
         places.entry(ssrc).or_default().hear(index);
         match header.frame(buffer) {
             Ok(frame) => Heard::Frame { ssrc, key, index, frame },
@@ -132,21 +128,23 @@ impl Receiver {
     }
 }
 
-fn authentic<'a>(
-    sessions: &'a [Session],
+/// Finds key and index under which a packet is authentic, and leaves its payload in `plain`.
+fn authentic(
+    sessions: &mut [Session],
     places: &BTreeMap<Ssrc, Place>,
     ledger: &Ledger,
-    packet: &'a [u8],
-) -> Option<Authentic<'a>> {
+    packet: &[u8],
+    plain: &mut Vec<u8>,
+) -> Option<Authentic> {
     let header = Header::parse(packet).ok().filter(|_| packet.len() <= Sealed::MAX_LEN)?;
-    let place = places.get(&header.ssrc()).copied().unwrap_or_default();
-    sessions.iter().find_map(|session| {
-        let (authenticated, tag) = session.cut(packet, session.suite.rtp_tag_len())?;
-        let encrypted = authenticated.get(header.octets()..)?;
-        let ours = ledger.our_top(session.id, header.ssrc()).map(|top| near(top, header.sequence()));
-        ours.into_iter().chain(place.indices(header.sequence())).find_map(|index| {
-            let digest = session.rtp.digest(authenticated, &roc(index).to_be_bytes());
-            verifies(tag, &digest).then_some(Authentic { session, header, index, digest, encrypted })
+    let (ssrc, seq) = (header.ssrc(), header.sequence());
+    let place = places.get(&ssrc).copied().unwrap_or_default();
+    sessions.iter_mut().find_map(|session| {
+        let key = session.id;
+        let ours = ledger.our_top(key, ssrc).map(|top| near(top, seq));
+        ours.into_iter().chain(place.indices(seq)).find_map(|index| {
+            let mark = session.open_rtp(packet, header.octets(), At { ssrc, index }, plain)?;
+            Some(Authentic { key, header, index, mark })
         })
     })
 }

@@ -13,7 +13,8 @@
 //! ```
 
 use super::ledger::Kind;
-use super::session::{Session, mark};
+use super::session::Session;
+use super::transform::At;
 use super::{Ledger, SealError, Sealed};
 use crate::env::Env;
 use crate::rtp::{Frame, Header, Ssrc};
@@ -74,11 +75,10 @@ impl Sender {
     /// Seals one frame as the next packet of the stream, in the sender's own buffer. The ledger comes along because
     /// the lifetime counts every sender under the key, and because it must know our own packets when they come back.
     pub fn seal(&mut self, ledger: &mut Ledger, frame: Frame<'_>) -> Result<Sealed<'_>, SealError> {
-        let Slot { session, ssrc } = &self.slot;
+        let Slot { session, ssrc } = &mut self.slot;
         let index = self.next;
         let header = Header::new(&frame, index as u16, *ssrc)?;
-        let tag_len = session.suite.rtp_tag_len();
-        let octets = Header::FIXED_LEN + frame.payload.len() + session.mki().len() + tag_len;
+        let octets = Header::FIXED_LEN + frame.payload.len() + session.rtp_overhead();
         if octets > Sealed::MAX_LEN {
             return Err(SealError::TooLong { octets });
         }
@@ -87,11 +87,8 @@ impl Sender {
         packet.clear();
         packet.extend_from_slice(&header.write());
         packet.extend_from_slice(frame.payload);
-        session.rtp.crypt(*ssrc, index, &mut packet[Header::FIXED_LEN..]);
-        let digest = session.rtp.digest(packet, &roc(index).to_be_bytes());
-        packet.extend_from_slice(session.mki());
-        packet.extend_from_slice(&digest[..tag_len]);
-        line.write(index, mark(&digest));
+        let mark = session.seal_rtp(packet, Header::FIXED_LEN, At { ssrc: *ssrc, index });
+        line.write(index, mark);
         self.next = (index + 1) % (1 << 48);
         Ok(Sealed::new(packet))
     }

@@ -8,10 +8,11 @@
 //! ~                     SRTCP MKI (OPTIONAL)                      ~
 //! :                     authentication tag                        :
 //! ```
+//! With GCM the tag stands before the index (RFC 7714 section 9.2).
 
 use super::ledger::{Kind, Verdict};
 use super::sender::Slot;
-use super::session::{mark, verifies};
+use super::transform::{At, CLEAR_LEN, E_FLAG, INDEX_LEN};
 use super::{KeyId, Ledger, Receiver, SealError, Sealed, Sender};
 use crate::rtp::Ssrc;
 
@@ -44,18 +45,12 @@ pub enum HeardRtcp<'a> {
     Refused,
 }
 
-/// The first header and the SSRC stay in clear.
-const CLEAR_LEN: usize = 8;
-const INDEX_LEN: usize = 4;
-const E_FLAG: u32 = 1 << 31;
-
 impl Sender {
     /// Seals a compound whose first report is our own.
     pub fn seal_rtcp(&mut self, ledger: &mut Ledger, compound: &[u8]) -> Result<Sealed<'_>, SealError> {
-        let Slot { session, ssrc } = &self.slot;
+        let Slot { session, ssrc } = &mut self.slot;
         check_ours(compound, *ssrc)?;
-        let tag_len = session.suite.rtcp_tag_len();
-        let octets = compound.len() + INDEX_LEN + session.mki().len() + tag_len;
+        let octets = compound.len() + INDEX_LEN + session.rtcp_overhead();
         if octets > Sealed::MAX_LEN {
             return Err(SealError::TooLong { octets });
         }
@@ -64,12 +59,8 @@ impl Sender {
         let packet = &mut self.buffer;
         packet.clear();
         packet.extend_from_slice(compound);
-        session.rtcp.crypt(*ssrc, index.into(), &mut packet[CLEAR_LEN..]);
-        packet.extend_from_slice(&(E_FLAG | index).to_be_bytes());
-        let digest = session.rtcp.digest(packet, &[]);
-        packet.extend_from_slice(session.mki());
-        packet.extend_from_slice(&digest[..tag_len]);
-        line.write(index.into(), mark(&digest));
+        let mark = session.seal_rtcp(packet, At { ssrc: *ssrc, index: index.into() });
+        line.write(index.into(), mark);
         self.next_rtcp = (index + 1) & !E_FLAG; // modulo 2^31
         Ok(Sealed::new(packet))
     }
@@ -87,27 +78,20 @@ impl Receiver {
         }
         let ssrc = Ssrc(u32::from_be_bytes([s0, s1, s2, s3]));
         let Self { sessions, buffer, .. } = self;
-        let authentic = sessions.iter().find_map(|session| {
-            let (authenticated, tag) = session.cut(packet, session.suite.rtcp_tag_len())?;
-            let (compound, index) = authenticated.split_last_chunk::<INDEX_LEN>()?;
-            let digest = session.rtcp.digest(authenticated, &[]);
-            (compound.len() >= CLEAR_LEN && verifies(tag, &digest)).then_some((session, compound, index, digest))
+        let authentic = sessions.iter_mut().find_map(|session| {
+            let index = session.claimed_index(packet)?;
+            let mark = session.open_rtcp(packet, At { ssrc, index }, buffer)?;
+            Some((session.id, index, mark))
         });
-        let Some((session, compound, index, digest)) = authentic else { return HeardRtcp::Refused };
-        let (encrypted, index) = (index[0] & 0x80 != 0, u64::from(u32::from_be_bytes(*index) & !E_FLAG));
-        match ledger.hear(session.id, ssrc, Kind::Rtcp, index, mark(&digest)) {
+        let Some((key, index, mark)) = authentic else { return HeardRtcp::Refused };
+        match ledger.hear(key, ssrc, Kind::Rtcp, index, mark) {
             Verdict::Fresh => {}
             Verdict::Replayed => return HeardRtcp::Replayed,
             Verdict::Reflected => return HeardRtcp::Reflected,
             Verdict::Clash { ours } => return HeardRtcp::Clash { ssrc, index, ours },
             Verdict::Refused => return HeardRtcp::Refused,
         }
-        buffer.clear();
-        buffer.extend_from_slice(compound);
-        if encrypted {
-            session.rtcp.crypt(ssrc, index, &mut buffer[CLEAR_LEN..]);
-        }
-        HeardRtcp::Compound { ssrc, key: session.id, bytes: buffer }
+        HeardRtcp::Compound { ssrc, key, bytes: buffer }
     }
 }
 

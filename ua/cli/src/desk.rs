@@ -97,6 +97,9 @@ impl Desk {
     }
 
     fn show(&self, state: &State, now: Now) {
+        if !self.printer.has_status() {
+            return;
+        }
         match &state.prompt {
             Some(prompt) => self.printer.status(Some(&format!("transfer to (Enter, or Esc to give up): {prompt}"))),
             None => self.printer.status(state.calls.status(now.mono).as_deref()),

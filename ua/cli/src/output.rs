@@ -138,12 +138,16 @@ impl Printer {
     }
 
     fn write(&self, text: &str) {
-        self.status.suspend(|| {
+        let write = || {
             let mut out = std::io::stdout().lock();
             if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
                 tracing::debug!("nobody reads what we say");
             }
-        });
+        };
+        match self.has_status() {
+            true => self.status.suspend(write),
+            false => write(),
+        }
     }
 }
 

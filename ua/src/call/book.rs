@@ -74,8 +74,8 @@ impl Book {
 
     /// The call that a request inside a dialog belongs to: its To-tag is ours (RFC 3261 section 12.2.2).
     pub(crate) fn dialog_of(&self, request: &Request) -> Option<CallId> {
-        let to = request.headers.to().ok()?;
-        let dialog = Entry::Dialog(request.headers.call_id().ok()?.to_owned(), to.tag()?.to_owned());
+        let tag = request.headers.tag("To")?;
+        let dialog = Entry::Dialog(request.headers.call_id().ok()?.to_owned(), tag.to_owned());
         self.entries.get(&dialog).copied()
     }
 

@@ -4,9 +4,7 @@ use super::{Cx, late};
 use crate::dialog::Dialog;
 use crate::locate::Hop;
 use crate::settings::Settings;
-use crate::sip::{
-    self, Headers, Host, Method, NameAddr, Reason, Request, Response, SipError, StatusCode, Via, Warning, make,
-};
+use crate::sip::{self, Headers, Host, Method, Reason, Request, Response, StatusCode, Via, Warning, make};
 use crate::transaction::{self, Table, Timers, Transport};
 use keyphone_media::env::{Env, Instant};
 use std::collections::BTreeMap;
@@ -65,9 +63,12 @@ impl Gone {
     pub(crate) fn ack(&self, response: &Response) -> Option<Ack> {
         let headers = &response.headers;
         let invite = headers.cseq().is_ok_and(|c| c.method == Method::Invite) && response.status.is_success();
-        let tag = |name: Result<NameAddr, SipError>| Some(name.ok()?.tag().unwrap_or_default().to_owned());
-        let name = (headers.call_id().ok()?.into(), tag(headers.from())?, tag(headers.to())?);
-        self.0.get(&name).filter(|_| invite).map(|(_, ack)| ack.clone())
+        if self.0.is_empty() || !invite {
+            return None;
+        }
+        let tag = |name| headers.tag(name).unwrap_or_default().to_owned();
+        let name = (headers.call_id().ok()?.into(), tag("From"), tag("To"));
+        self.0.get(&name).map(|(_, ack)| ack.clone())
     }
 }
 
@@ -128,5 +129,5 @@ pub(super) fn copy_credentials(invite: &Headers, ack: &mut Headers) {
 
 /// What a request came over, as its top Via says.
 pub(super) fn transport_of(request: &Request) -> Transport {
-    request.headers.via().ok().and_then(|via| Transport::of_via(&via.transport)).unwrap_or(Transport::Udp)
+    request.headers.transport().and_then(|named| Transport::of_via(&named)).unwrap_or(Transport::Udp)
 }

@@ -15,7 +15,7 @@ pub(super) fn open_engine(
     codec: Codec,
     payload_type: u8,
     cx: &mut Cx<'_, '_>,
-) -> Option<Engine> {
+) -> Option<Box<Engine>> {
     let (rate, jitter) = (codec.rate(), cx.settings.jitter);
     let open = || -> Result<Engine, AudioError> {
         let source = source(plan, rate)?;
@@ -26,7 +26,7 @@ pub(super) fn open_engine(
         };
         Engine::new(codec, payload_type, source, sink, jitter)
     };
-    open().map_err(|error| cx.event(Event::Trouble { call, what: error.to_string() })).ok()
+    open().map(Box::new).map_err(|error| cx.event(Event::Trouble { call, what: error.to_string() })).ok()
 }
 
 /// What the plan has the peer hear.

@@ -27,6 +27,15 @@ use keyphone_media::rtp::Ssrc;
 pub(super) struct Parties {
     pub(super) me: Identity,
     pub(super) named: Identity,
+    /// How the INVITE came or goes.
+    pub(super) hop: keying::Hop,
+}
+
+impl Parties {
+    /// What keying is asked for.
+    pub(super) fn ask<'a>(&'a self, streams: &'a [Stream], settings: &'a Settings) -> Ask<'a> {
+        Ask { hop: self.hop, me: &self.me, named: &self.named, streams, policy: &settings.policy }
+    }
 }
 
 /// Offer and answer of one dialog.
@@ -105,12 +114,14 @@ impl Exchange {
     /// A dialog whose INVITE is theirs and brought the first offer.
     pub(super) fn answering(
         request: &Request,
+        hop: keying::Hop,
         offer: &Sdp,
         media: &mut Media,
         cx: &mut Cx<'_, '_>,
     ) -> Result<Self, Refused> {
         let from = request.headers.from().map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
-        let parties = Parties { me: cx.settings.identity_for(request), named: Identity::new(&from.uri.to_string()) };
+        let named = Identity::new(&from.uri.to_string());
+        let parties = Parties { me: cx.settings.identity_for(request), named, hop };
         let mut exchange = Self::awaiting(parties, cx);
         exchange.answer_first(Some(request), offer, media, cx)?;
         Ok(exchange)
@@ -149,8 +160,7 @@ impl Exchange {
     fn key_first(&mut self, offer: &Sdp, line: u8, media: &mut Media, cx: &mut Cx<'_, '_>) -> Result<(), Refused> {
         self.theirs = sdp::key_mgmt::read(offer).map_err(|error| Refused::keying(error, None))?;
         let streams = streams(line, cx.ledger.mint(cx.env), 0);
-        let Parties { me, named } = &self.parties;
-        let ask = Ask { me, named, streams: &streams, policy: &cx.settings.policy };
+        let ask = self.parties.ask(&streams, cx.settings);
         let mut said = vec![];
         let answered = cx.mikey.answer(&ask, &self.theirs, cx.env, &mut said);
         let obeyed = media.obey(said, cx);

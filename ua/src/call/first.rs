@@ -7,7 +7,7 @@ use super::media::Media;
 use crate::sdp::precondition::StatusTable;
 use crate::sdp::{Direction, OfferAsk, Profile, SdpSession};
 use crate::settings::System;
-use keyphone_keying::{Ask, Keying, Lines, Offered};
+use keyphone_keying::{Keying, Lines, Offered};
 
 /// An offer that begins a session.
 pub(super) struct FirstOffer {
@@ -39,8 +39,7 @@ impl FirstOffer {
             }
             Some(System::MikeyPsk) => {
                 let streams = streams(0, cx.ledger.mint(cx.env), 0);
-                let Parties { me, named } = &parties;
-                let ask = Ask { me, named, streams: &streams, policy: &cx.settings.policy };
+                let ask = parties.ask(&streams, cx.settings);
                 let mut known = vec![];
                 let (lines, offered) = cx.mikey.offer(&ask, cx.env, &mut known).map_err(|e| e.to_string())?;
                 if let Err(error) = media.obey(known, cx) {

@@ -55,7 +55,7 @@ impl Handshake {
         let ours = response.status.is_success()
             && cseq.method == Method::Invite
             && !usage.has(key)
-            && response.headers.to().is_ok_and(|to| to.tag().unwrap_or_default() == usage.dialog.remote_tag());
+            && response.headers.tag("To").unwrap_or_default() == usage.dialog.remote_tag();
         if let Self::AckSent { ack, seq, .. } = self
             && ours
             && *seq == cseq.seq

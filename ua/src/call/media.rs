@@ -30,7 +30,8 @@ pub(super) struct Media {
     pub(super) path: Path,
     /// `None` if all branches share what protects them.
     pub(super) apart: Option<Box<Apart>>,
-    engine: Option<Engine>,
+    /// In a place of its own: not every call has media, and it is most of what a call is.
+    engine: Option<Box<Engine>>,
     /// There could be no engine, and that was told: early media does not ask again with every packet.
     no_engine: bool,
     remote: Option<Remote>,
@@ -93,7 +94,7 @@ impl Media {
 
     /// What a running call may speak: the codec that it has, so that what is played and recorded goes on.
     pub(super) fn codecs_in_use(&self) -> Vec<CodecLine> {
-        let now = self.engine.as_ref().map(Engine::codec);
+        let now = self.engine.as_ref().map(|engine| engine.codec());
         let fits = |codec: &&CodecLine| now.is_none() || codec.is_telephone_event() || codec_of(codec) == now;
         self.codecs.iter().filter(fits).cloned().collect()
     }
@@ -246,7 +247,7 @@ impl Media {
 
     /// The stream is switched off: nothing is said until another offer switches it on.
     pub(super) fn pause(&mut self) {
-        self.engine.iter_mut().for_each(Engine::stop_sending);
+        self.engine.iter_mut().for_each(|engine| engine.stop_sending());
     }
 
     /// Keys that were offered inside the dialog and refused: they are never spoken with, and heard no more.
@@ -347,7 +348,7 @@ impl Media {
             Path::Keyed(leg) => leg.next_timeout(),
             Path::Clear(_) => None,
         };
-        let engine = self.engine.as_ref().and_then(Engine::next_timeout);
+        let engine = self.engine.as_ref().and_then(|engine| engine.next_timeout());
         leg.into_iter().chain(engine).min()
     }
 
@@ -380,7 +381,7 @@ impl Media {
 
     /// A key that is worn out, or a frame that cannot be sealed: better silence than a packet unprotected.
     fn fall_silent(&mut self, what: String, cx: &mut Cx<'_, '_>) {
-        self.engine.iter_mut().for_each(Engine::stop_sending);
+        self.engine.iter_mut().for_each(|engine| engine.stop_sending());
         cx.event(Event::Trouble { call: self.call, what });
     }
 
@@ -432,7 +433,7 @@ impl Media {
     pub(super) fn close(mut self, cx: &mut Cx<'_, '_>) {
         self.close_aside(cx);
         let Self { call, ports, path, engine, .. } = self;
-        if let Some((sink, finished)) = engine.map(Engine::finish) {
+        if let Some((sink, finished)) = engine.map(|engine| engine.finish()) {
             if let Err(error) = finished {
                 cx.event(Event::Trouble { call, what: error.to_string() });
             }

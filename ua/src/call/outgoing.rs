@@ -107,7 +107,8 @@ impl Call {
         (call_id, extra): (&str, Vec<(&'static str, String)>),
         cx: &mut Cx<'_, '_>,
     ) -> Result<Self, String> {
-        let parties = Parties { me: cx.settings.identity(), named: Identity::new(&target.to_string()) };
+        let hop = to.likely_transport().into();
+        let parties = Parties { me: cx.settings.identity(), named: Identity::new(&target.to_string()), hop };
         let status = precondition::of_our_offer(cx.settings)?;
         let mut media = Media::new(id, ports, plan.clone(), cx);
         let first = First::new(parties, status, &mut media, cx)?;

@@ -1,13 +1,13 @@
 //! Offers inside a dialog that has a session: hold, new keys, or all as it is (RFC 3264 section 8). What is refused
 //! leaves the session as it was.
 
-use super::exchange::{Exchange, Held, Parties, State, direction, refuse, streams, unacceptable};
+use super::exchange::{Exchange, Held, State, direction, refuse, streams, unacceptable};
 use super::media::Media;
 use super::refused::{Refused, Unacceptable};
 use super::{Cx, precondition};
 use crate::sdp::{self, AnswerError, OfferAsk, Profile, Reply, Sdp};
 use crate::sip::StatusCode;
-use keyphone_keying::{Ask, Input, Keying, Lines};
+use keyphone_keying::{Input, Keying, Lines};
 
 impl Exchange {
     /// An offer inside the dialog, with new keys or the ones that there are, that has the peer on hold or not.
@@ -40,8 +40,7 @@ impl Exchange {
         let Some(session) = &mut self.session else { return Err("a call in the clear has no keys".into()) };
         let (ssrc, roc) = media.speaker().ok_or("there is no key yet that could be changed")?;
         let streams = streams(self.sdp.line(), ssrc, roc);
-        let Parties { me, named } = &self.parties;
-        let ask = Ask { me, named, streams: &streams, policy: &cx.settings.policy };
+        let ask = self.parties.ask(&streams, cx.settings);
         let mut said = vec![];
         let lines = session.offer(&ask, cx.env, &mut said).map_err(|error| error.to_string())?;
         match media.obey(said, cx) {
@@ -169,8 +168,7 @@ impl Exchange {
             return Err(Refused::keying("there is no key yet that could be changed", None));
         };
         let streams = streams(line, ssrc, roc);
-        let Parties { me, named } = &self.parties;
-        let ask = Ask { me, named, streams: &streams, policy: &cx.settings.policy };
+        let ask = self.parties.ask(&streams, cx.settings);
         let mut said = vec![];
         // An update of our bundle is the session's; another bundle is another agreement.
         let mut another = None;

@@ -43,9 +43,9 @@ impl Call {
         let early = ringing.early.clone().filter(|_| !quiet && ringing.usage.exchange.agreed().is_some());
         let status = if quiet || early.is_some() { StatusCode::SESSION_PROGRESS } else { StatusCode::RINGING };
         let mut response = ringing.response(status, cx.settings);
-        response.headers.push("Allow", ALLOW);
+        response.headers.push_constant("Allow", ALLOW);
         // RFC 4916 section 4.2: every response that may begin a dialog says so.
-        response.headers.push("Supported", supported(cx.settings));
+        response.headers.push_constant("Supported", supported(cx.settings));
         let required = requires_reliable(&ringing.invite) || cx.settings.rules.reliable == Reliable::Required;
         let may = cx.settings.rules.reliable != Reliable::Never && ringing.usage.peer.reliable;
         let reliable = required || quiet || (may && early.is_some());
@@ -158,8 +158,8 @@ impl Call {
         }
         let Phase::Ringing(ringing) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
         let mut response = ringing.response(StatusCode::OK, cx.settings);
-        response.headers.push("Allow", ALLOW);
-        response.headers.push("Supported", supported(cx.settings));
+        response.headers.push_constant("Allow", ALLOW);
+        response.headers.push_constant("Supported", supported(cx.settings));
         let seq = ringing.seq();
         let Ringing { key, invite, mut usage, mut numbered, .. } = *ringing;
         usage.refresh.answer(&invite, usage.peer, &mut response, cx.settings, cx.env.now.mono);

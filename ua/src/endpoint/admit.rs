@@ -80,7 +80,7 @@ impl Endpoint {
     pub(super) fn admit(&mut self, key: ServerKey, request: &Request) -> Result<(), Refusal> {
         method(&request.method)?;
         secure(request, &self.settings)?;
-        if request.headers.to()?.tag().is_none() {
+        if request.headers.tag("To").is_none() {
             let (settings, _) = &self.accounts[self.settings.accounts.called(request)];
             target(request, settings)?;
             if self.merged.is_twin(key, request, &self.transactions) {
@@ -114,7 +114,7 @@ fn secure(request: &Request, settings: &Settings) -> Result<(), Refusal> {
         return Err(Refusal::new(StatusCode::TEMPORARILY_UNAVAILABLE).with("Warning", warning.to_string()));
     }
     let wrong = |why: &str| Err(Refusal::new(StatusCode::BAD_REQUEST).because(why));
-    if request.headers.via()?.transport != Transport::Tls {
+    if request.headers.transport() != Some(Transport::Tls) {
         return wrong("a request to a sips URI came over no TLS");
     }
     match request.headers.contact() {
@@ -214,8 +214,7 @@ impl Merged {
 }
 
 fn name(headers: &crate::sip::Headers) -> Option<Name> {
-    let from = headers.from().ok()?;
     // Neither a Call-ID nor a CSeq has a line end.
-    let tag = from.tag().unwrap_or_default();
+    let tag = headers.tag("From").unwrap_or_default();
     Some(format!("{tag}\n{}\n{}", headers.call_id().ok()?, headers.cseq().ok()?))
 }

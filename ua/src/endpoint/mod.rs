@@ -63,7 +63,8 @@ pub struct Endpoint {
 
 /// A call, whose it is, and when it wants to be woken.
 struct Scheduled {
-    call: Call,
+    /// In a place of its own: it is taken out and put back for every step.
+    call: Box<Call>,
     account: usize,
     due: Option<Instant>,
 }
@@ -74,6 +75,8 @@ impl Endpoint {
     /// What the INVITEs of all calls may weigh, in bytes; beyond it callers are answered 503. A call keeps about twice as
     /// much: what it was asked, and what it says.
     pub const MAX_CALL_BYTES: usize = 32 << 20;
+    /// So often a call is woken at one time: a timer may set another one that is due at once.
+    const MOST_WAKES: usize = 8;
     /// Pairs of media ports that are kept ready.
     const SPARE_PORTS: usize = 4;
 
@@ -141,7 +144,7 @@ impl Endpoint {
 
     /// Whom calls and transactions depend on: connections to them should stay.
     pub fn peers(&self) -> BTreeSet<Destination> {
-        self.transactions.hops().chain(self.peers.values().copied()).collect()
+        self.transactions.connections().chain(self.peers.values().copied()).collect()
     }
 
     /// When it wants [`Input::Timeout`].
@@ -182,18 +185,34 @@ impl Endpoint {
             Input::Timeout => {
                 self.transactions.timeout(env, &mut said);
                 self.settle(std::mem::take(&mut said), env, out);
-                while let Some((at, call)) = self.due.first().copied().filter(|(at, _)| *at <= env.now.mono) {
-                    self.due.remove(&(at, call));
-                    self.with(call, env, &mut said, out, Call::timeout);
-                    // A 200 leaves before the media that follows it.
-                    self.settle(std::mem::take(&mut said), env, out);
-                }
+                self.wake(env, &mut said, out);
                 while let Some(account) = self.registrations.due(env.now.mono) {
                     self.registration(account, env, &mut said, out, |r, cx| r.timeout(account, cx));
                 }
             }
         }
         self.settle(said, env, out);
+    }
+
+    /// Wakes the calls that are due, also those that want it once more at once; but none of them for ever.
+    fn wake(&mut self, env: &mut Env<'_>, said: &mut Vec<transaction::Output>, out: &mut Vec<Output>) {
+        let now = env.now.mono;
+        for _ in 0..Self::MOST_WAKES {
+            let due = self.due.iter().take_while(|(at, _)| *at <= now);
+            let due: Vec<CallId> = due.map(|(_, call)| *call).collect();
+            if due.is_empty() {
+                return;
+            }
+            for call in due {
+                self.with(call, env, said, out, Call::timeout);
+                // A 200 leaves before the media that follows it.
+                self.settle(std::mem::take(said), env, out);
+            }
+        }
+        // Others have their turn before this goes on.
+        let call = self.due.first().filter(|(at, _)| *at <= now).map(|(_, call)| call.to_string());
+        debug_assert_eq!(call, None, "a timer of this call does not advance");
+        call.iter().for_each(|call| tracing::error!(%call, "a timer does not advance"));
     }
 
     fn command(
@@ -211,7 +230,7 @@ impl Endpoint {
                 let cx = &mut self.cx(account, env, said, out);
                 let hop = to.map_or_else(|| cx.settings.next_hop(&target), Hop::from);
                 if let Some(call) = Call::place(id, *target, hop, ports, plan, vec![], cx) {
-                    self.keep(id, account, call);
+                    self.keep(id, account, call.into());
                 }
             }
             Command::Register(account) | Command::Unregister(account) if account >= self.accounts.len() => {
@@ -387,7 +406,7 @@ impl Endpoint {
         Cx { settings, ledger, mikey, transactions, book, gone, auth, env, said, out, asks }
     }
 
-    fn keep(&mut self, id: CallId, account: usize, call: Call) {
+    fn keep(&mut self, id: CallId, account: usize, call: Box<Call>) {
         let due = call.next_timeout();
         self.due.extend(due.map(|at| (at, id)));
         self.calls.insert(id, Scheduled { call, account, due });

@@ -12,7 +12,7 @@ impl Endpoint {
     /// The answer to an OPTIONS: its status is the one that an INVITE would get now, inside a dialog it is 200 (RFC 3261
     /// section 11.2).
     pub(super) fn capabilities(&self, request: &Request, env: &mut Env<'_>) -> Response {
-        let in_dialog = request.headers.to().is_ok_and(|to| to.tag().is_some());
+        let in_dialog = request.headers.tag("To").is_some();
         let status = if in_dialog { StatusCode::OK } else { self.readiness() };
         let mut response = decline::reply(request, status, env);
         let headers = &mut response.headers;

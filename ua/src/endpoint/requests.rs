@@ -22,7 +22,7 @@ impl Endpoint {
         said: &mut Vec<transaction::Output>,
         out: &mut Vec<Output>,
     ) {
-        let in_dialog = request.headers.to().is_ok_and(|to| to.tag().is_some());
+        let in_dialog = request.headers.tag("To").is_some();
         let mut reply = |status| decline::reply(request, status, env);
         let response = match (&request.method, self.book.dialog_of(request)) {
             _ if let Err(refusal) = self.admit(key, request) => refusal.response(request, &self.settings, env),
@@ -101,7 +101,7 @@ impl Endpoint {
         let call = Call::invited(id, key, request, ports, place, &mut self.cx(account, env, said, out));
         match call {
             Some(call) => {
-                self.keep(id, account, call);
+                self.keep(id, account, call.into());
                 self.weights.insert(id, weight);
                 self.weight += weight;
                 self.replacing.extend(replaced.map(|old| (id, old)));

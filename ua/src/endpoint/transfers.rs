@@ -28,7 +28,7 @@ impl Endpoint {
             let cx = &mut self.cx(account, env, said, out);
             let hop = cx.settings.next_hop(&refer_to.target);
             let call = Call::place(id, refer_to.target, hop, ports, plan, extra, cx);
-            call.into_iter().for_each(|call| self.keep(id, account, call));
+            call.into_iter().for_each(|call| self.keep(id, account, call.into()));
             self.watch(id, before, env, said, out);
         }
     }

@@ -44,7 +44,8 @@ pub struct Search {
     name: Arc<str>,
     abilities: Abilities,
     todo: VecDeque<Item>,
-    tried: usize,
+    /// What was given, each address once: several names may well have the same.
+    tried: Vec<Destination>,
     trouble: Option<String>,
 }
 
@@ -66,8 +67,14 @@ impl Search {
 
     /// Where requests to this URI go (RFC 3263 section 4).
     pub fn new(uri: &Uri, abilities: Abilities) -> Self {
-        let mut search =
-            Self { whom: uri.to_string(), name: "".into(), abilities, todo: VecDeque::new(), tried: 0, trouble: None };
+        let mut search = Self {
+            whom: uri.to_string(),
+            name: "".into(),
+            abilities,
+            todo: VecDeque::new(),
+            tried: vec![],
+            trouble: None,
+        };
         match uri {
             Uri::Sip(uri) => match search.begin(uri) {
                 Ok(item) => search.todo.push_back(item),
@@ -92,7 +99,7 @@ impl Search {
             });
         }
         let name = whom.trim_matches(['[', ']']).into();
-        Self { name, whom, abilities, todo, tried: 0, trouble: None }
+        Self { name, whom, abilities, todo, tried: vec![], trouble: None }
     }
 
     fn begin(&mut self, uri: &SipUri) -> Result<Item, String> {
@@ -127,7 +134,7 @@ impl Search {
 
     /// The next address, or what must be known first.
     pub fn next(&mut self, cache: &Cache, env: &mut Env<'_>) -> Next {
-        if self.tried == Self::MOST {
+        if self.tried.len() == Self::MOST {
             self.todo.clear();
         }
         while let Some(item) = self.todo.pop_front() {
@@ -141,8 +148,9 @@ impl Search {
                     continue;
                 }
                 Item::Host { host, .. } => Question::new(host, Kind::Host),
+                Item::Try(dest) if self.tried.contains(dest) => continue,
                 Item::Try(dest) => {
-                    self.tried += 1;
+                    self.tried.push(*dest);
                     let name = (dest.transport == Transport::Tls).then(|| self.name.clone());
                     return Next::Try(Candidate { dest: *dest, name });
                 }
@@ -158,7 +166,7 @@ impl Search {
 
     /// There may be more to try.
     pub fn has_more(&self) -> bool {
-        self.tried < Self::MOST && !self.todo.is_empty()
+        self.tried.len() < Self::MOST && !self.todo.is_empty()
     }
 
     /// Why an address that was tried was of no use.
@@ -176,7 +184,7 @@ impl Search {
         let trouble = self.trouble.as_deref().unwrap_or("no address was found");
         match self.whom.trim_matches(['[', ']']).parse::<IpAddr>() {
             // What went wrong names the address itself.
-            Ok(_) if self.tried > 0 => trouble.to_owned(),
+            Ok(_) if !self.tried.is_empty() => trouble.to_owned(),
             _ => format!("nobody answers for {}: {trouble}", self.whom),
         }
     }

@@ -1,8 +1,8 @@
 //! All connections: which one a message leaves on, and which one goes when there are too many.
 //!
 //! A connection is used again for the same address over the same transport; over TLS only for a host that its
-//! certificate was checked for (RFC 5923 section 8.2.2): a second name at the same address is checked anew. A connection
-//! that was made to us takes the responses to what came on it, and requests only if its certificate proves their host.
+//! certificate was checked for (RFC 5923): a second name at the same address is checked anew. A connection that was made
+//! to us takes the responses to what came on it, and requests only if its certificate proves their host.
 
 use super::OsRng;
 use super::connection::{Line, micros};
@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::rustls::pki_types::ServerName;
 
 /// The connections of one runner.
@@ -95,7 +95,9 @@ impl Connections {
         self.begin(from, transport, None, Begin::Accepted(stream));
     }
 
-    /// Sends on the connection that exists, or on a new one (RFC 3261 section 18.2.2). The error is why it cannot.
+    /// Sends on the connection that exists, or on a new one (RFC 3261 section 18.2.2). The error is why it cannot: there
+    /// are no more new ones than connections in all, and for responses, with which strangers could have us make many, no
+    /// more than half of that.
     pub(super) fn send(
         &mut self,
         to: SocketAddr,
@@ -104,11 +106,19 @@ impl Connections {
         bytes: Vec<u8>,
     ) -> Result<(), String> {
         let all = (transport, to, 0)..=(transport, to, u64::MAX);
-        let mut fit = self.open.range(all).filter(|(_, c)| !c.task.is_finished() && c.is_for(name.as_deref()));
+        let mut fit = self.open.range(all).filter(|(_, c)| !c.write.is_closed() && c.is_for(name.as_deref()));
         let key = match fit.next().map(|(key, _)| *key) {
             Some(key) => key,
             None if transport == Transport::Tls && name.is_none() => return Err("its connection is closed".into()),
-            None => self.begin(to, transport, name, Begin::Connect),
+            None => {
+                self.open.retain(|_, c| !c.task.is_finished());
+                let is_response = bytes.starts_with(b"SIP/");
+                let most = self.limits.connections / if is_response { 2 } else { 1 };
+                if self.open.values().filter(|c| c.ours).count() >= most {
+                    return Err("too many connections are open".into());
+                }
+                self.begin(to, transport, name, Begin::Connect)
+            }
         };
         let Some(connection) = self.open.get(&key) else { return Ok(()) };
         if connection.write.try_send(bytes).is_ok() {
@@ -177,11 +187,12 @@ impl Connections {
 
     /// Lets what is queued leave, for half a second at most.
     pub(super) async fn stop(self) {
-        for Connection { write, task, .. } in self.open.into_values() {
-            drop(write);
-            let stop = task.abort_handle();
-            if timeout(Duration::from_millis(500), task).await.is_err() {
-                stop.abort();
+        let until = Instant::now() + Duration::from_millis(500);
+        // Without their queues, all of them come to their end at once.
+        let tasks: Vec<_> = self.open.into_values().map(|connection| connection.task).collect();
+        for mut task in tasks {
+            if timeout_at(until, &mut task).await.is_err() {
+                task.abort();
             }
         }
     }

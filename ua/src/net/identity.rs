@@ -55,7 +55,9 @@ impl Identities {
 impl fmt::Display for Identities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let addresses = self.addresses.iter().map(ToString::to_string);
-        let all: Vec<_> = self.names.iter().cloned().chain(addresses).take(8).collect();
+        // Whoever made the certificate wrote the names: they may hold anything.
+        let names = self.names.iter().map(|name| name.escape_default().to_string());
+        let all: Vec<_> = names.chain(addresses).take(8).collect();
         f.write_str(if all.is_empty() { "nobody" } else { "" })?;
         f.write_str(&all.join(", "))
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 /// The bounds of the SIP side. The defaults are for the open network; tests make them tighter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections in all. Beyond them the one that has been silent longest gives way, unless a call or a transaction
-    /// needs it.
+    /// Connections in all, when somebody connects to us. Beyond them the one that has been silent longest gives way,
+    /// unless a call or a transaction needs it. We make no more than this ourselves, and half of it for responses.
     pub connections: usize,
     /// Connections that one address (of IPv6, one /64) may have made to us.
     pub per_source: usize,

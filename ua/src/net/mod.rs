@@ -1,7 +1,7 @@
 //! The shell around the sans-IO core: sockets, clocks and the system's randomness, and nowhere else.
 //!
-//! One task owns the [`Endpoint`](crate::endpoint::Endpoint) and steps it; small tasks read the sockets and hand over whole messages and
-//! datagrams through one bounded channel, so a flood waits in the kernel and not in our memory.
+//! One task owns the [`Endpoint`](crate::endpoint::Endpoint) and steps it; small tasks read the sockets and hand over
+//! whole messages and datagrams through bounded channels, so a flood waits in the kernel and not in our memory.
 #![allow(clippy::disallowed_methods, reason = "this is the one place that may touch the machine")]
 
 mod certificate;

@@ -79,6 +79,10 @@ struct Watch {
 /// So many media packets, and then a SIP message if there is one.
 const MEDIA_AT_ONCE: usize = 16;
 
+/// So many steps without a pause, and then those have a turn who read from sockets: what media has arrived waits no longer
+/// than that for SIP.
+const TURNS: u32 = 4;
+
 /// A look at all media ports costs milliseconds.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -138,22 +142,41 @@ impl Runner {
         mut on_event: impl FnMut(Now, Event) -> Stop,
     ) -> io::Result<()> {
         let mut out = vec![];
+        let mut turns = 0;
         loop {
             self.open_ports(&mut out).await?;
-            if self.flush(&mut out, &mut on_event).await == Stop::Now {
+            if self.flush(&mut out, &mut on_event) == Stop::Now {
                 break;
+            }
+            // Tokio looks at the clock only between tasks, and there may be much to do before that. Media is sent in time.
+            let was_due = self.endpoint.next_timeout().is_some_and(|at| at <= self.clock.now().mono);
+            if was_due {
+                self.step(Input::Timeout, &mut out);
+                if self.flush(&mut out, &mut on_event) == Stop::Now {
+                    break;
+                }
+            }
+            turns = if was_due || !self.arrived.is_empty() { turns + 1 } else { 0 };
+            if turns > TURNS {
+                turns = 0;
+                tokio::task::yield_now().await;
             }
             let look_again = self.look_again.filter(|_| self.endpoint.ports_wanted() > 0);
             let timeout = self.endpoint.next_timeout().map(|at| self.clock.at(at));
             tokio::select! {
                 biased;
-                () = sleep_until(timeout) => self.step(Input::Timeout, &mut out),
                 command = commands.recv() => match command {
                     Some(command) => self.step(Input::Command(command), &mut out),
                     None => break,
                 },
-                Some(heard) = self.heard.recv() => self.hear(heard, &mut out),
+                Some(heard) = self.heard.recv() => {
+                    self.arrive(heard, &mut out);
+                    self.hear_more(&mut out);
+                }
                 Some(arrived) = self.arrived.recv() => self.arrive(arrived, &mut out),
+                // Should another timer be due already, others are not kept out by it.
+                () = std::future::ready(()), if was_due => {}
+                () = sleep_until(timeout) => {}
                 () = sleep_until(look_again) => {}
                 () = sleep_until(self.watch.as_ref().map(|watch| watch.next)) => self.look(),
             }
@@ -187,10 +210,9 @@ impl Runner {
     }
 
     /// Media goes before SIP, but a flood of it must not keep SIP out.
-    fn hear(&mut self, first: Arrived, out: &mut Vec<Output>) {
-        self.arrive(first, out);
+    fn hear_more(&mut self, out: &mut Vec<Output>) {
         for _ in 1..MEDIA_AT_ONCE {
-            let Ok(heard) = self.heard.try_recv() else { return };
+            let Ok(heard) = self.heard.try_recv() else { break };
             self.arrive(heard, out);
         }
         if let Ok(arrived) = self.arrived.try_recv() {
@@ -262,14 +284,14 @@ impl Runner {
         }
     }
 
-    async fn flush(&mut self, out: &mut Vec<Output>, on_event: &mut impl FnMut(Now, Event) -> Stop) -> Stop {
+    fn flush(&mut self, out: &mut Vec<Output>, on_event: &mut impl FnMut(Now, Event) -> Stop) -> Stop {
         let mut stop = Stop::NotYet;
         for output in out.drain(..) {
             match output {
                 Output::Lookup(question) => self.resolver.look_up(question, self.to_us.clone()),
                 Output::Sip { to, transport, name, bytes } => {
                     self.show(true, self.local, to, transport, &bytes);
-                    self.sip.send(to, transport, name, bytes).await;
+                    self.sip.send(to, transport, name, bytes);
                 }
                 Output::Media { from, to, packet } => {
                     self.show(true, from, to, Transport::Udp, packet.bytes());

@@ -39,6 +39,8 @@ impl Sockets {
                     if let Err(error) = icmp::keep_errors(&udp) {
                         tracing::debug!(%error, "ICMP errors will not be heard");
                     }
+                    // Whoever sends does not wait for room: it must be known that there is some.
+                    udp.writable().await?;
                     let any_port = listen.port() == 0;
                     let (tls, tls_port, limits) = (None, None, Limits::default());
                     return Ok(Self { local, any_port, udp, tcp, tls, tls_port, limits });
@@ -89,6 +91,8 @@ pub(super) struct SipSide {
     tasks: Vec<JoinHandle<()>>,
     connections: Connections,
     arrived: mpsc::Sender<Arrived>,
+    /// Datagrams that were not sent, because too many were.
+    lost: u64,
 }
 
 impl SipSide {
@@ -103,7 +107,7 @@ impl SipSide {
             tasks.push(tokio::spawn(accept(listener, Transport::Tls, arrived.clone())));
         }
         let connections = Connections::new(sockets.limits, sockets.tls, arrived.clone());
-        Self { udp, tasks, connections, arrived }
+        Self { udp, tasks, connections, arrived, lost: 0 }
     }
 
     pub(super) fn accepted(
@@ -117,18 +121,27 @@ impl SipSide {
     }
 
     /// Sends at once over UDP, else on a connection. `name` is the host that TLS must prove.
-    pub(super) async fn send(&mut self, to: SocketAddr, transport: Transport, name: Option<Arc<str>>, bytes: Vec<u8>) {
+    pub(super) fn send(&mut self, to: SocketAddr, transport: Transport, name: Option<Arc<str>>, bytes: Vec<u8>) {
         let sent = match transport {
             Transport::Udp => {
-                let mut sent = self.udp.send_to(&bytes, to).await;
+                let mut sent = self.udp.try_send_to(&bytes, to);
                 // An earlier datagram's error comes back here, and says nothing of this one.
                 for _ in 0..4 {
                     match &sent {
-                        Err(error) if icmp::is_late(error) => sent = self.udp.send_to(&bytes, to).await,
+                        Err(error) if icmp::is_late(error) => sent = self.udp.try_send_to(&bytes, to),
                         _ => break,
                     }
                 }
-                sent.map(drop).map_err(|error| error.to_string())
+                match sent {
+                    Ok(_) => Ok(()),
+                    // The buffer is full: it is lost, as the network might lose it, and sent again if it matters.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.lost += 1;
+                        tracing::debug!(%to, lost = self.lost, "a datagram found no room to leave");
+                        Ok(())
+                    }
+                    Err(error) => Err(error.to_string()),
+                }
             }
             Transport::Tcp | Transport::Tls => self.connections.send(to, transport, name, bytes),
         };

@@ -38,6 +38,8 @@ pub struct Answer {
     times: Vec<RawLine>,
     media: Vec<Block>,
     codecs: Vec<CodecLine>,
+    /// All that the offer's m-line has.
+    pub(super) theirs: Vec<CodecLine>,
     direction: Direction,
 }
 
@@ -212,6 +214,7 @@ fn plan(offer: &Sdp, origin: &Origin, fit: &Fit, ask: &AnswerAsk<'_>) -> Answer 
         times: times(offer),
         media: media.collect(),
         codecs,
+        theirs: audio.codecs.clone(),
         direction,
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! [`block`] keeps the text, line by line and without loss; [`media`] reads one audio block of it, with webrtc-sdp
 //! behind a cleaned text; [`key_mgmt`] carries keying's lines (RFC 4567); [`make_offer`], [`answer()`] and
-//! [`read_answer()`] are the three steps of RFC 3264, and [`SdpSession`] keeps one dialog's. webrtc-sdp never sees a whole session: it drops attributes and m-lines that it
-//! does not know, and gives their `c=` lines to the m-line before, so that media would go to the wrong address.
+//! [`read_answer()`] are the three steps of RFC 3264, and [`SdpSession`] keeps one dialog's. webrtc-sdp never sees a
+//! whole session: it drops attributes and m-lines that it does not know, and gives their `c=` lines to the m-line
+//! before, so that media would go to the wrong address.
 
 pub mod answer;
 pub mod block;

@@ -33,11 +33,6 @@ impl Negotiated {
     pub fn is_held_by_peer(&self) -> bool {
         !self.theirs.hears()
     }
-
-    /// May anything be sent to the peer, RTCP included? Not to 0.0.0.0 (RFC 3264 section 8.4, RFC 6337 section 5.4).
-    pub fn has_address(&self) -> bool {
-        !self.remote_rtp.ip().is_unspecified()
-    }
 }
 
 /// Why an answer is not accepted.

@@ -173,7 +173,7 @@ impl SdpSession {
             Reply::Audio(answer) => {
                 let agreed = &answer.negotiated;
                 let text = self.send(agreed.line, |origin| answer.write(origin, lines));
-                self.note_their(offer, agreed.line);
+                self.note(agreed.line, &answer.theirs);
                 self.hold(Arc::clone(&text), agreed);
                 text
             }

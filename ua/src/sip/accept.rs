@@ -5,6 +5,7 @@ use std::fmt;
 use super::contacts::Quality;
 use super::error::SipError;
 use super::headers::Headers;
+use super::media_type::MediaType;
 use super::params::Params;
 use super::scan::{self, Scan};
 
@@ -22,8 +23,13 @@ pub struct MediaRange {
 impl MediaRange {
     /// Whether it takes `kind/subtype`, both given in lower case.
     pub fn takes(&self, kind: &str, subtype: &str) -> bool {
+        self.names(kind, subtype) && self.q > Quality::new(0)
+    }
+
+    /// Whether it says something of `kind/subtype`.
+    fn names(&self, kind: &str, subtype: &str) -> bool {
         let is = |range: &str, value| range == "*" || range == value;
-        is(&self.kind, kind) && is(&self.subtype, subtype) && self.q > Quality::new(0)
+        is(&self.kind, kind) && is(&self.subtype, subtype)
     }
 
     /// 2 for `type/subtype`, 1 for `type/*`, 0 for `*/*`.
@@ -32,16 +38,12 @@ impl MediaRange {
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
-        let mut scan = Scan::new(text);
-        let kind = scan.token().ok_or("its type is not a token")?.to_ascii_lowercase();
-        if !scan.eat_spaced('/') {
-            return Err("it has no subtype");
-        }
-        let subtype = scan.token().ok_or("its subtype is not a token")?.to_ascii_lowercase();
+        // A `*` is a token (RFC 3261 section 25.1).
+        let MediaType { kind, subtype, params } = MediaType::parse(text)?;
         if kind == "*" && subtype != "*" {
             return Err("any type has a subtype");
         }
-        Ok(Self { kind, subtype, q: q(&Params::scan(&mut scan)?)? })
+        Ok(Self { kind, subtype, q: q(&params)? })
     }
 }
 
@@ -104,8 +106,8 @@ impl Headers {
     /// Whether a body of this type may come back, both names in lower case. The narrowest range decides.
     pub fn accepts(&self, kind: &str, subtype: &str) -> Result<bool, SipError> {
         let Some(ranges) = self.accept()? else { return Ok((kind, subtype) == ("application", "sdp")) };
-        let names = |range: &&MediaRange| MediaRange { q: Quality::MOST, ..(*range).clone() }.takes(kind, subtype);
-        let narrowest = ranges.iter().filter(names).max_by_key(|range| range.narrowness());
+        let named = ranges.iter().filter(|range| range.names(kind, subtype));
+        let narrowest = named.max_by_key(|range| range.narrowness());
         Ok(narrowest.is_some_and(|range| range.takes(kind, subtype)))
     }
 

@@ -10,11 +10,11 @@ use super::error::SipError;
 use super::lines;
 use super::media_type::MediaType;
 use super::method::Method;
-use super::name_addr::NameAddr;
+use super::name_addr::{self, NameAddr};
 use super::names::{Known, Times};
 use super::reason::Reason;
 use super::scan;
-use super::via::Via;
+use super::via::{self, Transport, Via};
 use super::warning::Warning;
 
 /// The most entries that a message may have, counting each value of a list.
@@ -32,7 +32,7 @@ pub struct Headers(Vec<Field>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Field {
     name: Cow<'static, str>,
-    value: String,
+    value: Cow<'static, str>,
 }
 
 impl Headers {
@@ -71,7 +71,7 @@ impl Headers {
 
     /// Every field: its name in the usual spelling, and one value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|f| (f.name.as_ref(), f.value.as_str()))
+        self.0.iter().map(|f| (f.name.as_ref(), f.value.as_ref()))
     }
 
     /// The first value of a field, as it was written.
@@ -81,13 +81,18 @@ impl Headers {
 
     /// Every value of a field, as they were written.
     pub fn all<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
-        self.0.iter().filter(move |f| f.name.eq_ignore_ascii_case(name)).map(|f| f.value.as_str())
+        self.0.iter().filter(move |f| f.name.eq_ignore_ascii_case(name)).map(|f| f.value.as_ref())
     }
 
     /// Appends a field. Values of a list are divided at their commas; CR and LF become blanks, so that no value can
     /// write another field.
     pub fn push(&mut self, name: &'static str, value: impl AsRef<str>) {
         self.append(name, &lines::one_line(value.as_ref()));
+    }
+
+    /// Appends a field that always says the same, as one value even if it is a list: for what is only written.
+    pub fn push_constant(&mut self, name: &'static str, value: &'static str) {
+        self.0.push(Field { name: Cow::Borrowed(name), value: Cow::Borrowed(value) });
     }
 
     /// Appends a field whose name was not known when this was written.
@@ -153,6 +158,11 @@ impl Headers {
         }
     }
 
+    /// How many bytes [`Headers::write_to`] writes at most.
+    pub(super) fn room(&self) -> usize {
+        self.0.iter().map(|field| field.name.len() + field.value.len() + 4).sum()
+    }
+
     fn position(&self, name: &str) -> Option<usize> {
         self.0.iter().position(|f| f.name.eq_ignore_ascii_case(name))
     }
@@ -171,7 +181,7 @@ impl Field {
     /// A name in its usual spelling, or as it was written, with a value without the blanks around it.
     fn new(known: &Option<&'static Known>, name: &str, value: &str) -> Self {
         let name = known.map_or_else(|| Cow::Owned(name.to_owned()), |k| Cow::Borrowed(k.name));
-        Self { name, value: value.trim_matches(scan::is_blank).to_owned() }
+        Self { name, value: Cow::Owned(value.trim_matches(scan::is_blank).to_owned()) }
     }
 }
 
@@ -180,6 +190,11 @@ impl Headers {
     /// The topmost Via (RFC 3261 section 20.42).
     pub fn via(&self) -> Result<Via, SipError> {
         read("Via", self.get("Via").ok_or(SipError::Missing("Via"))?, Via::parse)
+    }
+
+    /// What the topmost Via names, of a message that was [checked](super::Message::check).
+    pub fn transport(&self) -> Option<Transport> {
+        via::transport_in(self.get("Via")?)
     }
 
     /// All Vias, topmost first.
@@ -195,6 +210,12 @@ impl Headers {
     /// Whom the request was for (RFC 3261 section 20.39).
     pub fn to(&self) -> Result<NameAddr, SipError> {
         self.name_addr("To")?.ok_or(SipError::Missing("To"))
+    }
+
+    /// The tag of From or To (RFC 3261 section 19.3), of a message that was [checked](super::Message::check): the rest of
+    /// the address is not read.
+    pub fn tag(&self, name: &'static str) -> Option<&str> {
+        name_addr::tag_in(self.single(name).ok()??)
     }
 
     /// The request's number and method (RFC 3261 section 20.16).
@@ -223,6 +244,12 @@ impl Headers {
     /// All contacts: of a registration or a redirection. The `*` that removes all bindings is not one of them.
     pub fn contacts(&self) -> Result<Vec<NameAddr>, SipError> {
         self.list("Contact", NameAddr::parse)
+    }
+
+    /// How long the body is said to be, in bytes (RFC 3261 section 20.14). Twice is an error even if both agree: two hops
+    /// must not cut at different places.
+    pub(super) fn content_length(&self) -> Result<Option<usize>, SipError> {
+        self.one("Content-Length", |v| scan::number(v).ok_or("it is not a number of bytes"))
     }
 
     /// How many more hops the request may take (RFC 3261 section 20.22).

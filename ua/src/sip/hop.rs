@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use super::error::SipError;
 use super::host::Host;
 use super::message::Request;
 use super::via::Via;
@@ -22,8 +21,10 @@ pub enum ResponseHop {
 /// 18.2.1), `received` and `rport` if it asks (RFC 3581 section 4).
 ///
 /// What the sender wrote there itself is replaced, so that nobody can point our responses at somebody else.
-pub fn stamp(request: &mut Request, source: SocketAddr) -> Result<(), SipError> {
-    let mut via = request.headers.via()?;
+///
+/// `via` is the request's top Via as it was; it is given back as it is now.
+pub fn stamp(request: &mut Request, mut via: Via, source: SocketAddr) -> Via {
+    let before = via.params.clone();
     via.params.remove("received");
     let asks = via.params.has("rport");
     if asks {
@@ -32,8 +33,10 @@ pub fn stamp(request: &mut Request, source: SocketAddr) -> Result<(), SipError> 
     if asks || via.host.ip() != Some(source.ip()) {
         via.params.set("received", Some(&source.ip().to_string()));
     }
-    request.headers.set_first("Via", via.to_string());
-    Ok(())
+    if via.params != before {
+        request.headers.set_first("Via", via.to_string());
+    }
+    via
 }
 
 /// Where the response goes that has this Via on top (RFC 3261 section 18.2.2).
@@ -61,9 +64,11 @@ mod tests {
         let mut request = Request::new(Method::Options, "sip:a@b.com".parse().unwrap());
         request.headers.push("Via", via);
         request.headers.push("Via", "SIP/2.0/UDP below.com");
-        stamp(&mut request, source.parse().unwrap()).unwrap();
+        let via = request.headers.via().unwrap();
+        let via = stamp(&mut request, via, source.parse().unwrap());
+        assert_eq!(request.headers.via().as_ref(), Ok(&via));
         assert_eq!(request.headers.all("Via").nth(1), Some("SIP/2.0/UDP below.com"));
-        request.headers.via().unwrap()
+        via
     }
 
     #[test]

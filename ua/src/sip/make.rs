@@ -4,7 +4,7 @@ use super::error::SipError;
 use super::headers::Headers;
 use super::message::{self, Request, Response};
 use super::method::Method;
-use super::name_addr::NameAddr;
+use super::name_addr::{self, NameAddr};
 use super::status::StatusCode;
 
 /// What a request begins with that asks nothing else (RFC 3261 section 8.1.1.6).
@@ -52,7 +52,9 @@ pub fn refuse(method: &Method, headers: &Headers, why: &SipError, tag: &str) -> 
             (status, _) => status,
         };
         let mut response = Response::new(status);
-        answer(headers, &mut response.headers, Some(tag));
+        // Nothing is written into what cannot be read.
+        let is_to = headers.get("To").is_some_and(|to| NameAddr::parse(to).is_ok());
+        answer(headers, &mut response.headers, Some(tag).filter(|_| is_to));
         // The phrase says what the syntax problem was (RFC 3261 section 21.4.1).
         response.reason = format!("{}: {why}", response.reason);
         response
@@ -92,9 +94,10 @@ fn answer(from: &Headers, into: &mut Headers, tag: Option<&str>) {
     for name in COPIED {
         into.copy(name, from);
     }
-    let to = into.get("To").and_then(|to| NameAddr::parse(to).ok());
-    if let (Some(to), Some(tag)) = (to.filter(|to| to.tag().is_none()), tag) {
-        into.set_first("To", to.with_tag(tag).to_string());
+    if let (Some(to), Some(tag)) = (into.get("To").filter(|to| name_addr::tag_in(to).is_none()), tag) {
+        // A bare URI has no parameters of its own: what follows it are the header's (RFC 3261 section 20.10).
+        let to = format!("{to};tag={tag}");
+        into.set_first("To", to);
     }
 }
 
@@ -132,7 +135,7 @@ mod tests {
             Via: SIP/2.0/UDP p.com;branch=z9hG4bK2\r\n\
             Via: SIP/2.0/UDP a.com;branch=z9hG4bK1\r\n\
             From: Alice <sip:alice@a.com>;tag=1\r\n\
-            To: \"Bob\" <sip:bob@b.com>;tag=9\r\n\
+            To: Bob <sip:bob@b.com>;tag=9\r\n\
             Call-ID: c1@a.com\r\n\
             CSeq: 314159 INVITE\r\n\
             Record-Route: <sip:p.com;lr>\r\n\
@@ -159,7 +162,7 @@ mod tests {
             Max-Forwards: 70\r\n\
             Route: <sip:q.com;lr>\r\n\
             From: Alice <sip:alice@a.com>;tag=1\r\n\
-            To: \"Bob\" <sip:bob@b.com>;tag=9\r\n\
+            To: Bob <sip:bob@b.com>;tag=9\r\n\
             Call-ID: c1@a.com\r\n\
             CSeq: 314159 ACK\r\n\
             Content-Length: 0\r\n\r\n";

@@ -11,6 +11,8 @@ use super::method::Method;
 use super::scan;
 use super::status::StatusCode;
 use super::uri::Uri;
+use std::fmt;
+use std::io::Write;
 
 /// The largest start line and header section, in bytes.
 pub const MAX_HEAD: usize = 64 * 1024;
@@ -60,8 +62,8 @@ impl Message {
     /// so are line ends before the start line (RFC 3261 sections 18.3 and 7.5).
     pub fn parse(datagram: &[u8]) -> Result<Self, SipError> {
         let (head, rest) = split(datagram)?;
-        let mut message = Self::parse_head(head)?;
-        let body = match content_length(head)? {
+        let (mut message, length) = Self::parse_head(head)?;
+        let body = match length {
             Some(says) => rest.get(..says).ok_or(SipError::ShortBody { has: rest.len(), says })?,
             None => rest,
         };
@@ -72,18 +74,22 @@ impl Message {
         Ok(message)
     }
 
-    /// Reads a start line and the header section behind it, each line with its CRLF.
-    pub(super) fn parse_head(head: &[u8]) -> Result<Self, SipError> {
+    /// Reads a start line and the header section behind it, each line with its CRLF; and how long they say the body is.
+    pub(super) fn parse_head(head: &[u8]) -> Result<(Self, Option<usize>), SipError> {
         let (line, section) = split_line(head)?;
         let start = parse_start(line)?;
         let mut headers = Headers::parse(section)?;
-        headers.remove("Content-Length");
-        Ok(match start {
+        let length = headers.content_length()?;
+        if length.is_some() {
+            headers.remove("Content-Length");
+        }
+        let message = match start {
             Start::Request(method, uri) => Self::Request(Request { method, uri, headers, body: Vec::new() }),
             Start::Response(status, reason) => {
                 Self::Response(Response { status, reason: reason.to_owned(), headers, body: Vec::new() })
             }
-        })
+        };
+        Ok((message, length))
     }
 
     /// The header fields.
@@ -114,8 +120,9 @@ impl Message {
     /// 3261 section 8.1.1), and for a request a method that its CSeq names too.
     pub fn check(&self) -> Result<(), SipError> {
         let headers = self.headers();
-        headers.vias()?;
-        headers.via()?;
+        if headers.vias()?.is_empty() {
+            return Err(SipError::Missing("Via"));
+        }
         headers.from()?;
         headers.to()?;
         headers.call_id()?;
@@ -146,7 +153,7 @@ impl Request {
 
     /// The request as it travels, with its Content-Length.
     pub fn to_bytes(&self) -> Vec<u8> {
-        write(&format!("{} {} SIP/2.0\r\n", self.method, self.uri), &self.headers, &self.body)
+        write(format_args!("{} {} SIP/2.0", self.method, self.uri), &self.headers, &self.body)
     }
 }
 
@@ -159,7 +166,7 @@ impl Response {
     /// The response as it travels, with its Content-Length.
     pub fn to_bytes(&self) -> Vec<u8> {
         let reason = lines::one_line(&self.reason);
-        write(&format!("SIP/2.0 {} {reason}\r\n", self.status), &self.headers, &self.body)
+        write(format_args!("SIP/2.0 {} {reason}", self.status), &self.headers, &self.body)
     }
 }
 
@@ -272,11 +279,14 @@ fn split_line(head: &[u8]) -> Result<(&[u8], &[u8]), SipError> {
     Ok((line, &head[end + 1..]))
 }
 
-fn write(start: &str, headers: &Headers, body: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(1024 + body.len());
-    out.extend_from_slice(start.as_bytes());
+fn write(start: fmt::Arguments<'_>, headers: &Headers, body: &[u8]) -> Vec<u8> {
+    /// For the start line and the Content-Length, about.
+    const REST: usize = 128;
+    let mut out = Vec::with_capacity(REST + headers.room() + body.len());
+    // Whoever writes to memory cannot fail.
+    let _ = write!(out, "{start}\r\n");
     headers.write_to(&mut out);
-    out.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
+    let _ = write!(out, "Content-Length: {}\r\n\r\n", body.len());
     out.extend_from_slice(body);
     out
 }

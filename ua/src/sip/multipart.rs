@@ -178,7 +178,7 @@ impl Wanted<'_> {
         if let Some(coding) = headers.content_encoding()?.into_iter().find(|coding| coding != "identity") {
             return Err(SipError::Unsupported(Lack::Encoding(coding)));
         }
-        // RFC 2046 section 5.2: a part without a type is plain text.
+        // RFC 2045 section 5.2: a part without a type is plain text.
         let is_plain = || MediaType::parse("text/plain").expect("it is a type");
         let media_type = headers.content_type()?.unwrap_or_else(is_plain);
         let MediaType { kind, subtype, .. } = &media_type;

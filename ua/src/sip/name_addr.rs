@@ -53,7 +53,7 @@ impl NameAddr {
 
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         let mut scan = Scan::new(text);
-        let display = scan_display(&mut scan)?;
+        let display = scan_display(&mut scan)?.map(scan::unquote);
         if scan.eat('<') {
             let uri = scan.run(|c| c != '>');
             if !scan.eat('>') {
@@ -86,11 +86,27 @@ impl NameAddr {
     }
 }
 
-/// `*(token LWS) / quoted-string`, if an angle bracket follows; the cursor then stands at the bracket.
-fn scan_display(scan: &mut Scan<'_>) -> Result<Option<String>, &'static str> {
+/// The tag of an address, as [`NameAddr::tag`] says it: for those who need no more of an address that was read before.
+pub(super) fn tag_in(text: &str) -> Option<&str> {
+    let mut scan = Scan::new(text);
+    scan_display(&mut scan).ok()?;
+    match scan.eat('<') {
+        true => {
+            scan.run(|c| c != '>');
+            scan.eat('>');
+        }
+        false => {
+            scan.run(|c| c != ';' && !scan::is_blank(c));
+        }
+    }
+    Params::find(&mut scan, "tag")
+}
+
+/// `*(token LWS) / quoted-string` as it was written, if an angle bracket follows; the cursor then stands at the bracket.
+fn scan_display<'a>(scan: &mut Scan<'a>) -> Result<Option<&'a str>, &'static str> {
     if let Some(quoted) = scan.blanks().quoted()? {
         scan.blanks();
-        return Ok(Some(scan::unquote(quoted)));
+        return Ok(Some(quoted));
     }
     let mut ahead = *scan;
     let words = ahead.run(|c| scan::is_token_char(c) || scan::is_blank(c)).trim_end_matches(scan::is_blank);
@@ -98,7 +114,7 @@ fn scan_display(scan: &mut Scan<'_>) -> Result<Option<String>, &'static str> {
         return Ok(None);
     }
     *scan = ahead;
-    Ok(Some(words.to_owned()).filter(|w| !w.is_empty()))
+    Ok(Some(words).filter(|w| !w.is_empty()))
 }
 
 impl FromStr for NameAddr {

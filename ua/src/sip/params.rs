@@ -52,23 +52,13 @@ impl Params {
     /// 7.3.1).
     pub(super) fn scan(scan: &mut Scan<'_>) -> Result<Self, &'static str> {
         let mut params = Self::new();
-        while scan.eat_spaced(';') {
+        while let Some((name, value)) = next(scan)? {
             if params.0.len() == MAX_PARAMS {
                 return Err("there are more than 64 parameters");
             }
-            let name = scan.token().ok_or("a parameter has no name")?;
             if params.has(name) {
                 return Err("a parameter stands there twice");
             }
-            let value = match scan.eat_spaced('=') {
-                false => None,
-                true => Some(match scan.quoted()? {
-                    Some(quoted) => quoted,
-                    None => {
-                        Some(scan.run(is_plain_char)).filter(|v| !v.is_empty()).ok_or("a parameter has no value")?
-                    }
-                }),
-            };
             params.0.push((name.to_owned(), value.map(str::to_owned)));
         }
         match scan.blanks().is_done() {
@@ -77,9 +67,35 @@ impl Params {
         }
     }
 
+    /// The value of one parameter, as it was written, of a value that was read before.
+    pub(super) fn find<'a>(scan: &mut Scan<'a>, wanted: &str) -> Option<&'a str> {
+        while let Some((name, value)) = next(scan).ok()? {
+            if name.eq_ignore_ascii_case(wanted) {
+                return value;
+            }
+        }
+        None
+    }
+
     fn entry(&self, name: &str) -> Option<&(String, Option<String>)> {
         self.0.iter().find(|(n, _)| n.eq_ignore_ascii_case(name))
     }
+}
+
+/// Reads one `SEMI generic-param`, if one comes next.
+fn next<'a>(scan: &mut Scan<'a>) -> Result<Option<(&'a str, Option<&'a str>)>, &'static str> {
+    if !scan.eat_spaced(';') {
+        return Ok(None);
+    }
+    let name = scan.token().ok_or("a parameter has no name")?;
+    let value = match scan.eat_spaced('=') {
+        false => None,
+        true => Some(match scan.quoted()? {
+            Some(quoted) => quoted,
+            None => Some(scan.run(is_plain_char)).filter(|v| !v.is_empty()).ok_or("a parameter has no value")?,
+        }),
+    };
+    Ok(Some((name, value)))
 }
 
 /// Keeps the search for duplicates, which is quadratic, short.

@@ -115,7 +115,7 @@ impl TryFrom<&rsip::Request> for Request {
 
     fn try_from(theirs: &rsip::Request) -> Result<Self, SipError> {
         let head = format!("{} {} SIP/2.0\r\n{}", theirs.method, theirs.uri, theirs.headers);
-        match Message::parse_head(head.as_bytes())? {
+        match Message::parse_head(head.as_bytes())?.0 {
             Message::Request(request) => Ok(Self { body: theirs.body.clone(), ..request }),
             Message::Response(_) => Err(SipError::StartLine("it is not a Request-Line")),
         }
@@ -132,7 +132,7 @@ impl TryFrom<&rsip::Response> for Response {
             _ => status.phrase(),
         };
         let head = format!("SIP/2.0 {status} {reason}\r\n{}", theirs.headers);
-        match Message::parse_head(head.as_bytes())? {
+        match Message::parse_head(head.as_bytes())?.0 {
             Message::Response(response) => Ok(Self { body: theirs.body.clone(), ..response }),
             Message::Request(_) => Err(SipError::StartLine("it is not a Status-Line")),
         }

@@ -45,11 +45,11 @@ impl Transport {
     }
 
     fn of(token: &str) -> Self {
-        match token.to_ascii_uppercase() {
-            name if name == "UDP" => Self::Udp,
-            name if name == "TCP" => Self::Tcp,
-            name if name == "TLS" => Self::Tls,
-            name => Self::Other(name),
+        match token {
+            name if name.eq_ignore_ascii_case("UDP") => Self::Udp,
+            name if name.eq_ignore_ascii_case("TCP") => Self::Tcp,
+            name if name.eq_ignore_ascii_case("TLS") => Self::Tls,
+            name => Self::Other(name.to_ascii_uppercase()),
         }
     }
 }
@@ -119,14 +119,7 @@ impl Via {
 
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         let mut scan = Scan::new(text);
-        let is_sip = scan.blanks().token().is_some_and(|t| t.eq_ignore_ascii_case("SIP"))
-            && scan.eat_spaced('/')
-            && scan.token() == Some("2.0")
-            && scan.eat_spaced('/');
-        if !is_sip {
-            return Err("it does not begin with SIP/2.0/");
-        }
-        let transport = Transport::of(scan.token().ok_or("it names no transport")?);
+        let transport = scan_transport(&mut scan)?;
         if !scan.rest().starts_with(scan::is_blank) {
             return Err("no blank stands between transport and host");
         }
@@ -143,6 +136,23 @@ impl Via {
         }
         Ok(via)
     }
+}
+
+/// What a Via says that its message came over; the rest of it is not read.
+pub(super) fn transport_in(text: &str) -> Option<Transport> {
+    scan_transport(&mut Scan::new(text)).ok()
+}
+
+/// `protocol-name SLASH protocol-version SLASH transport`.
+fn scan_transport(scan: &mut Scan<'_>) -> Result<Transport, &'static str> {
+    let is_sip = scan.blanks().token().is_some_and(|t| t.eq_ignore_ascii_case("SIP"))
+        && scan.eat_spaced('/')
+        && scan.token() == Some("2.0")
+        && scan.eat_spaced('/');
+    if !is_sip {
+        return Err("it does not begin with SIP/2.0/");
+    }
+    Ok(Transport::of(scan.token().ok_or("it names no transport")?))
 }
 
 /// An address with or without brackets: both stand in received parameters (RFC 5118 section 4.5).

@@ -38,14 +38,14 @@
 //!                               | Terminated |<-----------------------+
 //!                               +------------+
 //! ```
-//! Proceeding has no timer of its own; once the TU has sent a CANCEL (RFC 3261 section 9.1), or its call is over, it lasts
-//! 64*T1 at most.
+//! Proceeding has no timer of its own; once the TU has sent a CANCEL (RFC 3261 section 9.1), or its call is over, it
+//! lasts 64*T1 at most.
 
 use super::sent::Sent;
 use super::timers::{Resend, Timers};
 use super::{ClientKey, Fate, Step};
 use crate::locate::Candidate;
-use crate::sip::{Request, Response, make};
+use crate::sip::{Request, Response, StatusCode, make};
 use keyphone_media::env::Instant;
 
 /// One INVITE that we sent.
@@ -64,6 +64,8 @@ enum State {
         resend: Option<Resend>,
         /// Timer B.
         give_up: Instant,
+        /// A CANCEL, to be sent as soon as a provisional response has come (RFC 3261 section 9.1).
+        cancel: Option<Box<Request>>,
     },
     Proceeding {
         /// Set by a CANCEL.
@@ -84,7 +86,7 @@ impl ClientInvite {
     /// Sends it, and waits.
     pub(crate) fn start(key: ClientKey, request: Request, to: Candidate, step: &mut Step<'_>) -> Self {
         let (sent, resend) = Sent::start(key, request, to, step);
-        let state = State::Calling { resend, give_up: step.now + step.timers.give_up() };
+        let state = State::Calling { resend, give_up: step.now + step.timers.give_up(), cancel: None };
         Self { sent, state, left: false }
     }
 
@@ -152,8 +154,26 @@ impl ClientInvite {
         }
     }
 
-    /// The TU has sent a CANCEL for it.
-    pub(crate) fn cancelled(&mut self, step: &Step<'_>) {
+    /// The TU withdraws it. Whether its CANCEL may be sent now: before a provisional response it is kept, and with a
+    /// final one it is in vain (RFC 3261 section 9.1).
+    pub(crate) fn cancelled(&mut self, request: &Request, step: &Step<'_>) -> bool {
+        if let State::Calling { cancel, .. } = &mut self.state {
+            *cancel = Some(Box::new(request.clone()));
+        }
+        self.limit(step);
+        matches!(self.state, State::Proceeding { .. })
+    }
+
+    /// The CANCEL that was kept, if this is the response that it waits for.
+    pub(crate) fn release(&mut self, status: StatusCode) -> Option<Box<Request>> {
+        match &mut self.state {
+            State::Calling { cancel, .. } if status.is_provisional() => cancel.take(),
+            _ => None,
+        }
+    }
+
+    /// It does not ring for ever.
+    fn limit(&mut self, step: &Step<'_>) {
         if let State::Proceeding { give_up: give_up @ None } = &mut self.state {
             *give_up = Some(step.now + step.timers.give_up());
         }
@@ -163,7 +183,7 @@ impl ClientInvite {
     /// ever would stay for ever.
     pub(crate) fn left(&mut self, step: &Step<'_>) {
         self.left = true;
-        self.cancelled(step);
+        self.limit(step);
     }
 
     /// Its earliest timer has fired.
@@ -193,7 +213,7 @@ impl ClientInvite {
     /// When its earliest timer fires.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Calling { resend, give_up } => Some(resend.map_or(*give_up, |resend| resend.at.min(*give_up))),
+            State::Calling { resend, give_up, .. } => Some(resend.map_or(*give_up, |resend| resend.at.min(*give_up))),
             State::Proceeding { give_up } => *give_up,
             State::Completed { end, .. } | State::Accepted { end } => Some(*end),
         }

@@ -17,7 +17,8 @@ impl Table {
     const MOST_ACKS: usize = 64;
 
     /// Sends a request of ours, other than an ACK, and sees it through. Its top Via must hold a branch of its own, or,
-    /// for a CANCEL, that of its INVITE. A request too long for UDP goes over TCP, and its Via says so. Where a URI
+    /// for a CANCEL, that of its INVITE: such a CANCEL waits for a provisional response to the INVITE, and is not sent
+    /// without one (RFC 3261 section 9.1). A request too long for UDP goes over TCP, and its Via says so. Where a URI
     /// has several addresses, each is tried, with a branch of its own, until one answers otherwise than by 503. The
     /// error is a request without a readable Via and CSeq.
     pub fn request(
@@ -30,28 +31,21 @@ impl Table {
         let id = matching::client_id(&request)?;
         request.headers.cseq()?;
         let key = ClientKey(self.serial());
-        let mut to = to.into();
-        if request.method == Method::Cancel
-            && let Some(invite) = self.client_named(&id.for_invite())
-        {
-            match self.cancel(invite, &mut request, env, out) {
-                Some(dest) => to = dest.into(),
+        let invite = if request.method == Method::Cancel { self.client_named(&id.for_invite()) } else { None };
+        let (known, search) = match (invite, to.into()) {
+            (Some(invite), _) => match self.cancel(invite, &mut request, env, out) {
+                Some(there) => (Some(there), None),
                 None => return Ok(key),
-            }
-        }
+            },
+            (None, Hop::Known(dest)) => (Some(dest.into()), None),
+            (None, Hop::Uri(uri)) => (None, Some(Box::new(Search::new(&uri, self.abilities)))),
+        };
         let waiting = Waiting { request, until: env.now.mono + Waiting::LONGEST, last: Last::None };
         let machine = Machine::Waiting(Box::new(waiting));
-        let search = match &to {
-            Hop::Known(_) => None,
-            Hop::Uri(uri) => Some(Box::new(Search::new(uri, self.abilities))),
-        };
-        self.insert(
-            Key::Client(key),
-            Entry { id, alias: None, deadline: None, upgraded: false, secure: false, search, machine, weight: 0 },
-        );
-        match to {
-            Hop::Known(dest) => self.try_at(key, dest.into(), env, out),
-            Hop::Uri(_) => self.advance(Key::Client(key), env, out),
+        self.insert(Key::Client(key), Entry { search, ..Entry::new(id, machine) });
+        match known {
+            Some(there) => self.try_at(key, there, env, out),
+            None => self.advance(Key::Client(key), env, out),
         }
         Ok(key)
     }
@@ -100,32 +94,34 @@ impl Table {
         self.aliases.get(id).or_else(|| self.ids.get(id)).copied().filter(|key| matches!(key, Key::Client(_)))
     }
 
-    /// A CANCEL goes where its INVITE went, with the INVITE's Via (RFC 3261 section 9.1). `None` if the INVITE has not
-    /// left yet, and now never will.
+    /// A CANCEL goes where its INVITE went, with the INVITE's Via (RFC 3261 section 9.1). `None` if it is not sent: the
+    /// INVITE has not left yet, and now never will, or it is too early or too late for a CANCEL.
     fn cancel(
         &mut self,
         invite: Key,
         cancel: &mut Request,
         env: &mut Env<'_>,
         out: &mut Vec<Output>,
-    ) -> Option<Destination> {
+    ) -> Option<Candidate> {
         let entry = self.entries.get_mut(&invite)?;
-        entry.search = None;
+        // Wherever it is now, it goes nowhere else any more.
+        (entry.search, entry.upgraded) = (None, false);
         let Some(sent) = entry.machine.sent() else {
             self.finish(invite, "it was cancelled before it was sent".into(), out);
             return None;
         };
-        let hop = sent.hop();
-        if let Some(via) = sent.request().headers.all("Via").next() {
+        let there = sent.to().clone();
+        if let Some(via) = sent.request().headers.get("Via") {
             cancel.headers.set_first("Via", via);
         }
+        let mut may_go = false;
         self.step(invite, env, out, |machine, step| {
             if let Machine::ClientInvite(machine) = machine {
-                machine.cancelled(step);
+                may_go = machine.cancelled(cancel, step);
             }
             Fate::Stays
         });
-        Some(hop)
+        may_go.then_some(there)
     }
 
     /// The last try has failed: on to the next address, if there may be one. Else nothing has happened.
@@ -168,17 +164,7 @@ impl Table {
         out.extend(said.into_iter().filter(|said| matches!(said, Output::Send { .. })));
         if fate == Fate::Stays {
             let key = Key::Client(ClientKey(self.serial()));
-            let entry = Entry {
-                id,
-                alias: None,
-                deadline: None,
-                upgraded: false,
-                secure: false,
-                search: None,
-                machine,
-                weight: 0,
-            };
-            self.insert(key, entry);
+            self.insert(key, Entry::new(id, machine));
         }
     }
 
@@ -301,8 +287,8 @@ impl Table {
         let mut step = Step { now: env.now.mono, timers: &self.timers, out };
         entry.upgraded = upgraded;
         entry.machine = match request.method {
-            Method::Invite => Machine::ClientInvite(ClientInvite::start(client, request, to, &mut step)),
-            _ => Machine::ClientOther(ClientOther::start(client, request, to, &mut step)),
+            Method::Invite => Machine::ClientInvite(ClientInvite::start(client, request, to, &mut step).into()),
+            _ => Machine::ClientOther(ClientOther::start(client, request, to, &mut step).into()),
         };
         self.schedule(key);
     }

@@ -14,8 +14,9 @@ use keyphone_media::env::Instant;
 #[derive(Debug)]
 pub(super) enum Machine {
     Waiting(Box<Waiting>),
-    ClientInvite(ClientInvite),
-    ClientOther(ClientOther),
+    // Boxed: most are those that others sent, and these are three times as large.
+    ClientInvite(Box<ClientInvite>),
+    ClientOther(Box<ClientOther>),
     ServerInvite(ServerInvite),
     ServerOther(ServerOther),
 }

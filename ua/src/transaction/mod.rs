@@ -16,6 +16,7 @@ mod server_other;
 mod table;
 mod timers;
 mod transport;
+mod undelivered;
 mod waiting;
 
 pub use table::Table;

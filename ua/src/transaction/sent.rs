@@ -38,6 +38,11 @@ impl Sent {
         self.bytes.len()
     }
 
+    /// Where it goes, and who must be there.
+    pub(super) fn to(&self) -> &Candidate {
+        &self.to
+    }
+
     /// Where it goes.
     pub(super) fn hop(&self) -> Destination {
         self.to.dest

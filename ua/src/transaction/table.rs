@@ -8,7 +8,7 @@ use super::transport::Local;
 use super::waiting::{Last, LooseAck};
 use super::{ClientKey, Destination, Fate, Key, Output, ServerKey, Step, Timers, Transport, matching, transport};
 use crate::locate::{Abilities, Cache, Question, Search};
-use crate::sip::{Message, Method, Request, Response, SipError, StatusCode, make};
+use crate::sip::{Message, Method, Request, Response, SipError, StatusCode, Via, make};
 use keyphone_media::env::{Env, Instant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -30,6 +30,8 @@ pub struct Table {
     pub(super) asked: BTreeMap<Question, Vec<Waiter>>,
     pub(super) acks: BTreeMap<u64, LooseAck>,
     deadlines: BTreeSet<(Instant, Key)>,
+    /// Who sends where.
+    pub(super) hops: BTreeSet<(Transport, SocketAddr, Key)>,
     /// What all entries weigh.
     weight: usize,
 }
@@ -48,6 +50,15 @@ pub(super) struct Entry {
     pub(super) machine: Machine,
     /// As it was counted last, in bytes.
     pub(super) weight: usize,
+    /// As it was noted last.
+    pub(super) hop: Option<Destination>,
+}
+
+impl Entry {
+    pub(super) fn new(id: Id, machine: Machine) -> Self {
+        let (alias, deadline, search, hop) = (None, None, None, None);
+        Self { id, alias, deadline, upgraded: false, secure: false, search, machine, weight: 0, hop }
+    }
 }
 
 /// Who waits for a resolver.
@@ -70,6 +81,9 @@ impl Table {
     /// How many bytes all of them may hold, counting [`Self::OVERHEAD`] for each: a response repeats what its request
     /// says of the way, and a stranger's request may say much.
     pub const MOST_BYTES: usize = 64 << 20;
+    /// So many timers fire in one step. Of a flood that nobody acknowledges thousands are due at once, and media waits for
+    /// none of them.
+    pub const AT_ONCE: usize = 32;
     /// What an entry takes beside its messages, in bytes: a little more than was measured.
     const OVERHEAD: usize = 640;
 
@@ -89,6 +103,7 @@ impl Table {
             asked: BTreeMap::new(),
             acks: BTreeMap::new(),
             deadlines: BTreeSet::new(),
+            hops: BTreeSet::new(),
             weight: 0,
         }
     }
@@ -112,9 +127,12 @@ impl Table {
         self.entries.get(&key)?.machine.hop()
     }
 
-    /// Where all transactions send.
-    pub fn hops(&self) -> impl Iterator<Item = Destination> {
-        self.entries.values().filter_map(|entry| entry.machine.hop())
+    /// The connections that transactions send on.
+    pub fn connections(&self) -> impl Iterator<Item = Destination> {
+        self.hops.iter().rev().map_while(|(transport, addr, _)| {
+            let hop = Destination { addr: *addr, transport: *transport };
+            (!hop.is_unreliable()).then_some(hop)
+        })
     }
 
     /// How many transactions there are.
@@ -218,65 +236,17 @@ impl Table {
         }
     }
 
-    /// The transport could not deliver to `to`. `why` says more, and may be empty.
-    pub fn transport_failed(
-        &mut self,
-        to: SocketAddr,
-        transport: Transport,
-        why: &str,
-        env: &mut Env<'_>,
-        out: &mut Vec<Output>,
-    ) {
-        let failed = Destination { addr: to, transport };
-        let colon = if why.is_empty() { "" } else { ": " };
-        let why = format!("{to} cannot be reached over {transport}{colon}{why}");
-        let keys: Vec<Key> =
-            self.entries.iter().filter(|(_, e)| e.machine.hop() == Some(failed)).map(|(key, _)| *key).collect();
-        for key in keys {
-            if self.fall_back(key, env, out) {
-                continue;
-            }
-            if let Some(entry) = self.entries.get_mut(&key)
-                && let Some(search) = &mut entry.search
-            {
-                search.note(why.clone());
-                let moved = match key {
-                    Key::Client(_) => entry.machine.is_unanswered() && self.move_on(key, Last::Failed, env, out),
-                    Key::Server(_) => {
-                        self.advance(key, env, out);
-                        self.entries.get(&key).is_some_and(|entry| entry.search.is_some())
-                    }
-                };
-                if moved {
-                    continue;
-                }
-            }
-            self.step(key, env, out, |machine, step| match machine {
-                Machine::ClientInvite(machine) => machine.transport_failed(&why, step),
-                Machine::ClientOther(machine) => machine.transport_failed(&why, step),
-                Machine::ServerInvite(machine) => {
-                    machine.transport_failed(&why, step);
-                    Fate::Stays
-                }
-                Machine::ServerOther(machine) => {
-                    machine.transport_failed(&why, step);
-                    Fate::Stays
-                }
-                Machine::Waiting(_) => Fate::Stays,
-            });
-        }
-        self.acks_failed(failed, &why, env, out);
-    }
-
     /// When the earliest timer fires.
     pub fn next_timeout(&self) -> Option<Instant> {
         self.deadlines.first().map(|(at, _)| *at)
     }
 
-    /// Lets every timer fire that is due.
+    /// Lets timers fire that are due: the earliest first, and [`Self::AT_ONCE`] at most. Should more be due,
+    /// [`Self::next_timeout`] is over already: whoever has other things to do as well does them in between.
     pub fn timeout(&mut self, env: &mut Env<'_>, out: &mut Vec<Output>) {
         let now = env.now.mono;
-        let due: Vec<Key> = self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, key)| *key).collect();
+        let due = self.deadlines.iter().take_while(|(at, _)| *at <= now).take(Self::AT_ONCE);
+        let due: Vec<Key> = due.map(|(_, key)| *key).collect();
         for key in due {
             let Some(entry) = self.entries.get_mut(&key) else { continue };
             if let Machine::Waiting(waiting) = &entry.machine {
@@ -313,7 +283,8 @@ impl Table {
         env: &mut Env<'_>,
         out: &mut Vec<Output>,
     ) {
-        let Some(id) = matching::server_id(&request) else { return };
+        let Ok(via) = request.headers.via() else { return };
+        let Some(id) = matching::server_id(&request, &via) else { return };
         if let Some(key) = self.ids.get(&id).copied() {
             return self.step(key, env, out, |machine, step| match machine {
                 Machine::ServerInvite(machine) if request.method == Method::Ack => machine.acknowledged(request, step),
@@ -331,7 +302,7 @@ impl Table {
         if request.method == Method::Ack {
             return out.push(Output::Ack(request));
         }
-        self.open(request, id, from, known, env, out);
+        self.open(request, id, (via, from), known, env, out);
     }
 
     /// A request that is no retransmission.
@@ -339,23 +310,19 @@ impl Table {
         &mut self,
         mut request: Request,
         id: Id,
-        from: Destination,
+        (via, from): (Via, Destination),
         known: bool,
         env: &mut Env<'_>,
         out: &mut Vec<Output>,
     ) {
-        let Ok(hop) = matching::stamp(&mut request, from) else { return };
+        let (via, hop) = matching::stamp(&mut request, via, from);
         if self.is_full() || (self.is_crowded() && !known) {
             return turn_away(&request, StatusCode::SERVICE_UNAVAILABLE, hop, env, out);
         }
         let key = ServerKey(self.serial());
         // Who made a connection is where it says that it is; over UDP anybody could name somebody else.
-        let search = match request.headers.via() {
-            Ok(via) if hop.transport.is_reliable() => {
-                Some(Box::new(Search::way_back(&via, from.addr.ip(), hop.transport, self.abilities)))
-            }
-            _ => None,
-        };
+        let search = (hop.transport.is_reliable())
+            .then(|| Box::new(Search::way_back(&via, from.addr.ip(), hop.transport, self.abilities)));
         let secure = transport::asks_for_sips(&request);
         let step = Step { now: env.now.mono, timers: &self.timers, out };
         let machine = match request.method {
@@ -365,11 +332,9 @@ impl Table {
             }
             _ => Machine::ServerOther(ServerOther::start(key, hop)),
         };
-        let invite = self.ids.get(&id.for_invite()).copied();
-        self.insert(
-            Key::Server(key),
-            Entry { id, alias: None, deadline: None, upgraded: false, secure, search, machine, weight: 0 },
-        );
+        let is_cancel = request.method == Method::Cancel;
+        let invite = is_cancel.then(|| self.ids.get(&id.for_invite()).copied()).flatten();
+        self.insert(Key::Server(key), Entry { secure, search, ..Entry::new(id, machine) });
         match (&request.method, invite) {
             (Method::Cancel, Some(Key::Server(invite))) => out.push(Output::Cancel { invite, request, key }),
             (Method::Cancel, _) => {
@@ -405,11 +370,20 @@ impl Table {
     }
 
     fn take_response(&mut self, key: Key, response: Response, env: &mut Env<'_>, out: &mut Vec<Output>) {
+        let cancel = match self.entries.get_mut(&key).map(|entry| (entry.machine.hop(), &mut entry.machine)) {
+            Some((Some(hop), Machine::ClientInvite(machine))) => machine.release(response.status).map(|c| (*c, hop)),
+            _ => None,
+        };
         self.step(key, env, out, |machine, step| match machine {
             Machine::ClientInvite(machine) => machine.receive(response, step),
             Machine::ClientOther(machine) => machine.receive(response, step),
             Machine::Waiting(_) | Machine::ServerInvite(_) | Machine::ServerOther(_) => Fate::Stays,
         });
+        if let Some((cancel, hop)) = cancel
+            && let Err(error) = self.request(cancel, hop, env, out)
+        {
+            tracing::debug!(%error, "a CANCEL was not sent");
+        }
     }
 
     pub(super) fn step(
@@ -443,6 +417,12 @@ impl Table {
         let weight = Self::OVERHEAD + entry.id.weight() + entry.machine.weight();
         self.weight = self.weight - entry.weight + weight;
         entry.weight = weight;
+        let hop = entry.machine.hop();
+        if entry.hop != hop {
+            let before = std::mem::replace(&mut entry.hop, hop);
+            before.map(|hop| self.hops.remove(&(hop.transport, hop.addr, key)));
+            self.hops.extend(hop.map(|hop| (hop.transport, hop.addr, key)));
+        }
     }
 
     pub(super) fn remove(&mut self, key: Key) {
@@ -450,6 +430,9 @@ impl Table {
         self.weight -= entry.weight;
         if let Some(at) = entry.deadline {
             self.deadlines.remove(&(at, key));
+        }
+        if let Some(hop) = entry.hop {
+            self.hops.remove(&(hop.transport, hop.addr, key));
         }
         // A later transaction may stand under the same id, if the TU used a branch twice.
         if self.ids.get(&entry.id) == Some(&key) {
@@ -471,7 +454,7 @@ impl Table {
 /// Answers a faulty request without a trace (RFC 3261 section 8.2.7); if even its Via is faulty, there where it came
 /// from.
 fn refuse(mut request: Request, why: &SipError, from: Destination, env: &mut Env<'_>, out: &mut Vec<Output>) {
-    let hop = matching::stamp(&mut request, from).unwrap_or(from);
+    let hop = request.headers.via().map_or(from, |via| matching::stamp(&mut request, via, from).1);
     if let Some(refusal) = make::refuse(&request.method, &request.headers, why, &env.token::<8>()) {
         super::send(&hop.into(), refusal.to_bytes(), out);
     }

@@ -50,6 +50,13 @@ impl Transport {
     }
 }
 
+impl From<Transport> for keyphone_keying::Hop {
+    /// As keying sees it.
+    fn from(transport: Transport) -> Self {
+        if transport == Transport::Tls { Self::Tls } else { Self::Clear }
+    }
+}
+
 /// The longest request that goes over UDP, in bytes, because we do not know the path's MTU (RFC 3261 section 18.1.1).
 pub const MAX_UDP_REQUEST: usize = 1300;
 

@@ -180,8 +180,9 @@ impl World {
     }
 
     /// The resolver says where a host is.
-    pub(crate) fn found(&mut self, name: &str, address: &str) -> Vec<String> {
-        let answer = Answer::Records(vec![Record::Host(address.parse().unwrap())], Duration::from_secs(60));
+    pub(crate) fn found(&mut self, name: &str, addresses: &[&str]) -> Vec<String> {
+        let records = addresses.iter().map(|address| Record::Host(address.parse().unwrap())).collect();
+        let answer = Answer::Records(records, Duration::from_secs(60));
         let question = Question::new(name, Kind::Host);
         self.act(|world, env, out| world.table.found(&question, answer, env, out))
     }

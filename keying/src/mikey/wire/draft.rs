@@ -10,7 +10,7 @@ use super::hdr::Hdr;
 use super::message::Message;
 use super::registry::{EncrAlg, MacAlg, SignType};
 use super::{Body, Kemac, Payload, Sign, V};
-use crate::mikey::tolerance::Tolerances;
+use crate::mikey::tolerance::{Tolerance, Tolerances};
 use zeroize::Zeroizing;
 
 /// A message in the making.
@@ -21,6 +21,13 @@ pub struct Unsealed {
     w: Writer,
     field: &'static str,
     len: Option<usize>,
+    tolerances: Tolerances,
+}
+
+impl Unsealed {
+    fn new(w: Writer, field: &'static str, len: Option<usize>) -> Self {
+        Self { w, field, len, tolerances: Tolerances::none() }
+    }
 }
 
 impl Draft {
@@ -42,26 +49,34 @@ impl Draft {
     pub fn kemac(mut self, encr_alg: EncrAlg, encr_data: Zeroizing<Vec<u8>>, mac_alg: MacAlg) -> Unsealed {
         self.0.enter(Kemac::NAME, Kemac::NUMBER);
         Kemac { encr_alg, encr_data, mac_alg, mac: vec![] }.write_without_mac(&mut self.0);
-        Unsealed { w: self.0, field: "MAC", len: mac_alg.octets() }
+        Unsealed::new(self.0, "MAC", mac_alg.octets())
+    }
+
+    /// Ends with the KEMAC of a DHHMAC message, with the literal numbers of RFC 4650 section 4.2: for a peer that uses
+    /// them, where that is let pass.
+    pub fn kemac_4650(self) -> Unsealed {
+        let unsealed = self.kemac(EncrAlg::AesKw128, Zeroizing::default(), MacAlg::Null);
+        let tolerances = Tolerances::none().with(Tolerance::LiteralCodePoints);
+        Unsealed { len: MacAlg::HmacSha1_160.octets(), tolerances, ..unsealed }
     }
 
     /// Ends with a V.
     pub fn v(mut self, auth_alg: MacAlg) -> Unsealed {
         self.0.enter(V::NAME, V::NUMBER);
         V::write_header(auth_alg, &mut self.0);
-        Unsealed { w: self.0, field: "Ver data", len: auth_alg.octets() }
+        Unsealed::new(self.0, "Ver data", auth_alg.octets())
     }
 
     /// Ends with a SIGN of `len` octets: the length is signed too, so the key must be known before.
     pub fn sign(mut self, s_type: SignType, len: usize) -> Unsealed {
         self.0.enter(Sign::NAME, Sign::NUMBER);
         Sign::write_header(s_type, len, &mut self.0);
-        Unsealed { w: self.0, field: "Signature", len: Some(len) }
+        Unsealed::new(self.0, "Signature", Some(len))
     }
 
     /// The message, without MAC or signature of its own.
     pub fn finish(self) -> Result<Message, WireError> {
-        read_back(self.0)
+        read_back(self.0, Tolerances::none())
     }
 }
 
@@ -77,13 +92,13 @@ impl Unsealed {
             self.w.fault(self.field, format!("has {} octets, which is not what was announced", mac.len()));
         }
         self.w.bytes(mac);
-        read_back(self.w)
+        read_back(self.w, self.tolerances)
     }
 }
 
 /// What we send we have also read, strictly and to the end.
-fn read_back(w: Writer) -> Result<Message, WireError> {
-    let message = Message::read(&w.finish()?, Tolerances::none())?;
+fn read_back(w: Writer, tolerances: Tolerances) -> Result<Message, WireError> {
+    let message = Message::read(&w.finish()?, tolerances)?;
     message.complete()?;
     Ok(message)
 }

@@ -3,7 +3,7 @@
 use super::codec::{MAX_MESSAGE, Problem, Reader, WireError};
 use super::hdr::{CsMap, Hdr};
 use super::key_data::{self, KeyData};
-use super::registry::EncrAlg;
+use super::registry::{DataType, EncrAlg, MacAlg};
 use super::{Body, Kemac, Payload, Sign, Sp, V};
 use crate::mikey::tolerance::{Tolerance, Tolerances};
 use std::fmt;
@@ -81,8 +81,32 @@ impl Message {
                 Err(error) => return Err(error),
             }
         }
-        self.tolerated = trailing(r, tolerances)?;
+        self.tolerated = self.literal_4650(r, tolerances)?.or(trailing(r, tolerances)?);
         Ok(())
+    }
+
+    /// The numbers that RFC 4650 section 4.2 gives for KEMAC in DHHMAC: 2 for NULL encryption and 0 for HMAC-SHA-1, which
+    /// in the registry mean AES-KW and no MAC (RFC 3830 section 6.2). So the MAC stands behind what seems to be the end.
+    /// Where that is let pass, the payload is read as what it means; the octets stay what they are.
+    fn literal_4650(&mut self, r: &mut Reader<'_>, tolerances: Tolerances) -> Result<Option<Tolerance>, WireError> {
+        let dhhmac = matches!(self.hdr.data_type, DataType::DhHmacInit | DataType::DhHmacResp);
+        let mac_len = MacAlg::HmacSha1_160.octets();
+        let Some(Part { payload: Payload::Kemac(kemac), range }) = self.parts.last_mut() else { return Ok(None) };
+        let literal =
+            (kemac.encr_alg, kemac.mac_alg) == (EncrAlg::AesKw128, MacAlg::Null) && kemac.encr_data.is_empty();
+        if !dhhmac || !literal || mac_len != Some(r.left()) {
+            return Ok(None);
+        }
+        if !tolerances.allows(Tolerance::LiteralCodePoints) {
+            let what = "and Mac alg have the literal code points of RFC 4650 section 4.2, 2 and 0, which mean AES-KW-128 \
+                        and no MAC where all others have 0 and 1 (RFC 3830 section 6.2)";
+            let problem = Problem::Is(what.into());
+            return Err(WireError { offset: range.start + 1, payload: Kemac::NAME, field: "Encr alg", problem });
+        }
+        let mac = r.take(r.left(), "MAC")?.to_vec();
+        range.end = r.offset();
+        *kemac = Kemac { encr_alg: EncrAlg::Null, mac_alg: MacAlg::HmacSha1_160, mac, ..kemac.clone() };
+        Ok(Some(Tolerance::LiteralCodePoints))
     }
 
     fn refuse_duplicate(&self, payload: &Payload, offset: usize) -> Result<(), WireError> {

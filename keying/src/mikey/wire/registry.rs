@@ -129,7 +129,9 @@ registry! {
 }
 
 registry! {
-    /// The group of a Diffie-Hellman value, and hence its length (RFC 3830 table 6.4).
+    /// The group of a Diffie-Hellman value, and hence its length (RFC 3830 table 6.4). The curves of RFC 5197 section
+    /// 4.1 never got numbers (the draft expired): those here are of the private range, 241 to 255 (RFC 3830 section 10),
+    /// and mean nothing to any other implementation.
     DhGroup {
         /// 1536 bits, mandatory.
         0 => Oakley5 "OAKLEY 5",
@@ -137,6 +139,14 @@ registry! {
         1 => Oakley1 "OAKLEY 1",
         /// 1024 bits.
         2 => Oakley2 "OAKLEY 2",
+        /// NIST's curve of 256 bits: an uncompressed point (SEC 1 section 2.3.3).
+        241 => P256 "P-256, private use, not interoperable",
+        /// NIST's curve of 384 bits, likewise.
+        242 => P384 "P-384, private use, not interoperable",
+        /// NIST's curve of 521 bits, likewise.
+        243 => P521 "P-521, private use, not interoperable",
+        /// Curve25519: a u-coordinate (RFC 7748 section 5).
+        244 => X25519 "X25519, private use, not interoperable",
     }
 }
 
@@ -147,7 +157,35 @@ impl DhGroup {
             Self::Oakley5 => Some(192),
             Self::Oakley1 => Some(96),
             Self::Oakley2 => Some(128),
+            Self::P256 => Some(65),
+            Self::P384 => Some(97),
+            Self::P521 => Some(133),
+            Self::X25519 => Some(32),
             Self::Unknown(_) => None,
+        }
+    }
+
+    /// Is its number of the private range? Then the other end must be of the same make.
+    pub fn is_private(self) -> bool {
+        u8::from(self) > 240
+    }
+
+    /// The group of a short name, as it is typed: `oakley5`, `p256`, `x25519`.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|group| group.short() == name)
+    }
+
+    /// Its short name; empty for a number that is not in the table.
+    pub fn short(self) -> &'static str {
+        match self {
+            Self::Oakley5 => "oakley5",
+            Self::Oakley1 => "oakley1",
+            Self::Oakley2 => "oakley2",
+            Self::P256 => "p256",
+            Self::P384 => "p384",
+            Self::P521 => "p521",
+            Self::X25519 => "x25519",
+            Self::Unknown(_) => "",
         }
     }
 }
@@ -159,6 +197,8 @@ registry! {
         0 => RsaPkcs1 "RSA/PKCS#1/1.5",
         /// RSASSA-PSS.
         1 => RsaPss "RSA/PSS",
+        /// ECDSA, which RFC 5197 section 4.1 asks for and nobody has assigned a number: ours alone, not interoperable.
+        15 => Ecdsa "ECDSA (private use)",
     }
 }
 
@@ -244,6 +284,8 @@ registry! {
         11 => TagLen "authentication tag length",
         /// Octets.
         12 => PrefixLen "SRTP prefix length",
+        /// Octets (RFC 7714 section 14.3).
+        20 => AeadTagLen "AEAD authentication tag length",
     }
 }
 
@@ -256,6 +298,8 @@ registry! {
         1 => AesCm "AES-CM",
         /// AES in f8 mode.
         2 => AesF8 "AES-F8",
+        /// AES in Galois/counter mode (RFC 7714 section 14.3).
+        6 => AesGcm "AES-GCM",
     }
 }
 

@@ -135,6 +135,13 @@ impl Param {
         fits.then(|| self.value.iter().fold(0, |number, &octet| number << 8 | u64::from(octet)))
     }
 
+    /// A parameter of as many octets as the number needs.
+    pub fn of_number(param: SrtpParam, number: u64) -> Self {
+        let octets = number.to_be_bytes();
+        let zeros = octets.iter().take_while(|octet| **octet == 0).count().min(octets.len() - 1);
+        Self { param, value: octets[zeros..].to_vec() }
+    }
+
     /// What the value means, for people.
     pub fn meaning(&self) -> String {
         let Some(n) = self.number() else { return format!("0x{}", hex::encode(&self.value)) };
@@ -151,6 +158,7 @@ impl Param {
                 | SrtpParam::AuthKeyLen
                 | SrtpParam::SaltKeyLen
                 | SrtpParam::TagLen
+                | SrtpParam::AeadTagLen
                 | SrtpParam::PrefixLen,
                 _,
             ) => format!("{n} octets"),

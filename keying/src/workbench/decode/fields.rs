@@ -111,7 +111,8 @@ fn hdr(t: &mut Tree<'_>, hdr: &Hdr) {
 
 fn kemac(t: &mut Tree<'_>, kemac: &Kemac, message: &Message) {
     let len = kemac.encr_data.len();
-    t.code("Encr alg", kemac.encr_alg, kemac.encr_alg);
+    // The octet as it stands there: its meaning may be that of RFC 4650 section 4.2.
+    t.code("Encr alg", t.bytes[t.at], kemac.encr_alg);
     t.field("Encr data len", 2, len.to_string());
     match message.clear_keys() {
         Ok(Some(keys)) if !keys.is_empty() => t.group("Encr data", t.section, |t| {
@@ -123,7 +124,7 @@ fn kemac(t: &mut Tree<'_>, kemac: &Kemac, message: &Message) {
         Ok(Some(_)) => t.field("Encr data", len, "none"),
         Err(_) => t.secret("Encr data", len),
     }
-    t.code("Mac alg", kemac.mac_alg, kemac.mac_alg);
+    t.code("Mac alg", t.bytes[t.at], kemac.mac_alg);
     t.hex("MAC", kemac.mac.len());
 }
 

@@ -11,13 +11,14 @@ use crate::mikey::wire::{
 };
 use crate::mikey::{MikeyPolicy, Tolerances};
 use crate::{Error, Proof};
+use keyphone_media::env::NtpTime;
 
 /// Every algorithm is allowed, for this is about being right, not about being careful.
-fn policy(tolerances: Tolerances) -> MikeyPolicy {
+pub(super) fn policy(tolerances: Tolerances) -> MikeyPolicy {
     MikeyPolicy { allow_null_encryption: true, allow_null_mac: true, tolerances, ..MikeyPolicy::default() }
 }
 
-fn read(b64: &str, tolerances: Tolerances) -> Result<Message, WireError> {
+pub(super) fn read(b64: &str, tolerances: Tolerances) -> Result<Message, WireError> {
     Message::read(&from_base64(b64)?, tolerances)
 }
 
@@ -40,12 +41,12 @@ pub(super) fn exchange(vector: &Vector, tolerances: Tolerances, done: &mut Done)
     let keys_sent = init.keys(&plain)?;
     key_data(vector, &keys_sent, done)?;
     done.note("kemac_decrypt");
-    crypto_sessions(vector, &keys_sent[0], &init, done)?;
+    crypto_sessions(vector, &keys_sent[0], &init.csb, &message.hdr().map, done)?;
 
     if let Some(answer) = &vector.r_message_b64 {
         let answer = read(answer, tolerances)?;
         done.note("r_parse");
-        Pending::new(&init, keys.as_ref(), (nobody(), false), &policy).complete(&answer)?;
+        Pending::new(&init, keys.as_ref(), (nobody(), false), &policy).complete(&answer, NtpTime(0))?;
         if let Some(expected) = expected.r_ts_equal {
             done.equal("r_ts_equal", &expected.to_string(), &(*answer.one::<T>()? == init.t).to_string())?;
         }
@@ -79,18 +80,18 @@ pub(super) fn error(vector: &Vector, tolerances: Tolerances, done: &mut Done) ->
 }
 
 /// A file names nobody outside of its messages.
-fn nobody() -> Identity {
+pub(super) fn nobody() -> Identity {
     Identity::new("sip:anonymous.invalid")
 }
 
-fn header(vector: &Vector, csb: &CsbLabel, t: T, done: &mut Done) -> Result<(), Stop> {
+pub(super) fn header(vector: &Vector, csb: &CsbLabel, t: T, done: &mut Done) -> Result<(), Stop> {
     let expected = &vector.expected;
     done.octets("csb_id", expected.csb_id.as_ref(), &csb.csb_id.to_be_bytes())?;
     done.octets("rand", expected.rand.as_ref(), &csb.rand)?;
     done.octets("ts", expected.ts.as_ref(), &t.octets())
 }
 
-fn transport_keys(vector: &Vector, csb: &CsbLabel, done: &mut Done) -> Result<Option<TransportKeys>, Stop> {
+pub(super) fn transport_keys(vector: &Vector, csb: &CsbLabel, done: &mut Done) -> Result<Option<TransportKeys>, Stop> {
     let expected = &vector.expected;
     let Some(psk) = vector.input("psk")? else { return Ok(None) };
     if psk.is_empty() {
@@ -131,11 +132,16 @@ fn value<'v>(key: &'v super::ExpectedKey, name: &str) -> &'v String {
 }
 
 /// SRTP's TEK and salt, the TEK of a cipher with 256 bits, and the separate keys of RFC 3830 section 4.1.3.
-fn crypto_sessions(vector: &Vector, key: &KeyData, init: &Init<'_>, done: &mut Done) -> Result<(), Stop> {
-    let csb = &init.csb;
+pub(super) fn crypto_sessions(
+    vector: &Vector,
+    key: &KeyData,
+    csb: &CsbLabel,
+    map: &CsMap,
+    done: &mut Done,
+) -> Result<(), Stop> {
     for cs in &vector.expected.cs {
         // With an empty map (RFC 4563) the CS IDs are agreed on elsewhere.
-        if let CsMap::Srtp(ids) = &init.message().hdr().map
+        if let CsMap::Srtp(ids) = map
             && !(1..=ids.len()).contains(&cs.id.into())
         {
             let (expected, got) = (cs.id.to_string(), format!("1 to {}", ids.len()));

@@ -1,7 +1,7 @@
 //! A MIKEY-PSK offer for every call: the callee refuses what it has seen before.
 
 use keyphone_keying::mikey::Mikey;
-use keyphone_keying::{Ask, Dir, Identity, Keying, Policy, Psk, PskStore, Stream};
+use keyphone_keying::{Ask, Dir, Hop, Identity, Keying, Policy, Psk, PskStore, Stream};
 use keyphone_media::env::{Env, Rng};
 use keyphone_media::rtp::Ssrc;
 use keyphone_ua::net::{Clock, OsRng};
@@ -27,7 +27,7 @@ pub(crate) fn csv(calls: u32) -> String {
         let ssrc = Ssrc(u32::from_be_bytes(ssrc).max(1));
         let streams = [(Dir::Send, Some(ssrc)), (Dir::Hear, None)];
         let streams = streams.map(|(dir, ssrc)| Stream { line: 0, dir, ssrc, roc: 0 });
-        let ask = Ask { me: &me, named: &named, streams: &streams, policy: &policy };
+        let ask = Ask { hop: Hop::Clear, me: &me, named: &named, streams: &streams, policy: &policy };
         let env = &mut Env { now, rng: &mut OsRng };
         let (lines, _) = mikey.offer(&ask, env, &mut vec![]).expect("an offer");
         let value = &lines.0.first().expect("an offer has its line").value;

@@ -1,16 +1,19 @@
 //! The R_MESSAGE, by which the Responder proves to hold the key and fills in its SSRCs.
 
-use super::identity;
-use super::init::{Ids, Init, mac, misplaced};
-use super::update::{self, Running};
+use super::init::Init;
+use super::update::Running;
 use crate::mikey::bundle::{Agreed, Bundle};
 use crate::mikey::derive::{CsbLabel, TransportKeys};
-use crate::mikey::mode::Initiated;
+use crate::mikey::ids::{Ids, identity};
+use crate::mikey::mode::{Initiated, hint};
 use crate::mikey::policy::MikeyPolicy;
+use crate::mikey::protection::{misplaced, verify_data};
 use crate::mikey::streams::check_answer;
 use crate::mikey::tolerance::Tolerance;
-use crate::mikey::wire::{CsMap, DataType, Draft, ErrorNo, Hdr, Id, KeyData, MacAlg, Message, Payload, Prf, T, V};
+use crate::mikey::turns::{InUse, Turns};
+use crate::mikey::wire::{CsMap, DataType, Draft, Hdr, Id, KeyData, MacAlg, Message, Payload, Prf, T, V};
 use crate::{Error, Identity, Proof};
+use keyphone_media::env::NtpTime;
 
 /// What an Initiator needs to verify any number of answers to one I_MESSAGE.
 pub struct Pending {
@@ -40,11 +43,9 @@ impl Pending {
             keys: keys.cloned(),
             csb: init.csb.clone(),
             peer: (named.clone(), own_key),
-            ours: true,
-            sent: Some(init.t),
-            heard: None,
+            turns: Turns::began(init.t),
             policies: init.policies(),
-            mki: None,
+            mki: InUse::default(),
         };
         Self {
             running,
@@ -63,7 +64,7 @@ impl Pending {
 
     /// It is an update of this bundle, with these keys.
     pub(super) fn updating(self, running: Running, keys: &[KeyData]) -> Self {
-        Self { running: Running { mki: update::mki(keys), ..running }, is_update: true, ..self }
+        Self { running: Running { mki: InUse::of(keys), ..running }, is_update: true, ..self }
     }
 
     fn check_header(&self, resp: &Message) -> Result<(), Error> {
@@ -103,7 +104,7 @@ impl Pending {
 }
 
 impl Initiated for Pending {
-    fn complete(&self, resp: &Message) -> Result<Agreed, Error> {
+    fn complete(&self, resp: &Message, _: NtpTime) -> Result<Agreed, Error> {
         resp.complete()?;
         self.check_header(resp)?;
         let mut tolerated: Vec<_> = resp.tolerated().into_iter().collect();
@@ -145,7 +146,7 @@ impl Initiated for Pending {
             keys: vec![],
             proof,
             tolerated: tolerated.into_iter().map(Tolerance::text).collect(),
-            running: Some(running),
+            running: Some(Box::new(running)),
         })
     }
 }
@@ -160,27 +161,4 @@ pub(super) fn write(init: &Init<'_>, keys: Option<&TransportKeys>, ask: &Bundle<
     let unsealed = Draft::new(&hdr).push(init.t).push(id).v(alg);
     let data = verify_data(alg, keys, unsealed.covered(), &ids, init.t)?;
     Ok(unsealed.seal(&data)?)
-}
-
-/// Ver data: a MAC over the message without it, the data of the identities that were transported, and the Initiator's
-/// T in 64 bits (RFC 3830 section 5.2).
-pub fn verify_data(
-    alg: MacAlg,
-    keys: Option<&TransportKeys>,
-    message: &[u8],
-    ids: &Ids,
-    t: T,
-) -> Result<Vec<u8>, Error> {
-    let data = |id: &Option<Id>| id.as_ref().map(|id| id.data.clone()).unwrap_or_default();
-    mac(alg, keys, &[message, &data(&ids.i), &data(&ids.r), &t.octets()])
-}
-
-/// What an error message says (RFC 3830 section 5.1.2).
-pub(crate) fn hint(message: &Message) -> Error {
-    let errors: Vec<_> = message.many::<ErrorNo>().map(ErrorNo::to_string).collect();
-    if errors.is_empty() {
-        Error::Hint("an error without a number".into())
-    } else {
-        Error::Hint(errors.join("; ").into())
-    }
 }

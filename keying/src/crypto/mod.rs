@@ -1,0 +1,191 @@
+//! Public-key operations: a thin shelf over OpenSSL, whose modular exponentiation takes the same time for every key.
+//! Everything symmetric stays with the RustCrypto crates.
+//!
+//! OpenSSL draws the padding of an encryption, the salt of RSA-PSS and the nonce of ECDSA from a generator of its own,
+//! so a simulated world replays in all but these octets. Every key that is agreed on comes from `Env`.
+
+mod rsa;
+mod sign;
+
+pub use rsa::Envelope;
+pub use sign::Scheme;
+
+use crate::Error;
+use openssl::error::ErrorStack;
+use openssl::nid::Nid;
+use openssl::pkey::{HasPublic, Id, PKey, PKeyRef, Private, Public};
+use std::fmt;
+
+/// A private key. It is never shown; OpenSSL wipes its numbers when the last copy is dropped.
+#[derive(Clone)]
+pub struct PrivateKey(PKey<Private>);
+
+/// A public key.
+#[derive(Clone)]
+pub struct PublicKey(PKey<Public>);
+
+/// What a key is, as far as it can be used here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyType {
+    /// RSA, with so many bits.
+    Rsa(u32),
+    /// An elliptic curve.
+    Ec(Curve),
+}
+
+/// A curve for ECDSA. RFC 5197 section 4.1 asks MIKEY for elliptic curves; these are NIST's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Curve {
+    /// NIST P-256.
+    P256,
+    /// NIST P-384.
+    P384,
+    /// NIST P-521.
+    P521,
+}
+
+impl Curve {
+    /// Octets of a number modulo the curve's order.
+    pub const fn octets(self) -> usize {
+        match self {
+            Self::P256 => 32,
+            Self::P384 => 48,
+            Self::P521 => 66,
+        }
+    }
+}
+
+impl fmt::Display for KeyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rsa(bits) => write!(f, "RSA with {bits} bits"),
+            Self::Ec(Curve::P256) => f.write_str("P-256"),
+            Self::Ec(Curve::P384) => f.write_str("P-384"),
+            Self::Ec(Curve::P521) => f.write_str("P-521"),
+        }
+    }
+}
+
+/// RSA keys outside of these bounds are refused: a shorter one can be broken, a longer one keeps us busy.
+const RSA_BITS: std::ops::RangeInclusive<u32> = 1024..=8192;
+
+fn key_type<T: HasPublic>(key: &PKeyRef<T>) -> Option<KeyType> {
+    match key.id() {
+        Id::RSA if RSA_BITS.contains(&key.bits()) => Some(KeyType::Rsa(key.bits())),
+        Id::EC => match key.ec_key().ok()?.group().curve_name()? {
+            Nid::X9_62_PRIME256V1 => Some(KeyType::Ec(Curve::P256)),
+            Nid::SECP384R1 => Some(KeyType::Ec(Curve::P384)),
+            Nid::SECP521R1 => Some(KeyType::Ec(Curve::P521)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+const UNFIT: Error =
+    Error::Misuse("this private key is none we can use: it takes RSA with 1024 to 8192 bits, or P-256, P-384, P-521");
+
+impl PrivateKey {
+    /// Reads a key in PEM (PKCS#8, PKCS#1 or SEC 1) or in DER. What stands beside it in the file, certificates for
+    /// instance, is passed over. The caller wipes `bytes`.
+    ///
+    /// # Errors
+    /// It cannot be read, is encrypted under a password, or is of another kind.
+    pub fn read(bytes: &[u8]) -> Result<Self, Error> {
+        let key = if bytes.starts_with(&[0x30]) {
+            PKey::private_key_from_der(bytes)
+        } else {
+            // Without a callback of ours OpenSSL would ask for a password at the terminal.
+            PKey::private_key_from_pem_callback(bytes, |_| Err(ErrorStack::get()))
+        };
+        let key = key.map_err(|_| match bytes.windows(9).any(|at| at == b"ENCRYPTED") {
+            true => Error::Misuse("the private key is encrypted under a password: store it without one"),
+            false => Error::Misuse("this is no private key in PEM or DER"),
+        })?;
+        key_type(&key).ok_or(UNFIT)?;
+        Ok(Self(key))
+    }
+
+    /// The public half.
+    pub fn public(&self) -> PublicKey {
+        let der = self.0.public_key_to_der().and_then(|der| PKey::public_key_from_der(&der));
+        PublicKey(der.expect("a private key has its public half"))
+    }
+
+    /// What it is.
+    pub fn key_type(&self) -> KeyType {
+        key_type(&self.0).expect("it was checked when it was read")
+    }
+}
+
+impl PublicKey {
+    /// Reads a SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7). `None` if it is none, or of a kind that we cannot use.
+    pub fn from_spki(der: &[u8]) -> Option<Self> {
+        let key = PKey::public_key_from_der(der).ok()?;
+        key_type(&key)?;
+        Some(Self(key))
+    }
+
+    /// What it is.
+    pub fn key_type(&self) -> KeyType {
+        key_type(&self.0).expect("it was checked when it was read")
+    }
+
+    /// Is it the other half of this private key?
+    pub fn fits(&self, private: &PrivateKey) -> bool {
+        private.0.public_eq(&self.0)
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PrivateKey({})", self.key_type())
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({})", self.key_type())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn rsa() -> PrivateKey {
+        PrivateKey::read(include_bytes!("../../tests/data/certs/alice.key")).unwrap()
+    }
+
+    pub(crate) fn ec(nid: Nid) -> PrivateKey {
+        let group = openssl::ec::EcGroup::from_curve_name(nid).unwrap();
+        let key = openssl::ec::EcKey::generate(&group).unwrap();
+        PrivateKey::read(&key.private_key_to_pem().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_read_from_pem_and_from_der_and_never_shown() {
+        let key = rsa();
+        assert_eq!(
+            format!("{key:?} {:?}", key.public()),
+            "PrivateKey(RSA with 2048 bits) PublicKey(RSA with 2048 bits)"
+        );
+        let again = PrivateKey::read(&key.0.private_key_to_der().unwrap()).unwrap();
+        assert!(key.public().fits(&again));
+        assert!(!key.public().fits(&ec(Nid::X9_62_PRIME256V1)));
+        assert_eq!(ec(Nid::SECP521R1).key_type(), KeyType::Ec(Curve::P521));
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_used_says_why_and_nobody_is_asked_for_a_password() {
+        let reason = |bytes: &[u8]| PrivateKey::read(bytes).unwrap_err().to_string();
+        let key = rsa().0;
+        let locked = key.private_key_to_pem_pkcs8_passphrase(openssl::symm::Cipher::aes_128_cbc(), b"secret").unwrap();
+        assert!(reason(&locked).contains("password"), "{}", reason(&locked));
+        assert!(reason(b"nothing").contains("no private key"));
+        assert!(reason(&[0x30, 1, 2]).contains("no private key"));
+        let short = openssl::rsa::Rsa::generate(512).unwrap().private_key_to_der().unwrap();
+        assert!(reason(&short).contains("1024 to 8192"));
+        assert!(PublicKey::from_spki(&[0x30, 0]).is_none());
+    }
+}

@@ -1,0 +1,106 @@
+//! Who somebody is, whom policy accepts, and what we know others by: pre-shared keys and certificates.
+
+mod cert;
+mod chain;
+mod psk;
+mod store;
+
+pub use cert::{CertError, Certificate, Use};
+pub use chain::Crl;
+pub use psk::{Filed, Psk, PskStore};
+pub use store::{CertStore, Own, Trusted};
+
+use std::fmt;
+
+/// A SIP URI as keying compares it: scheme, user and host, without port, parameters or headers.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Identity(String);
+
+impl Identity {
+    /// Reduces a URI to what identities are compared by. The host is case-insensitive, the user is not
+    /// (RFC 3261 section 19.1.4).
+    pub fn new(uri: &str) -> Self {
+        let uri = uri.trim().trim_start_matches('<').trim_end_matches('>');
+        let (scheme, rest) = uri.split_once(':').unwrap_or(("sip", uri));
+        let rest = rest.split(['?', ';']).next().unwrap_or(rest);
+        let (user, hostport) = rest.rsplit_once('@').map_or((None, rest), |(u, h)| (Some(u), h));
+        let host = match hostport.strip_prefix('[').and_then(|h| h.split_once(']')) {
+            Some((v6, _)) => format!("[{}]", v6.to_ascii_lowercase()),
+            None => hostport.split(':').next().unwrap_or(hostport).to_ascii_lowercase(),
+        };
+        let user = user.map(|u| format!("{u}@")).unwrap_or_default();
+        Self(format!("{}:{user}{host}", scheme.to_ascii_lowercase()))
+    }
+
+    /// `sip:alice@example.org`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn domain(&self) -> &str {
+        self.0.rsplit_once('@').map_or(self.0.as_str(), |(_, d)| d)
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{self}>")
+    }
+}
+
+/// Who may be at the other end, given whom SIP names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expect {
+    /// The one that SIP names and nobody else.
+    Exactly,
+    /// Anybody in the same domain.
+    SameDomain,
+    /// Whoever proves to hold a key that we accept.
+    #[default]
+    Certified,
+}
+
+impl Expect {
+    pub(crate) fn admits(self, named: &Identity, proven: &Identity) -> bool {
+        match self {
+            Self::Exactly => named == proven,
+            Self::SameDomain => named.domain() == proven.domain(),
+            Self::Certified => true,
+        }
+    }
+}
+
+/// What we prove ourselves with, and what others prove themselves with to us.
+#[derive(Debug, Default)]
+pub struct Credentials {
+    /// Pre-shared keys.
+    pub psks: PskStore,
+    /// Certificates: our own with its private key, those that we trust and those that we know.
+    pub certs: CertStore,
+}
+
+impl From<PskStore> for Credentials {
+    fn from(psks: PskStore) -> Self {
+        Self { psks, certs: CertStore::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_is_compared_without_port_and_parameters() {
+        for uri in ["sip:bob@Example.org:5070;transport=tcp", "<sip:bob@example.org?a=b>", "SIP:bob@example.org"] {
+            assert_eq!(Identity::new(uri), Identity::new("sip:bob@example.org"), "{uri}");
+        }
+        assert_eq!(Identity::new("sip:bob@[2001:DB8::1]:5060").as_str(), "sip:bob@[2001:db8::1]");
+        assert_ne!(Identity::new("sip:Bob@example.org"), Identity::new("sip:bob@example.org"));
+    }
+}

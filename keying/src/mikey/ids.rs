@@ -1,0 +1,64 @@
+//! Who a message says that it is from, and for.
+
+use super::mode::Refused;
+use super::wire::{ErrorNo, Id, IdType, Message};
+use crate::{Error, Identity};
+
+/// The identities that were transported: a single one is the sender's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ids {
+    /// IDi.
+    pub i: Option<Id>,
+    /// IDr.
+    pub r: Option<Id>,
+}
+
+impl Ids {
+    /// Those of an I_MESSAGE.
+    ///
+    /// # Errors
+    /// There are more than two.
+    pub fn of_init(message: &Message) -> Result<Self, Refused> {
+        let mut ids = message.many::<Id>();
+        let found = Self { i: ids.next().cloned(), r: ids.next().cloned() };
+        if ids.next().is_some() {
+            return Err(Error::misbehaved("its message names more than two identities", "RFC 3830 section 3.1").into());
+        }
+        Ok(found)
+    }
+
+    /// Who the Initiator says to be; `named` if it does not say.
+    ///
+    /// # Errors
+    /// As in [`identity`].
+    pub fn initiator(&self, named: &Identity) -> Result<Identity, Refused> {
+        self.i.as_ref().map_or_else(|| Ok(named.clone()), identity)
+    }
+
+    /// Is the message for us, as far as it says?
+    ///
+    /// # Errors
+    /// It is for somebody else: taken from another call, or sent to the wrong place (RFC 3830 section 9.5).
+    pub fn check_recipient(&self, me: &Identity) -> Result<(), Refused> {
+        match self.r.as_ref().map(identity).transpose()? {
+            Some(id) if id != *me => {
+                let what = format!("its message is for {id} and we are {me}");
+                Err(Refused::new(ErrorNo::InvalidId, Error::misbehaved(what, "RFC 3830 section 9.5")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Who an ID payload names (RFC 3830 section 6.7).
+///
+/// # Errors
+/// It is neither a NAI nor a URI, or no text that can be shown.
+pub fn identity(id: &Id) -> Result<Identity, Refused> {
+    let bad = |what: String| Refused::new(ErrorNo::InvalidId, Error::misbehaved(what, "RFC 3830 section 6.7"));
+    match (id.id_type, id.text()) {
+        (IdType::Unknown(n), _) => Err(bad(format!("its ID type {n} is neither NAI nor URI"))),
+        (_, Some(text)) if !text.is_empty() && !text.contains(char::is_control) => Ok(Identity::new(text)),
+        _ => Err(bad("its ID is empty or no readable text".into())),
+    }
+}

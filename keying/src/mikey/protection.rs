@@ -1,0 +1,144 @@
+//! How messages and the keys in them are protected under transport keys (RFC 3830 sections 4.2.3, 4.2.4 and 5.2),
+//! the same for a pre-shared key and for an envelope key.
+
+use super::derive::{CsbLabel, HASH_LEN, TransportKeys, hmac_sha1};
+use super::ids::Ids;
+use super::mode::Refused;
+use super::policy::MikeyPolicy;
+use super::transport;
+use super::wire::{EncrAlg, ErrorNo, Kemac, KeyData, KeyKind, Kv, MacAlg, Payload, Secret, T, key_data};
+use crate::Error;
+use keyphone_media::env::Env;
+use zeroize::Zeroizing;
+
+/// Does policy let a KEMAC be protected so?
+///
+/// # Errors
+/// Each of the NULL algorithms without its permission, and algorithms that we do not know.
+pub fn permitted((encr, mac): (EncrAlg, MacAlg), policy: &MikeyPolicy) -> Result<(), Refused> {
+    let no = |number, what: String| Err(Refused::new(number, Error::incompatible(what)));
+    match encr {
+        EncrAlg::Null if !policy.allow_null_encryption => no(
+            ErrorNo::InvalidEa,
+            "its keys would travel in clear, which policy forbids (RFC 3830 section 4.2.3)".into(),
+        ),
+        EncrAlg::Unknown(n) => {
+            no(ErrorNo::InvalidEa, format!("its encryption algorithm {n} is none we know (RFC 3830 section 6.2)"))
+        }
+        EncrAlg::Null | EncrAlg::AesCm128 | EncrAlg::AesKw128 => match mac {
+            MacAlg::Null if !policy.allow_null_mac => {
+                no(ErrorNo::InvalidMac, "it has no MAC, which policy forbids (RFC 3830 section 4.2.4)".into())
+            }
+            MacAlg::Unknown(n) => {
+                no(ErrorNo::InvalidMac, format!("its MAC algorithm {n} is none we know (RFC 3830 section 6.2)"))
+            }
+            MacAlg::Null | MacAlg::HmacSha1_160 => Ok(()),
+        },
+    }
+}
+
+/// A MAC over the pieces, empty for NULL.
+///
+/// # Errors
+/// There is no key for it, or it is none that we know.
+pub fn mac(alg: MacAlg, keys: Option<&TransportKeys>, pieces: &[&[u8]]) -> Result<Vec<u8>, Error> {
+    match (alg, keys) {
+        (MacAlg::Null, _) => Ok(vec![]),
+        (MacAlg::HmacSha1_160, Some(keys)) => {
+            let mac: [u8; HASH_LEN] = hmac_sha1(&keys.auth, pieces);
+            Ok(mac.to_vec())
+        }
+        (MacAlg::HmacSha1_160, None) => Err(Error::Misuse("a MAC needs a pre-shared key")),
+        (MacAlg::Unknown(_), _) => Err(Error::Misuse("this MAC is none we know")),
+    }
+}
+
+/// Ver data: a MAC over the message without it, the data of the identities that were transported, and the Initiator's
+/// T in 64 bits (RFC 3830 section 5.2).
+///
+/// # Errors
+/// As in [`mac`].
+pub fn verify_data(
+    alg: MacAlg,
+    keys: Option<&TransportKeys>,
+    message: &[u8],
+    ids: &Ids,
+    t: T,
+) -> Result<Vec<u8>, Error> {
+    let data = |id: &Option<super::wire::Id>| id.as_ref().map(|id| id.data.clone()).unwrap_or_default();
+    mac(alg, keys, &[message, &data(&ids.i), &data(&ids.r), &t.octets()])
+}
+
+/// Encrypts our own key data.
+///
+/// # Errors
+/// There is no key for it, or the algorithm does not take data of this length.
+pub fn encrypt(
+    alg: EncrAlg,
+    plain: &[u8],
+    keys: Option<&TransportKeys>,
+    csb: &CsbLabel,
+    t: T,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    match (alg, keys) {
+        (EncrAlg::Null, _) => Ok(Zeroizing::new(plain.to_vec())),
+        (EncrAlg::AesCm128, Some(keys)) => Ok(transport::aes_cm(keys, csb.csb_id, t.octets(), plain)),
+        (EncrAlg::AesKw128, Some(keys)) => transport::aes_kw_wrap(keys, plain)
+            .map(Zeroizing::new)
+            .ok_or(Error::Misuse("AES-KW needs key data in multiples of 8 octets")),
+        (EncrAlg::AesCm128 | EncrAlg::AesKw128, None) => Err(Error::Misuse("encryption needs a pre-shared key")),
+        (EncrAlg::Unknown(_), _) => Err(Error::Misuse("this encryption is none we know")),
+    }
+}
+
+/// Decrypts the key data of a message that was verified: call it with nothing else.
+///
+/// # Errors
+/// AES-KW's own check fails.
+pub(crate) fn decrypt(
+    kemac: &Kemac,
+    keys: Option<&TransportKeys>,
+    csb: &CsbLabel,
+    t: T,
+) -> Result<Zeroizing<Vec<u8>>, Refused> {
+    let data = &kemac.encr_data;
+    let (alg, keys) = match (kemac.encr_alg, keys) {
+        (EncrAlg::Null, _) => return Ok(data.clone()),
+        (alg, Some(keys)) => (alg, keys),
+        (_, None) => return Err(Error::Misuse("decryption needs a pre-shared key").into()),
+    };
+    match alg {
+        EncrAlg::AesCm128 => Ok(transport::aes_cm(keys, csb.csb_id, t.octets(), data)),
+        EncrAlg::AesKw128 => transport::aes_kw_unwrap(keys, data).ok_or_else(|| {
+            let what = "its wrapped keys do not unwrap (RFC 3394 section 2.2.2)";
+            Error::misbehaved(what, "RFC 3830 section 4.2.3").into()
+        }),
+        EncrAlg::Null | EncrAlg::Unknown(_) => Err(Error::Misuse("this encryption was refused before").into()),
+    }
+}
+
+/// The keys in decrypted key data.
+///
+/// # Errors
+/// Not readable; none at all, which only an update may have (RFC 3830 section 6.2); an empty one.
+pub fn keys(plain: &[u8]) -> Result<Vec<KeyData>, Refused> {
+    let keys = key_data::read_keys(plain)?;
+    if keys.is_empty() || keys.iter().any(|key| key.key.is_empty()) {
+        return Err(Error::misbehaved("its message brings no key, or an empty one", "RFC 3830 section 3.1").into());
+    }
+    Ok(keys)
+}
+
+/// A fresh TGK: 16 octets, or as many more as AES-KW needs for the Key data to be a multiple of 8 octets, header, MKI and
+/// all (RFC 3394 section 2; RFC 3830 has no padding).
+pub fn tgk(encr: EncrAlg, kv: Kv, env: &mut Env<'_>) -> KeyData {
+    let beside = 4 + if let Kv::Spi(spi) = &kv { 1 + spi.len() } else { 0 };
+    let mut key = vec![0; if encr == EncrAlg::AesKw128 { 16 + (8 - beside % 8) % 8 } else { 16 }];
+    env.rng.fill(&mut key);
+    KeyData { kind: KeyKind::Tgk, key: Secret::new(key), salt: None, kv }
+}
+
+/// A payload that a message of this kind has no use for.
+pub fn misplaced(payload: &Payload, message: &str) -> Error {
+    Error::misbehaved(format!("{} has no place in {message}", payload.name()), "RFC 3830 section 3.1")
+}

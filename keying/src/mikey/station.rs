@@ -1,0 +1,86 @@
+//! What the modes of one endpoint share: what it can prove itself with, its timestamps and CSB IDs, and what it has
+//! seen. So a message that one mode has taken is a replay to all.
+
+use super::mode::Refused;
+use super::policy::MikeyPolicy;
+use super::replay::{self, Fingerprint, ReplayCache};
+use super::wire::{ErrorNo, Message, T};
+use crate::{Credentials, Error, Identity};
+use keyphone_media::env::{Env, NtpTime};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// See the file's head.
+#[derive(Debug)]
+pub struct Station {
+    credentials: Arc<Credentials>,
+    replay: ReplayCache,
+    last_t: u64,
+    csb_ids: VecDeque<u32>,
+}
+
+/// An I_MESSAGE that passed [`Station::check_new`], to be remembered once it is proven.
+#[derive(Clone, Copy, Debug)]
+pub struct Unseen(T, Fingerprint);
+
+impl Station {
+    /// Of our CSB IDs so many are remembered, lest one come twice (RFC 3830 section 6.1).
+    const CSB_IDS: usize = 1024;
+
+    /// `now` is when we start: what is dated before it is refused as a replay that we cannot remember.
+    pub fn new(credentials: Credentials, now: NtpTime) -> Self {
+        let replay = ReplayCache::new(now, ReplayCache::DEFAULT_CAPACITY);
+        Self { credentials: Arc::new(credentials), replay, last_t: 0, csb_ids: VecDeque::new() }
+    }
+
+    /// What we can prove ourselves with, and whom we know.
+    pub fn credentials(&self) -> &Arc<Credentials> {
+        &self.credentials
+    }
+
+    /// Every message has its own timestamp (RFC 3830 section 5.2).
+    pub fn timestamp(&mut self, now: NtpTime) -> T {
+        let behind = self.last_t.wrapping_sub(now.0);
+        self.last_t = if behind < 1 << 40 { self.last_t.wrapping_add(1) } else { now.0 };
+        T::NtpUtc(self.last_t)
+    }
+
+    /// A CSB ID that no bundle of ours has had lately.
+    pub fn csb_id(&mut self, env: &mut Env<'_>) -> u32 {
+        loop {
+            let id = u32::from_be_bytes(env.bytes());
+            if !self.csb_ids.contains(&id) {
+                self.csb_ids.truncate(Self::CSB_IDS - 1);
+                self.csb_ids.push_front(id);
+                return id;
+            }
+        }
+    }
+
+    /// Is this I_MESSAGE a new one (RFC 3830 section 5.4)? To be asked before anything costly (section 9.5).
+    ///
+    /// # Errors
+    /// Whose clock is how far off, that it is a replay, or that it counts and policy wants clocks.
+    pub fn check_new(
+        &self,
+        sender: &Identity,
+        init: &Message,
+        policy: &MikeyPolicy,
+        now: NtpTime,
+    ) -> Result<Unseen, Refused> {
+        let (t, fingerprint) = (*init.one::<T>()?, replay::fingerprint(init));
+        if matches!(t, T::Counter(_)) && !policy.allow_counter {
+            let what = "its timestamp is a COUNTER, which policy does not allow: it cannot tell old from new after a \
+                        restart (RFC 3830 sections 5.4 and 6.6)";
+            return Err(Refused::new(ErrorNo::InvalidTs, Error::incompatible(what)));
+        }
+        let fresh = self.replay.check(sender, (t, fingerprint), now, policy.max_skew);
+        fresh.map_err(|error| Refused::new(ErrorNo::InvalidTs, error))?;
+        Ok(Unseen(t, fingerprint))
+    }
+
+    /// Remembers an I_MESSAGE, whose sender is proven now.
+    pub fn remember(&mut self, sender: &Identity, Unseen(t, mac): Unseen, policy: &MikeyPolicy, now: NtpTime) {
+        self.replay.insert(sender, (t, mac), now, policy.max_skew);
+    }
+}
