@@ -63,6 +63,7 @@ impl Sender {
         let index = self.next_rtcp;
         let packet = &mut self.buffer;
         packet.clear();
+        packet.reserve_exact(Sealed::MAX_LEN);
         packet.extend_from_slice(compound);
         session.rtcp.crypt(*ssrc, index.into(), &mut packet[CLEAR_LEN..]);
         packet.extend_from_slice(&(E_FLAG | index).to_be_bytes());
