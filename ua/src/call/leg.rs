@@ -20,7 +20,7 @@ pub(crate) struct Leg {
 #[derive(Default)]
 struct Coming {
     keys: Vec<KeyId>,
-    slot: Option<Slot>,
+    slot: Option<Box<Slot>>,
 }
 
 impl Leg {
@@ -37,7 +37,7 @@ impl Leg {
         for stream in streams {
             match (stream.dir, stream.ssrc) {
                 (Dir::Hear, _) => self.expect(key.id(), *stream, ledger)?,
-                (Dir::Send, Some(ssrc)) => self.coming.slot = Some(ledger.bind(key, ssrc)?),
+                (Dir::Send, Some(ssrc)) => self.coming.slot = Some(ledger.bind(key, ssrc)?.into()),
                 (Dir::Send, None) => {}
             }
         }
@@ -56,7 +56,7 @@ impl Leg {
             return;
         }
         match (&mut self.mouth, slot) {
-            (Some(sender), Some(slot)) => sender.rekey(slot),
+            (Some(sender), Some(slot)) => sender.rekey(*slot),
             (None, Some(slot)) => self.mouth = Some(slot.sender(env)),
             (_, None) => {}
         }
