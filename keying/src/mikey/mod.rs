@@ -34,7 +34,7 @@ pub use policy::MikeyPolicy;
 pub use tolerance::{Tolerance, Tolerances};
 
 use crate::{Ask, Credentials, Error, Keying, Lines, Offered, Output, Refusal, Session};
-use bundle::Bundle;
+use bundle::{Bundle, Material};
 use keyphone_media::env::{Env, NtpTime};
 use mode::Initiation;
 use modes::Modes;
@@ -86,15 +86,17 @@ impl Keying for Mikey {
             policies: vec![policy],
             protocols: &self.protocols,
             hop: ask.hop,
+            suite,
             policy: &ask.policy.mikey,
         };
         let Initiation { message, known, initiated } =
             self.modes.offering(bundle.policy)?.initiate(&bundle, &mut self.station, env)?;
-        let mut hear = vec![];
+        let (mut hear, mut material) = (vec![], Material::default());
         if let Some(agreed) = known {
             let keys = keys::master_keys(&agreed, layout, ask.streams, ask.policy);
             let (keys, _) = keys.map_err(|refused| refused.error)?;
             hear = offer::hear(&keys);
+            material = Material::of(&agreed);
             agreed.proof.release((ask.named, ask.policy.expect), keys, out)?;
         }
         let lines = Lines(vec![sdp::line(crate::Level::Session, &message)]);
@@ -110,6 +112,7 @@ impl Keying for Mikey {
             policy: ask.policy.clone(),
             streams: ask.streams.to_vec(),
             hear,
+            material,
             layout,
             sessions,
             protocols: self.protocols.clone(),

@@ -1,10 +1,11 @@
 //! A call that comes in: the INVITE until we answer it (RFC 3261 section 13.3).
 
-use super::exchange::{Exchange, Parties};
+use super::exchange::Exchange;
 use super::first::FirstOffer;
 use super::handshake::Handshake;
 use super::inside::session_body;
 use super::media::Media;
+use super::parties::Parties;
 use super::precondition::{self, Quiet};
 use super::refresh::{self, TooSmall};
 use super::refused::Refused;
@@ -17,8 +18,7 @@ use crate::io::MediaPorts;
 use crate::sdp::Sdp;
 use crate::settings::{Incoming, Plan, Play, Preconditions, Reliable, Settings, System};
 use crate::sip::{NameAddr, Request, Response, StatusCode, Uri, make};
-use crate::transaction::{Key, ServerKey};
-use keyphone_keying::{self as keying, Identity};
+use crate::transaction::ServerKey;
 use keyphone_media::env::Instant;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -138,14 +138,11 @@ impl Call {
             return Err(refused.with("Require", precondition::TAG.into()));
         }
         let mut media = Media::new(*id, ports, plan.clone(), cx);
-        let hop = cx.transactions.hop(Key::Server(*key)).map_or_else(keying::Hop::default, |hop| hop.transport.into());
+        let parties = Parties::of_invite(request, *key, cx).map_err(bad)?;
         let body = request.session_body().map_err(|error| Refused::new(error.status(), error))?;
         let exchange = match body {
             // The offer is for us to make, keyed as ours are (RFC 3261 section 13.3.1.4).
             None => {
-                let from = request.headers.from().map_err(bad)?;
-                let named = Identity::new(&from.uri.to_string());
-                let parties = Parties { me: cx.settings.identity_for(request), named, hop };
                 let status = precondition::of_no_offer(cx.settings)?;
                 let offer = FirstOffer::new(parties, status, &mut media, cx);
                 Exchange::offering(offer.map_err(|why| Refused::keying(why, None))?)
@@ -153,7 +150,7 @@ impl Call {
             Some(body) => {
                 let offer = Sdp::parse(body);
                 let offer = offer.map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
-                Exchange::answering(request, hop, &offer, &mut media, cx)?
+                Exchange::answering(request, parties, &offer, &mut media, cx)?
             }
         };
         if must_be_keyed && exchange.system() == System::Clear {
@@ -247,7 +244,7 @@ impl Call {
             }
             // A further offer is answered in the 2xx (RFC 3262 section 5).
             if !request.body.is_empty() && exchange.is_free().is_ok() {
-                match session_body(request).and_then(|body| exchange.answer(body, media, cx)) {
+                match session_body(request).and_then(|body| exchange.answer((body, key), media, cx)) {
                     Ok((body, _)) => {
                         ok.headers.push("Content-Type", "application/sdp");
                         ok.body = body;

@@ -94,7 +94,7 @@ impl Call {
                     return self.refuse_inside(key, request, refused, cx);
                 }
             },
-            false => match session_body(request).and_then(|body| exchange.answer(body, &mut self.media, cx)) {
+            false => match session_body(request).and_then(|body| exchange.answer((body, key), &mut self.media, cx)) {
                 Ok(answered) => answered,
                 Err(refused) => return self.refuse_inside(key, request, refused, cx),
             },
@@ -134,7 +134,7 @@ impl Call {
         if let Err(conflict) = usage.exchange.is_free() {
             return self.put_off(key, request, Some(conflict), cx);
         }
-        match session_body(request).and_then(|body| usage.exchange.answer(body, media, cx)) {
+        match session_body(request).and_then(|body| usage.exchange.answer((body, key), media, cx)) {
             Ok((body, held)) => {
                 let ok = self.ok(request, body, cx);
                 cx.respond(key, &ok);

@@ -25,6 +25,7 @@ mod leg;
 mod media;
 mod name;
 mod outgoing;
+mod parties;
 mod path;
 mod precondition;
 mod redirect;
