@@ -29,6 +29,8 @@ pub enum How {
     Certificate,
     /// The peer holds the key of a certificate that is pinned for it.
     Pinned,
+    /// Nothing was proven but that the message came over a TLS hop: policy allowed MIKEY-NULL.
+    Hop,
     /// Nothing was proven: policy allowed a message without a MAC.
     Nothing,
 }
@@ -40,6 +42,7 @@ impl fmt::Display for How {
             Self::SharedKey => "a pre-shared key",
             Self::Certificate => "a certificate",
             Self::Pinned => "a pinned certificate",
+            Self::Hop => "the TLS hop alone",
             Self::Nothing => "nothing at all",
         })
     }
@@ -104,6 +107,11 @@ impl Proof {
     pub(crate) fn verify_envelope_mac(trusted: &Trusted, computed: &[u8], received: &[u8]) -> Option<Self> {
         let proof = Self::verify_mac(trusted.who().clone(), computed, received)?;
         Some(Self { how: trusted.how(), ..proof })
+    }
+
+    /// Policy has allowed MIKEY-NULL over a TLS hop, and the assurance will say so.
+    pub(crate) fn hop(who: Identity) -> Self {
+        Self { how: How::Hop, who: Some(who) }
     }
 
     /// Policy has allowed a message without a MAC, and the assurance will say so.

@@ -34,7 +34,7 @@ pub use policy::MikeyPolicy;
 pub use tolerance::{Tolerance, Tolerances};
 
 use crate::{Ask, Credentials, Error, Keying, Lines, Offered, Output, Refusal, Session};
-use bundle::Bundle;
+use bundle::{Bundle, Material};
 use keyphone_media::env::{Env, NtpTime};
 use mode::Initiation;
 use modes::Modes;
@@ -79,10 +79,12 @@ impl Keying for Mikey {
     ) -> Result<(Lines, Box<dyn Offered>), Error> {
         let policy = suite::ours(ask.policy).next().ok_or(Error::Misuse("policy allows no crypto suite at all"))?;
         let layout = streams::Layout::OURS;
+        let sessions = streams::Layout::offer(ask.streams)?;
         let bundle = Bundle {
             me: ask.me,
             named: ask.named,
-            map: CsMap::Srtp(streams::Layout::offer(ask.streams)?),
+            suite: keys::suite(std::slice::from_ref(&policy), &sessions, ask.policy),
+            map: CsMap::Srtp(sessions),
             policies: vec![policy],
             protocols: &self.protocols,
             hop: ask.hop,
@@ -90,11 +92,12 @@ impl Keying for Mikey {
         };
         let Initiation { message, known, initiated } =
             self.modes.offering(bundle.policy)?.initiate(&bundle, &mut self.station, env)?;
-        let mut hear = vec![];
+        let (mut hear, mut material) = (vec![], Material::default());
         if let Some(agreed) = known {
             let keys = keys::master_keys(&agreed, layout, ask.streams, ask.policy);
             let (keys, _) = keys.map_err(|refused| refused.error)?;
             hear = offer::hear(&keys);
+            material = Material::of(&agreed);
             agreed.proof.release((ask.named, ask.policy.expect), keys, out)?;
         }
         let lines = Lines(vec![sdp::line(crate::Level::Session, &message)]);
@@ -110,6 +113,7 @@ impl Keying for Mikey {
             policy: ask.policy.clone(),
             streams: ask.streams.to_vec(),
             hear,
+            material,
             layout,
             sessions,
             protocols: self.protocols.clone(),

@@ -44,8 +44,8 @@ pub struct ReplayCache {
     capacity: usize,
     utc: Window,
     ntp: Window,
-    /// The last COUNTER of each sender.
-    counters: BTreeMap<Identity, u32>,
+    /// The last COUNTER of each sender, who is known by a hash of its name: names may be long.
+    counters: BTreeMap<Fingerprint, u32>,
 }
 
 impl ReplayCache {
@@ -73,7 +73,7 @@ impl ReplayCache {
         match t {
             T::NtpUtc(t) => self.utc.check(NtpTime(t), &fingerprint, now, max_skew),
             T::Ntp(t) => self.ntp.check(NtpTime(t), &fingerprint, now, max_skew),
-            T::Counter(n) => match self.counters.get(sender) {
+            T::Counter(n) => match self.counters.get(&name(sender)) {
                 Some(&last) if n <= last => Err(Error::misbehaved(
                     format!("the COUNTER of {sender} is {n}, which is not above its last one, {last}: a replay"),
                     SECTION,
@@ -93,10 +93,14 @@ impl ReplayCache {
             T::NtpUtc(t) => self.utc.insert(NtpTime(t), fingerprint, now, max_skew, self.capacity),
             T::Ntp(t) => self.ntp.insert(NtpTime(t), fingerprint, now, max_skew, self.capacity),
             T::Counter(n) => {
-                self.counters.insert(sender.clone(), n);
+                self.counters.insert(name(sender), n);
             }
         }
     }
+}
+
+fn name(sender: &Identity) -> Fingerprint {
+    Sha1::digest(sender.as_str()).into()
 }
 
 /// The memory of one clock. Times in it are offsets from the start, so that 2036 is a year like any other

@@ -2,11 +2,13 @@
 //! here, both are heard, and nothing is lost.
 
 use crate::common::*;
+use keyphone_keying::mikey::policy::FailedRekey;
 use keyphone_scenarios::link::Link;
 use keyphone_scenarios::world::{Middle, World};
 use keyphone_ua::endpoint::Command;
-use keyphone_ua::event::{CallId, Event, KeyUse};
+use keyphone_ua::event::{CallId, Event, KeyUse, Outcome};
 use keyphone_ua::settings::HangUp;
+use keyphone_ua::sip::Method;
 use std::collections::BTreeSet;
 
 const CALL: CallId = CallId(1);
@@ -95,9 +97,8 @@ fn two_who_change_the_keys_at_once_both_come_to_it_and_lose_nothing() {
     }
 }
 
-#[test]
-fn new_keys_that_somebody_has_touched_are_refused_and_the_old_ones_go_on() {
-    let mut pair = talking(1);
+/// Alice offers new keys in a running call, and somebody on the way touches them.
+fn rekey_touched(mut pair: Pair) -> Pair {
     pair.world.set_middle(Box::new(|sent| match is_request(sent, "INVITE") {
         true => Middle::Change(rewrite(&sent.bytes, |body| {
             let at = body.find("key-mgmt:mikey ").unwrap() + 60;
@@ -108,8 +109,34 @@ fn new_keys_that_somebody_has_touched_are_refused_and_the_old_ones_go_on() {
     }));
     pair.world.command(pair.alice, Command::Rekey(CALL));
     pair.run(5000);
-    assert_eq!(responses(&pair.world, Pair::BOB, 488).len(), 1);
+    let refused = responses(&pair.world, Pair::BOB, 488);
+    let [warning] = &refused[0].headers.warning().unwrap()[..] else { panic!("one Warning") };
+    assert_eq!((refused.len(), warning.code), (1, 306));
+    assert!(String::from_utf8_lossy(&refused[0].body).contains("a=key-mgmt:mikey "), "MIKEY's own error message");
+    pair
+}
+
+#[test]
+fn new_keys_that_somebody_has_touched_are_refused_and_the_old_ones_go_on() {
+    let pair = rekey_touched(talking(1));
     assert!(events(&pair.world, pair.alice).any(|event| matches!(event, Event::CallTrouble { .. })));
     assert!(media_from(&pair.world, Pair::ALICE).filter(|sent| sent.at >= at(4000)).count() >= 49);
     assert_nothing_was_lost(pair);
+}
+
+#[test]
+fn a_caller_whose_policy_says_so_ends_a_call_whose_keys_could_not_be_changed() {
+    let (mut alice, bob) = (phone("alice", Pair::ALICE, no_change), phone("bob", Pair::BOB, no_change));
+    alice.policy.mikey.failed_rekey = FailedRekey::End;
+    let mut pair = Pair::on(1, Link::PERFECT, alice, bob);
+    pair.dial(HangUp::Never);
+    pair.run(1000);
+    let mut pair = rekey_touched(pair);
+    let Outcome::KeyingRefused { why } = pair.outcome(pair.alice) else { panic!("{:?}", pair.outcome(pair.alice)) };
+    assert!(why.contains("RFC 4567 section 4.1.2") && why.contains("488"), "{why}");
+    assert_eq!(pair.outcome(pair.bob), PEER_HUNG_UP);
+    let bye = requests(&pair.world, Pair::ALICE, Method::Bye).remove(0);
+    assert!(bye.headers.get("Reason").is_some_and(|reason| reason.contains("cause=488")));
+    pair.run(100_000);
+    pair.assert_nothing_left();
 }

@@ -2,8 +2,8 @@
 //! it, so it outlives them.
 
 use super::Cx;
-use super::exchange::{Parties, streams};
 use super::media::Media;
+use super::parties::{Parties, streams};
 use crate::sdp::precondition::StatusTable;
 use crate::sdp::{Direction, OfferAsk, Profile, SdpSession};
 use crate::settings::System;

@@ -3,9 +3,10 @@
 //! 13.2.1, RFC 3262 section 5).
 
 use super::Cx;
-use super::exchange::{Exchange, Parties};
+use super::exchange::Exchange;
 use super::first::FirstOffer;
 use super::media::Media;
+use super::parties::Parties;
 use super::refused::Unacceptable;
 use crate::sdp::precondition::StatusTable;
 use crate::sdp::{self, Sdp};

@@ -3,9 +3,9 @@
 
 use super::branch::Branch;
 use super::decline;
-use super::exchange::Parties;
 use super::late::{self, First};
 use super::media::Media;
+use super::parties::Parties;
 use super::redirect::Targets;
 use super::refused::Unacceptable;
 use super::usage::Usage;

@@ -64,7 +64,7 @@ impl Pending {
 
     /// It is an update of this bundle, with these keys.
     pub(super) fn updating(self, running: Running, keys: &[KeyData]) -> Self {
-        Self { running: Running { mki: InUse::of(keys), ..running }, is_update: true, ..self }
+        Self { running: Running { mki: running.mki.clone().then(keys), ..running }, is_update: true, ..self }
     }
 
     fn check_header(&self, resp: &Message) -> Result<(), Error> {
@@ -123,6 +123,7 @@ impl Initiated for Pending {
         }
         let running = Running { peer: (who.clone(), self.own_key), ..self.running.clone() };
         let proof = match v.auth_alg {
+            MacAlg::Null if self.keys.is_none() => Some(Proof::hop(who)),
             MacAlg::Null => Proof::nothing(who, &self.policy),
             alg => {
                 let ids = Ids { i: self.ids.i.clone(), r: id.or(self.ids.r.as_ref()).cloned() };
