@@ -166,7 +166,7 @@ display-name = "a\nb"
         "6:27: audio.codecs: must hold strings in quotation marks, not a number",
         "6:30: audio.codecs: \"pcmu\" is there twice",
         "7:10: audio.jitter: \"2000ms\" is not between 0ms and 1000ms",
-        "9:11: policy.keying: \"sdes\" is no keying system of this build, which has mikey-psk",
+        "9:11: policy.keying: \"sdes\" is no keying system of this build, which has mikey-null, mikey-psk, mikey-rsa, mikey-dhsign, mikey-dhhmac, mikey-rsar",
         "10:15: policy.allow-clear: must be true or false, not a string",
         "11:10: policy.expect: \"somebody\" is none of exactly, same-domain and any",
         "12:10: policy.suites: the list is empty",
