@@ -39,9 +39,11 @@ impl Certs {
         }
         for pin in &tls.peer_certs {
             let certificate = certificates(&pin.file)?.swap_remove(0);
-            let users: Vec<_> = certificate.names().iter().filter(|name| name.as_str().contains('@')).cloned().collect();
+            let users: Vec<_> =
+                certificate.names().iter().filter(|name| name.as_str().contains('@')).cloned().collect();
             if pin.peer.is_none() && users.is_empty() {
-                let why = "names no SIP user: say whose it is, --peer-cert sip:user@host=FILE or peer = \"sip:user@host\"";
+                let why =
+                    "names no SIP user: say whose it is, --peer-cert sip:user@host=FILE or peer = \"sip:user@host\"";
                 return Err(format!("the certificate in {} {why}", pin.file.display()));
             }
             let whose = pin.peer.clone().map_or(users, |peer| vec![peer]);

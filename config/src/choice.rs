@@ -49,8 +49,22 @@ impl Config {
         }
     }
 
+    /// Is our certificate somebody else's? One sentence that says what to do.
+    pub fn misnamed(&self) -> Option<String> {
+        let (certificate, from) = (self.credentials.certs.own()?, &self.account.from);
+        let is_default = *from == crate::Account::default().from;
+        (!is_default && !certificate.names().contains(&from.identity())).then(|| {
+            let names = certificate.shown();
+            format!(
+                "our certificate is for {names}, and we are {}: no peer would believe it (RFC 3830 section 4.3.1); give \
+                 --from, or from in [account], as the certificate has it, or another --cert",
+                from.identity()
+            )
+        })
+    }
+
     /// Reads the certificates that `tls` names, if a keying system of the policy uses any. A warning, if what cannot be
-    /// used was not asked for by name.
+    /// used was not asked for by name. Who has not been told who it is, is whom its certificate names.
     ///
     /// # Errors
     /// One sentence that names the file and what is wrong with it.
@@ -64,6 +78,11 @@ impl Config {
         }
         match Certs::read(&self.tls) {
             Ok(certs) => {
+                if self.account.from == crate::Account::default().from
+                    && let Some(Ok(user)) = certs.user().map(|user| user.as_str().parse())
+                {
+                    self.account.from = user;
+                }
                 self.credentials.certs = certs;
                 Ok(None)
             }

@@ -30,7 +30,7 @@ pub use duration::parse_duration;
 pub use finding::{ConfigError, Finding, Severity};
 pub use identity::{Credentials, PskEntry};
 pub use login::{DigestAlgorithm, Login, Password};
-pub use mikey::{Mikey, MikeyEncryption};
+pub use mikey::{Mikey, MikeyEncryption, parse_group};
 pub use network::{Network, PortRange, Transport};
 pub use policy::{KeyingSystem, Policy};
 pub use server::ServerUri;
@@ -145,11 +145,12 @@ fn read(text: &str, file_name: &str) -> (Config, Vec<Finding>) {
     }
     let pins = root.sections("peer-cert", &mut report).into_iter();
     config.tls.peer_certs = pins.filter_map(|section| PeerCert::read(section, directory, &mut report)).collect();
+    let tls = root.span_of("tls");
     root.finish(&mut report);
     match config.load_certs() {
         Ok(None) => {}
-        Ok(Some(warning)) => report.warning(root.span_of("tls"), "tls", warning),
-        Err(why) => report.error(root.span_of("tls").unwrap_or_default(), "tls", why),
+        Ok(Some(warning)) => report.warning(tls, "tls", warning),
+        Err(why) => report.error(tls.unwrap_or_default(), "tls", why),
     }
     if config.systems().first() == Some(&KeyingSystem::Mikey(ModeName::Psk)) && config.credentials.psks.is_empty() {
         report.warning(None, "psk", "there is no pre-shared key, so that every call needs one from --psk");

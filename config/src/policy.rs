@@ -65,6 +65,7 @@ impl Policy {
         policy.mikey.allow_null_mac = self.mikey.allow_null_mac;
         policy.mikey.max_skew = self.mikey.max_skew;
         policy.mikey.encryption = self.mikey.encryption.algorithm();
+        policy.mikey.group = self.mikey.group;
         if self.mikey.interop {
             policy.mikey.tolerances = Tolerances::interop();
         }

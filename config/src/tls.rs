@@ -1,8 +1,8 @@
 //! `[tls]` and `[[peer-cert]]`: our certificate, and whom we trust, for SIP over TLS and for MIKEY.
 
+use crate::account::SipUri;
 use crate::finding::{Report, Span};
 use crate::section::Section;
-use crate::account::SipUri;
 use keyphone_keying::Identity;
 use std::path::{Path, PathBuf};
 

@@ -5,8 +5,8 @@ use crate::locate::{Abilities, Hop};
 use crate::sip::{Host, NameAddr, Request, SipError, SipUri, StatusCode, Uri};
 use crate::transaction::{Local, Transport};
 use keyphone_config::{Config, DigestAlgorithm, KeyingSystem};
-use keyphone_keying::mikey::ModeName;
-use keyphone_keying::{Credentials, Identity, Policy};
+use keyphone_keying::mikey::{self, ModeName};
+use keyphone_keying::{Credentials, Identity, Lines, Policy};
 use keyphone_media::audio::Clip;
 use keyphone_media::audio::codec::Codec;
 use std::fmt;
@@ -223,6 +223,11 @@ pub enum System {
 }
 
 impl System {
+    /// By which a call is keyed: one of the two lines is an offer.
+    pub(crate) fn of(ours: &Lines, theirs: &Lines) -> Self {
+        Self::Mikey(mikey::offered(theirs).or_else(|| mikey::offered(ours)).unwrap_or(ModeName::Psk))
+    }
+
     /// Is the media protected?
     pub fn is_keyed(self) -> bool {
         self != Self::Clear
