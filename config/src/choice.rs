@@ -44,21 +44,19 @@ impl Config {
                 Some(_) if !certs.trusts_somebody() => {
                     Some(format!("{system} needs to know whose certificates to trust: {TRUST}"))
                 }
-                Some(_) => None,
+                Some(_) => self.misnamed().map(|why| format!("{system} needs a certificate for us: {why}")),
             },
         }
     }
 
-    /// Is our certificate somebody else's? One sentence that says what to do.
-    pub fn misnamed(&self) -> Option<String> {
-        let (certificate, from) = (self.credentials.certs.own()?, &self.account.from);
-        let is_default = *from == crate::Account::default().from;
-        (!is_default && !certificate.names().contains(&from.identity())).then(|| {
+    /// Is our certificate somebody else's, or nobody's whom SIP knows? One sentence that says what to do.
+    fn misnamed(&self) -> Option<String> {
+        let (certificate, me) = (self.credentials.certs.own()?, self.account.from.identity());
+        (!certificate.names().contains(&me)).then(|| {
             let names = certificate.shown();
             format!(
-                "our certificate is for {names}, and we are {}: no peer would believe it (RFC 3830 section 4.3.1); give \
-                 --from, or from in [account], as the certificate has it, or another --cert",
-                from.identity()
+                "our certificate is for {names}, and we are {me}: no peer would believe it (RFC 3830 section 4.3.1); give \
+                 --from, or from in [account], as the certificate has it, or another --cert"
             )
         })
     }

@@ -138,7 +138,7 @@ fn check_key(config: &Config) -> Result<(), Fault> {
             return Err(usage(format!("{missing}; --keying none --allow-clear answers without any protection")));
         }
     }
-    config.misnamed().map_or(Ok(()), |why| Err(usage(why)))
+    Ok(())
 }
 
 #[cfg(test)]

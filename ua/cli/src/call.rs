@@ -261,7 +261,7 @@ fn check_key(config: &Config, target: &Uri) -> Result<(), Fault> {
              FILE, or [[peer-cert]] in a --config file; mikey-rsar needs none"
         )));
     }
-    config.misnamed().filter(|_| !by_key && mode != ModeName::Null).map_or(Ok(()), |why| Err(usage(why)))
+    Ok(())
 }
 
 /// Where we listen: where we were told to, or on any port of the address that the callee can reach.

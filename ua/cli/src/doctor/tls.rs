@@ -1,7 +1,8 @@
 //! Certificates for TLS and MIKEY: do they fit their keys, are they for us, and will they last?
 
 use super::Checked;
-use keyphone_config::Config;
+use keyphone_config::{Config, KeyingSystem};
+use keyphone_keying::mikey::ModeName;
 use keyphone_ua::net::{Certificate, Tls, TlsFiles};
 use keyphone_ua::sip::Uri;
 use std::path::Path;
@@ -48,13 +49,12 @@ fn mikey(config: &Config) -> Vec<Checked> {
         Ok(Some(why)) => return vec![Checked::warning(WHAT, why, "give certificates with RSA or NIST-curve keys")],
         Ok(None) => {}
     }
-    let named = config.misnamed().map(|why| Checked::problem(WHAT, why, "\"keyphone cert make\" makes another one"));
     let lacking = config.systems().into_iter().filter_map(|system| config.lacks(system));
-    let lacking = lacking.map(|why| Checked::problem(WHAT, why, "give it, or take the system out of keying"));
-    let problems: Vec<_> = named.into_iter().chain(lacking).collect();
-    let certs = &config.credentials.certs;
-    match certs.own() {
-        Some(own) if problems.is_empty() && certs.trusts_somebody() => {
+    let problems: Vec<_> =
+        lacking.map(|why| Checked::problem(WHAT, why, "do that, or take the system out of keying")).collect();
+    let proves = config.systems().contains(&KeyingSystem::Mikey(ModeName::DhSign));
+    match config.credentials.certs.own() {
+        Some(own) if problems.is_empty() && proves => {
             vec![Checked::ok(WHAT, format!("we can prove to be {}", own.shown()))]
         }
         _ => problems,
