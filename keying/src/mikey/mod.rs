@@ -57,8 +57,8 @@ pub struct Mikey {
 impl Mikey {
     /// `now` is when this endpoint starts: older messages are refused, for what came before is not remembered
     /// (see [`replay`]).
-    pub fn new(credentials: impl Into<Credentials>, now: NtpTime) -> Self {
-        let station = Station::new(credentials.into(), now);
+    pub fn new(credentials: impl Into<Arc<Credentials>>, now: NtpTime) -> Self {
+        let station = Station::new(credentials, now);
         Self { modes: Modes::all(), station, protocols: vec!["mikey".into()] }
     }
 
@@ -130,6 +130,11 @@ impl Keying for Mikey {
     ) -> Result<(Lines, Box<dyn Session>), Refusal> {
         self.answer_offer(ask, offer, env, out)
     }
+}
+
+/// The mode of the first message of an offer; nothing in it is proven.
+pub fn offered(lines: &Lines) -> Option<ModeName> {
+    sdp::messages(lines).next().and_then(|message| ModeName::of(&message))
 }
 
 /// MIKEY travels in the signalling, so a packet in the media path is none of its own.

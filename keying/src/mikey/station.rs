@@ -35,10 +35,10 @@ impl Station {
     const CSB_IDS: usize = 1024;
 
     /// `now` is when we start: what is dated before it is refused as a replay that we cannot remember.
-    pub fn new(credentials: Credentials, now: NtpTime) -> Self {
+    pub fn new(credentials: impl Into<Arc<Credentials>>, now: NtpTime) -> Self {
         let cache = || ReplayCache::new(now, ReplayCache::DEFAULT_CAPACITY);
         let (proven, unproven) = (cache(), cache());
-        Self { credentials: Arc::new(credentials), proven, unproven, last_t: 0, csb_ids: VecDeque::new() }
+        Self { credentials: credentials.into(), proven, unproven, last_t: 0, csb_ids: VecDeque::new() }
     }
 
     /// What we can prove ourselves with, and whom we know.

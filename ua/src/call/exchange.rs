@@ -170,7 +170,7 @@ impl Exchange {
 
     /// How the media is keyed.
     pub(super) fn system(&self) -> System {
-        if self.session.is_some() { System::MikeyPsk } else { System::Clear }
+        if self.session.is_some() { System::of(&self.ours, &self.theirs) } else { System::Clear }
     }
 
     /// Have we put the peer on hold?
@@ -287,7 +287,7 @@ pub(super) fn direction(holding: bool) -> sdp::Direction {
 /// Which profiles we take: clear RTP only where it is configured and policy allows it.
 pub(crate) fn profiles(settings: &Settings) -> Vec<Profile> {
     let allowed = |system: &System| match system {
-        System::MikeyPsk => Some(Profile::Savp),
+        System::Mikey(_) => Some(Profile::Savp),
         System::Clear => settings.policy.media.clear().map(|_| Profile::Avp),
     };
     settings.keying.iter().filter_map(allowed).collect()

@@ -37,7 +37,7 @@ impl FirstOffer {
                 media.go_clear(allowed, cx);
                 (Profile::Avp, Lines::default(), None)
             }
-            Some(System::MikeyPsk) => {
+            Some(System::Mikey(_)) => {
                 let streams = streams(0, cx.ledger.mint(cx.env), 0);
                 let ask = parties.ask(&streams, cx.settings);
                 let mut known = vec![];

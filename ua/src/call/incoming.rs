@@ -13,7 +13,7 @@ use super::{Call, Cx, Phase, Place};
 use crate::dialog::Dialog;
 use crate::event::{CallId, Direction, Event};
 use crate::io::MediaPorts;
-use crate::sdp::Sdp;
+use crate::sdp::{Sdp, key_mgmt};
 use crate::settings::{Incoming, Plan, Play, Preconditions, Reliable, System};
 use crate::sip::{Request, StatusCode, Uri};
 use crate::transaction::ServerKey;
@@ -43,16 +43,15 @@ impl Call {
         let peer = request.headers.from().map(|from| from.uri.to_string()).unwrap_or_default();
         let call_id = request.headers.call_id().unwrap_or_default().to_owned();
         // As it looks; whether it is in order is seen when it is answered.
-        let keyed = request.body.split(|octet| *octet == b'\n').any(|line| line.starts_with(b"a=key-mgmt:"));
+        let looks = key_mgmt::looks(&request.body);
         // Without an offer, ours says how.
-        let ours = cx.settings.keying.first().copied().filter(|_| request.body.is_empty());
-        let keying = ours.unwrap_or(if keyed { System::MikeyPsk } else { System::Clear });
+        let ours = cx.settings.keying.first().filter(|_| request.body.is_empty());
         cx.event(Event::Started {
             call: id,
             direction: Direction::Incoming,
             peer,
             call_id,
-            keying: keying.name().into(),
+            keying: ours.map_or(looks, System::to_string),
         });
         let invitation = Invitation { id, key, request, tag: cx.env.token::<4>() };
         let takes_place = place.is_some();

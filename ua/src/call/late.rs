@@ -10,7 +10,6 @@ use super::parties::Parties;
 use super::refused::Unacceptable;
 use crate::sdp::precondition::StatusTable;
 use crate::sdp::{self, Sdp};
-use crate::settings::System;
 use crate::sip::{Request, Response};
 use keyphone_keying::Lines;
 
@@ -57,7 +56,7 @@ impl First {
     pub(super) fn is_keyed(&self, cx: &Cx<'_, '_>) -> bool {
         match self {
             Self::Ours(offer) => offer.offered.is_some(),
-            Self::Theirs(_) => cx.settings.keying.first() == Some(&System::MikeyPsk),
+            Self::Theirs(_) => cx.settings.keying.first().is_some_and(|system| system.is_keyed()),
         }
     }
 

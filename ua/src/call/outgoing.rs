@@ -79,7 +79,7 @@ impl Call {
             direction: Direction::Outgoing,
             peer: target.to_string(),
             call_id: call_id.clone(),
-            keying: system.map_or("none", System::name).into(),
+            keying: system.unwrap_or(System::Clear).to_string(),
         });
         let Some(ports) = ports else {
             let outcome = Outcome::Failed { status: None, why: "no media ports are left".into() };
