@@ -1,4 +1,5 @@
 //! For people: what a MIKEY message says, whoever wrote it, and whether implementations agree on what it means.
 
 pub mod decode;
+pub mod input;
 pub mod verify;
