@@ -48,6 +48,7 @@ fn a_message_of_another_implementation_breaks_only_what_its_vector_says() {
             ("ms-dh-06", _) => &["map-policy", "map-policy", "missing-payload"],
             (id, "tolerate") if id.starts_with("ms-dh-") => &["missing-payload"],
             (id, "tolerate") if id.starts_with("ms-dhhmac") => &["missing-payload", "missing-payload"],
+            ("ms-rsar-03", _) => &["second-rand"],
             (id, "tolerate") if id.starts_with("ms-rsar") => &["second-rand", "no-policy-chosen"],
             _ => &[],
         };
