@@ -11,7 +11,7 @@ mod payloads;
 mod policy;
 mod structure;
 
-pub(super) use payloads::{is_filetime, prime};
+pub(super) use payloads::is_filetime;
 
 use super::exchange;
 use super::input::{Carrier, Found, Place};

@@ -4,4 +4,5 @@ pub mod decode;
 mod exchange;
 pub mod input;
 pub mod lint;
+pub mod open;
 pub mod verify;

@@ -347,7 +347,7 @@ fn sign_length(s: &Subject<'_>) -> Vec<Hit> {
 }
 
 /// The prime of one of the OAKLEY groups; `None` for elliptic curves.
-pub(in crate::workbench) fn prime(group: DhGroup) -> Option<BigNum> {
+fn prime(group: DhGroup) -> Option<BigNum> {
     match group {
         DhGroup::Oakley5 => BigNum::get_rfc3526_prime_1536().ok(),
         DhGroup::Oakley1 => BigNum::get_rfc2409_prime_768().ok(),
