@@ -7,6 +7,8 @@
 mod methods;
 mod steps;
 
+pub(super) use methods::envelope_keys;
+
 use super::exchange;
 use super::input::{Found, Place};
 use crate::Psk;

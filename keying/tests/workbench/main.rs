@@ -1,5 +1,6 @@
 //! The workbench, on messages of the field and on those of other implementations.
 
+mod diagnose;
 mod lint;
 mod open;
 
