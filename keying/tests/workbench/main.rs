@@ -3,6 +3,7 @@
 mod diagnose;
 mod lint;
 mod open;
+mod wild;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -53,4 +54,18 @@ pub(crate) fn secrets(vector: &Value) -> Secrets {
             .collect(),
         dh: ["dh_priv_i", "dh_priv_r"].into_iter().filter_map(hex).map(Into::into).collect(),
     }
+}
+
+/// Compares a generated part of the documentation with what stands there, or writes it: `KEYPHONE_UPDATE_DOCS=1`.
+pub(crate) fn documented(path: &str, text: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("KEYPHONE_UPDATE_DOCS").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let there = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        there == text,
+        "{} is out of date: run with KEYPHONE_UPDATE_DOCS=1 and read the difference",
+        path.display()
+    );
 }
