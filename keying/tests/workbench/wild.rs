@@ -49,7 +49,7 @@ const FAULTS: &[(&str, &[&str], &[&str])] = &[
     ("gortsplib-c", &["tag-length-as-key-length"], &[]),
     ("gortsplib-Extra-padding-at-the-end", &["trailing-padding"], &[]),
     ("gortsplib-KEMAC-key-data-with-SPI", &["missing-payload", "missing-payload", "key-length"], &[]),
-    ("gst-test-hdr", &["missing-payload", "missing-payload", "missing-payload"], &[]),
+    ("gst-test-hdr", &["missing-payload", "missing-payload", "missing-payload", "no-crypto-session"], &[]),
     ("gst-test-2cs", &["missing-payload", "missing-payload", "missing-payload"], &[]),
     ("mykey-2.3.1-psk", &["rand-constant"], &["auth-key-32"]),
     ("mykey-2.3.1-dhhmac-init", &["missing-payload"], &["auth-key-32"]),
