@@ -22,4 +22,5 @@ mod exchange;
 pub mod input;
 pub mod lint;
 pub mod open;
+pub mod stream;
 pub mod verify;

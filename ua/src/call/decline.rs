@@ -4,9 +4,7 @@ use super::{Cx, late};
 use crate::dialog::Dialog;
 use crate::locate::Hop;
 use crate::settings::Settings;
-use crate::sip::{
-    self, Headers, Host, Method, Reason, Request, Response, StatusCode, Via, Warning, make,
-};
+use crate::sip::{self, Headers, Host, Method, Reason, Request, Response, StatusCode, Via, Warning, make};
 use crate::transaction::{self, Table, Timers, Transport};
 use keyphone_media::env::{Env, Instant};
 use std::collections::BTreeMap;

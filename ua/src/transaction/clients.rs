@@ -42,10 +42,7 @@ impl Table {
         };
         let waiting = Waiting { request, until: env.now.mono + Waiting::LONGEST, last: Last::None };
         let machine = Machine::Waiting(Box::new(waiting));
-        self.insert(
-            Key::Client(key),
-            Entry { search, ..Entry::new(id, machine) },
-        );
+        self.insert(Key::Client(key), Entry { search, ..Entry::new(id, machine) });
         match known {
             Some(there) => self.try_at(key, there, env, out),
             None => self.advance(Key::Client(key), env, out),
