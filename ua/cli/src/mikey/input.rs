@@ -34,7 +34,9 @@ impl Input {
             (None, Some(text)) if Path::new(text).is_file() => read_file(Path::new(text))?,
             (None, Some(text)) => text.as_bytes().to_vec(),
             (None, None) => {
-                return Err(usage("give a message: base64, hex, SDP, the name of a file, or - for stdin (--help has examples)"));
+                return Err(usage(
+                    "give a message: base64, hex, SDP, the name of a file, or - for stdin (--help has examples)",
+                ));
             }
         };
         if capture::is_one(&octets) {
