@@ -11,6 +11,8 @@ mod answer;
 pub mod bundle;
 pub mod derive;
 pub mod dh;
+pub mod envelope;
+mod envelopes;
 pub mod ids;
 mod keys;
 pub mod mode;
