@@ -42,35 +42,39 @@ pub struct Opened {
     pub secret: Secret,
     /// Who sealed it, as the inside says.
     pub id: Id,
-    /// The keys. None in an update that has none.
+    /// The keys: at least one.
     pub key_data: Vec<KeyData>,
 }
 
 /// Octets of an envelope key that we make.
 const ENVELOPE_KEY: usize = 16;
 
-/// Seals one fresh TGK under our ID for the owner of a certificate.
+/// One fresh TGK, to be sealed under this ID.
+pub fn tgk(id: &Id, kv: Kv, policy: &MikeyPolicy, env: &mut Env<'_>) -> KeyData {
+    protection::tgk_behind(4 + id.data.len(), policy.encryption, kv, env)
+}
+
+/// Seals keys under our ID for the owner of a certificate. `csb` is what the envelope itself is protected with.
 ///
 /// # Errors
 /// Policy forbids how, or the certificate's key is none for it.
 pub fn seal(
-    (id, kv): (&Id, Kv),
+    (id, keys): (&Id, &[KeyData]),
     to: &Trusted,
     (csb, t): (&CsbLabel, T),
     policy: &MikeyPolicy,
     env: &mut Env<'_>,
-) -> Result<(Sealed, Vec<KeyData>), Error> {
+) -> Result<Sealed, Error> {
     protected((policy.encryption, policy.mac), policy).map_err(|refused| refused.error)?;
     let mut secret = Zeroizing::new(vec![0; ENVELOPE_KEY]);
     env.rng.fill(&mut secret);
+    let plain = key_data::write_keys(Some(id), keys)?;
     let keys = TransportKeys::new(&secret, csb);
-    let key_data = vec![protection::tgk_behind(4 + id.data.len(), policy.encryption, kv, env)];
-    let plain = key_data::write_keys(Some(id), &key_data)?;
     let encr_data = encrypt(policy.encryption, &plain, Some(&keys), csb, t)?;
     let mut kemac = Kemac { encr_alg: policy.encryption, encr_data, mac_alg: policy.mac, mac: vec![] };
     kemac.mac = mac(policy.mac, Some(&keys), &[&kemac.covered_alone()?])?;
     let pke = Pke { cache: policy.cache, data: to.key().encrypt(policy.envelope, &secret)? };
-    Ok((Sealed { kemac, pke, keys, secret }, key_data))
+    Ok(Sealed { kemac, pke, keys, secret })
 }
 
 /// How an envelope may be protected: as policy says, but never without a MAC. An envelope that does not open must look
@@ -111,7 +115,8 @@ pub fn opener<'s>(message: &Message, store: &'s CertStore) -> Result<&'s Own, Re
 }
 
 /// Opens the envelope of a message whose signature was verified: call it with nothing else. It must be from `sender`
-/// by its inside, too: "the encrypted IDi MUST always be verified to be equal with the expected IDi".
+/// by its inside, too: "the encrypted IDi MUST always be verified to be equal with the expected IDi". `instead` is random
+/// and fresh: see [`PrivateKey::open`](crate::crypto::PrivateKey::open).
 ///
 /// # Errors
 /// The MAC does not verify, whether for a wrong envelope key or none at all; what is inside cannot be read, or is
@@ -122,11 +127,10 @@ pub fn open(
     (csb, t): (&CsbLabel, T),
     sender: &Identity,
     policy: &MikeyPolicy,
-    env: &mut Env<'_>,
+    instead: Secret,
 ) -> Result<Opened, Refused> {
     let (kemac, pke) = (message.one::<Kemac>()?, message.one::<Pke>()?);
     protected((kemac.encr_alg, kemac.mac_alg), policy)?;
-    let instead = Zeroizing::new(env.bytes::<ENVELOPE_KEY>().to_vec());
     let secret = own.key().open(policy.envelope, &pke.data, instead);
     let keys = TransportKeys::new(&secret, csb);
     let computed = mac(kemac.mac_alg, Some(&keys), &[&kemac.covered_alone()?])?;
@@ -141,8 +145,9 @@ pub fn open(
         let what = format!("its envelope is from {inside}, and the message is from {sender}");
         return Err(Refused::new(ErrorNo::InvalidId, Error::misbehaved(what, "RFC 3830 section 3.2")));
     }
-    if key_data.iter().any(|key| key.key.is_empty()) {
-        return Err(Error::misbehaved("its envelope has an empty key", "RFC 3830 section 3.2").into());
+    if key_data.is_empty() || key_data.iter().any(|key| key.key.is_empty()) {
+        let what = "its envelope brings no key, or an empty one";
+        return Err(Error::misbehaved(what, "RFC 3830 section 3.2").into());
     }
     Ok(Opened { keys, secret, id, key_data })
 }

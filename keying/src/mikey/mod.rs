@@ -90,6 +90,7 @@ impl Keying for Mikey {
             policies: vec![policy],
             protocols: &self.protocols,
             hop: ask.hop,
+            expect: ask.policy.expect,
             policy: &ask.policy.mikey,
         };
         let Initiation { message, known, initiated } =

@@ -6,6 +6,7 @@ pub mod dhsign;
 pub mod null;
 pub mod psk;
 pub mod rsa;
+pub mod rsar;
 
 use super::mode::{Mode, ModeName, Refused};
 use super::policy::MikeyPolicy;
@@ -25,6 +26,7 @@ impl Modes {
             Box::new(rsa::RsaMode),
             Box::new(dhhmac::DhHmacMode::new()),
             Box::new(dhsign::DhSignMode::new()),
+            Box::new(rsar::RsaRMode::default()),
         ])
     }
 

@@ -49,6 +49,7 @@ use crate::mikey::turns::{InUse, Turns};
 use crate::mikey::wire::{CacheType, Chash, DataType, Draft, Ext, Hdr, HashFunc, Id, Kv, Message, Prf, Rand};
 use crate::{Error, Proof};
 use keyphone_media::env::Env;
+use zeroize::Zeroizing;
 
 /// The public-key method.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +66,8 @@ impl Mode for RsaMode {
         let peer = credentials.certs.of_peer(ask.named, Use::Enciphering, env.now.ntp)?;
         let csb = CsbLabel { csb_id: station.csb_id(env), rand: env.bytes::<16>().to_vec() };
         let (t, id) = (station.timestamp(env.now.ntp), Id::uri(ask.me.as_str()));
-        let (sealed, key_data) = envelope::seal((&id, Kv::Null), &peer, (&csb, t), ask.policy, env)?;
+        let key_data = vec![envelope::tgk(&id, Kv::Null, ask.policy, env)];
+        let sealed = envelope::seal((&id, &key_data), &peer, (&csb, t), ask.policy, env)?;
 
         let hdr =
             Hdr { data_type: DataType::PkInit, v: true, prf: Prf::Mikey1, csb_id: csb.csb_id, map: ask.map.clone() };
@@ -117,11 +119,9 @@ impl Mode for RsaMode {
         let proof = signing::verify(message, &peer, &[])?;
         station.remember(peer.who(), unseen, ask.policy, now);
 
+        let instead = Zeroizing::new(env.bytes::<16>().to_vec());
         let Opened { keys, secret, key_data, .. } =
-            envelope::open(message, own, (&init.csb, init.t), peer.who(), ask.policy, env)?;
-        if key_data.is_empty() {
-            return Err(Error::misbehaved("its message brings no key", "RFC 3830 section 3.2").into());
-        }
+            envelope::open(message, own, (&init.csb, init.t), peer.who(), ask.policy, instead)?;
         let answer = message.hdr().v.then(|| resp::write(&init, &keys, ask)).transpose()?;
         if init.cache() == CacheType::Cache {
             station.keep_envelope(peer.who(), peer.how(), secret, now);
