@@ -46,9 +46,10 @@ use crate::mikey::signing;
 use crate::mikey::station::Station;
 use crate::mikey::turns::{InUse, Turns};
 use crate::mikey::wire::{
-    Cert, CertType, CsMap, DataType, Draft, Ext, Hdr, Id, KeyData, Kv, Message, Payload, Prf, Rand, Sp,
+    CacheType, Cert, CertType, CsMap, DataType, Draft, Ext, Hdr, Id, KeyData, Kv, Message, Payload, Prf, Rand, Sp,
 };
 use keyphone_media::env::Env;
+use zeroize::Zeroizing;
 
 /// The public-key method in reverse.
 #[derive(Debug, Default)]
@@ -112,7 +113,8 @@ impl Mode for RsaRMode {
         let message = signing::sign(draft, own, ask.policy, &[])?;
         let pending = {
             let init = Init::read(&message).map_err(|refused| refused.error)?;
-            Pending::new(&init, station.credentials().clone(), ask.named, ask.policy, env)
+            let seed = Zeroizing::new(env.bytes::<16>().to_vec());
+            Pending::new(&init, station.credentials().clone(), ask.named, ask.policy, seed)
         };
         Ok(Initiation { message, known: None, initiated: Box::new(pending) })
     }
@@ -179,7 +181,7 @@ impl Mode for RsaRMode {
             policies: given.policies.clone(),
             mki: InUse::of(&given.keys),
         };
-        if ask.policy.cache == crate::mikey::wire::CacheType::Cache {
+        if ask.policy.cache == CacheType::Cache {
             station.keep_envelope(peer.who(), peer.how(), sealed.secret, now);
         }
         let updates = self.group.is_none() && envelope::updates(ask.policy.cache);

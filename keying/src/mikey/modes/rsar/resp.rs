@@ -14,7 +14,7 @@ use crate::mikey::tolerance::Tolerance;
 use crate::mikey::turns::{InUse, Turns};
 use crate::mikey::wire::{CsMap, DataType, Ext, Id, Message, Payload, Pke, Prf, Rand, Sp, T};
 use crate::{Credentials, Error, Identity, Proof};
-use keyphone_media::env::{Env, NtpTime};
+use keyphone_media::env::NtpTime;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -31,18 +31,18 @@ pub struct Pending {
     ids: Ids,
     named: Identity,
     policy: MikeyPolicy,
-    /// For what stands in place of an envelope key that does not come out.
     seed: Secret,
 }
 
 impl Pending {
-    /// For answers to `init`, from whoever `named` or somebody else may be.
+    /// For answers to `init`, from whoever `named` or somebody else may be. `seed` is random: it makes what stands in place
+    /// of an envelope key that does not come out.
     pub fn new(
         init: &Init<'_>,
         credentials: Arc<Credentials>,
         named: &Identity,
         policy: &MikeyPolicy,
-        env: &mut Env<'_>,
+        seed: Secret,
     ) -> Self {
         Self {
             credentials,
@@ -54,7 +54,7 @@ impl Pending {
             ids: init.ids.clone(),
             named: named.clone(),
             policy: policy.clone(),
-            seed: Zeroizing::new(env.bytes::<16>().to_vec()),
+            seed,
         }
     }
 
