@@ -12,9 +12,11 @@ use super::derive::{CsbLabel, Secret, TransportKeys};
 use super::ids::identity;
 use super::mode::Refused;
 use super::policy::MikeyPolicy;
+use super::bundle::Bundle;
 use super::protection::{self, decrypt, encrypt, mac, permitted};
+use super::turns::InUse;
 use super::wire::{
-    CacheType, Chash, EncrAlg, ErrorNo, HashFunc, Id, Kemac, KeyData, Kv, MacAlg, Message, Pke, T, key_data,
+    CacheType, Chash, EncrAlg, ErrorNo, HashFunc, Id, Kemac, KeyData, MacAlg, Message, Pke, T, key_data,
 };
 use crate::identity::{CertStore, Own, Trusted};
 use crate::{Error, Identity};
@@ -49,9 +51,13 @@ pub struct Opened {
 /// Octets of an envelope key that we make.
 const ENVELOPE_KEY: usize = 16;
 
-/// One fresh TGK, to be sealed under this ID.
-pub fn tgk(id: &Id, kv: Kv, policy: &MikeyPolicy, env: &mut Env<'_>) -> KeyData {
-    protection::tgk_behind(4 + id.data.len(), policy.encryption, kv, env)
+/// One fresh key in the form that policy chooses, to be sealed under this ID.
+///
+/// # Errors
+/// AES-KW does not take a TEK of this length.
+pub fn fresh(id: &Id, ask: &Bundle<'_>, env: &mut Env<'_>) -> Result<KeyData, Error> {
+    // RFC 3830 section 6.7: Next payload, ID Type and ID len stand before ID Data.
+    protection::fresh(ask, ask.policy.encryption, 4 + id.data.len(), &InUse::default(), env)
 }
 
 /// Seals keys under our ID for the owner of a certificate. `csb` is what the envelope itself is protected with.

@@ -46,7 +46,7 @@ use crate::mikey::mode::{Initiation, Mode, ModeName, Refused};
 use crate::mikey::signing;
 use crate::mikey::station::Station;
 use crate::mikey::turns::{InUse, Turns};
-use crate::mikey::wire::{CacheType, Chash, DataType, Draft, Ext, Hdr, HashFunc, Id, Kv, Message, Prf, Rand};
+use crate::mikey::wire::{CacheType, Chash, DataType, Draft, Hdr, HashFunc, Id, Message, Prf, Rand};
 use crate::{Error, Proof};
 use keyphone_media::env::Env;
 use zeroize::Zeroizing;
@@ -66,7 +66,7 @@ impl Mode for RsaMode {
         let peer = credentials.certs.of_peer(ask.named, Use::Enciphering, env.now.ntp)?;
         let csb = CsbLabel { csb_id: station.csb_id(env), rand: env.bytes::<16>().to_vec() };
         let (t, id) = (station.timestamp(env.now.ntp), Id::uri(ask.me.as_str()));
-        let key_data = vec![envelope::tgk(&id, Kv::Null, ask.policy, env)];
+        let key_data = vec![envelope::fresh(&id, ask, env)?];
         let sealed = envelope::seal((&id, &key_data), &peer, (&csb, t), ask.policy, env)?;
 
         let hdr =
@@ -74,7 +74,7 @@ impl Mode for RsaMode {
         let draft = Draft::new(&hdr).push(t).push(Rand(csb.rand.clone())).push(id);
         let draft = signing::certs(own).fold(draft, Draft::push).push(Id::uri(ask.named.as_str()));
         let draft = ask.policies.iter().cloned().fold(draft, Draft::push);
-        let mut draft = draft.push(Ext::SdpIds(ask.protocols.join(";").into_bytes())).push(sealed.kemac);
+        let mut draft = ask.extensions().fold(draft, Draft::push).push(sealed.kemac);
         if credentials.certs.pinned(ask.named) > 1 {
             let hash = peer.certificate().sha1().to_vec();
             draft = draft.push(Chash { hash_func: HashFunc::Sha1, hash });

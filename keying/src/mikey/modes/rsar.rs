@@ -46,7 +46,7 @@ use crate::mikey::signing;
 use crate::mikey::station::Station;
 use crate::mikey::turns::{InUse, Turns};
 use crate::mikey::wire::{
-    CacheType, Cert, CertType, CsMap, DataType, Draft, Ext, Hdr, Id, KeyData, Kv, Message, Payload, Prf, Rand, Sp,
+    CacheType, Cert, CertType, CsMap, DataType, Draft, Ext, Hdr, Id, KeyData, Message, Payload, Prf, Rand, Sp,
 };
 use keyphone_media::env::Env;
 use zeroize::Zeroizing;
@@ -109,7 +109,7 @@ impl Mode for RsaRMode {
             draft = draft.push(Id::uri(ask.named.as_str()));
         }
         let draft = ask.policies.iter().cloned().fold(draft, Draft::push);
-        let draft = draft.push(Ext::SdpIds(ask.protocols.join(";").into_bytes()));
+        let draft = ask.extensions().fold(draft, Draft::push);
         let message = signing::sign(draft, own, ask.policy, &[])?;
         let pending = {
             let init = Init::read(&message).map_err(|refused| refused.error)?;
@@ -153,7 +153,7 @@ impl Mode for RsaRMode {
                 },
                 map: ask.map.clone(),
                 policies: chosen(&init, &ask.map),
-                keys: vec![envelope::tgk(&id, Kv::Null, ask.policy, env)],
+                keys: vec![envelope::fresh(&id, ask, env)?],
             },
         };
         // The envelope is protected under the CSB ID of the header, with the RAND that both sides use.
