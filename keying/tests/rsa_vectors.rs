@@ -37,8 +37,7 @@ fn conformant_exchanges_in_reverse_pass_for_two_and_for_a_group() {
 #[test]
 fn what_minisip_does_otherwise_is_refused_by_its_name_and_let_pass_by_interop() {
     let of_minisip = |tolerances| {
-        let found: Vec<_> =
-            outcomes("rsa-r", tolerances).into_iter().filter(|o| o.id.starts_with("ms-")).collect();
+        let found: Vec<_> = outcomes("rsa-r", tolerances).into_iter().filter(|o| o.id.starts_with("ms-")).collect();
         assert_eq!(found.len(), 2);
         found
     };

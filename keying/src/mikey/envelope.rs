@@ -8,11 +8,11 @@
 //! The ID inside is the sender's: so nobody can take an envelope out of one message, sign it, and pass it on as his own.
 //! The MAC covers the KEMAC payload alone, its Next payload set to zero (RFC 3830 section 5.2).
 
+use super::bundle::Bundle;
 use super::derive::{CsbLabel, Secret, TransportKeys};
 use super::ids::identity;
 use super::mode::Refused;
 use super::policy::MikeyPolicy;
-use super::bundle::Bundle;
 use super::protection::{self, decrypt, encrypt, mac, permitted};
 use super::turns::InUse;
 use super::wire::{
@@ -105,9 +105,7 @@ pub fn opener<'s>(message: &Message, store: &'s CertStore) -> Result<&'s Own, Re
     let data = &message.one::<Pke>()?.data;
     let mut fitting = store.openers().filter(|own| own.key().envelope_len() == data.len());
     let found = match message.maybe::<Chash>()? {
-        Some(Chash { hash_func: HashFunc::Sha1, hash }) => {
-            fitting.find(|own| own.certificate().sha1()[..] == hash[..])
-        }
+        Some(Chash { hash_func: HashFunc::Sha1, hash }) => fitting.find(|own| own.certificate().sha1()[..] == hash[..]),
         Some(Chash { hash_func, .. }) => {
             let what = format!("it hashes our certificate by {hash_func}, which we do not (RFC 3830 section 4.2.1)");
             return Err(Refused::new(ErrorNo::InvalidHa, Error::incompatible(what)));

@@ -68,8 +68,7 @@ pub(crate) fn systems() -> Vec<System> {
 /// The certificates of tests/data/certs, pinned on both sides: nobody knows an authority.
 fn mikey_pinned(me: &Identity) -> Box<dyn Keying> {
     let read = |pem: &[u8]| Certificate::read(pem).unwrap().remove(0);
-    let (alice, bob) =
-        (read(include_bytes!("../data/certs/alice.pem")), read(include_bytes!("../data/certs/bob.pem")));
+    let (alice, bob) = (read(include_bytes!("../data/certs/alice.pem")), read(include_bytes!("../data/certs/bob.pem")));
     let (own, key) = own(me);
     let mut certs = CertStore::default();
     certs.add_own(Certificate::read(own).unwrap(), PrivateKey::read(key).unwrap()).unwrap();

@@ -119,7 +119,7 @@ pub(super) fn offer(
 
     let pending = {
         let init = Init::read(&message).map_err(|refused| refused.error)?;
-        Pending::new(&init, keys.as_ref(), (ask.named.clone(), own_key), ask.policy).by(how)
+        Pending::new(&init, keys.as_ref(), (ask.named.clone(), own_key), ask.policy).by(how, &key_data)
     };
     let known = Agreed {
         csb,

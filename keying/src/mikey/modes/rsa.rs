@@ -46,7 +46,7 @@ use crate::mikey::mode::{Initiation, Mode, ModeName, Refused};
 use crate::mikey::signing;
 use crate::mikey::station::Station;
 use crate::mikey::turns::{InUse, Turns};
-use crate::mikey::wire::{CacheType, Chash, DataType, Draft, Hdr, HashFunc, Id, Message, Prf, Rand};
+use crate::mikey::wire::{CacheType, Chash, DataType, Draft, HashFunc, Hdr, Id, Message, Prf, Rand};
 use crate::{Error, Proof};
 use keyphone_media::env::Env;
 use zeroize::Zeroizing;
@@ -86,7 +86,7 @@ impl Mode for RsaMode {
         }
         let pending = {
             let init = Init::read(&message).map_err(|refused| refused.error)?;
-            Pending::new(&init, &sealed.keys, &peer, ask.policy)
+            Pending::new(&init, (&sealed.keys, &key_data), &peer, ask.policy)
         };
         let known = Agreed {
             csb,

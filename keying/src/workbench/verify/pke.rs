@@ -40,7 +40,7 @@ pub(super) fn exchange(vector: &Vector, tolerances: Tolerances, done: &mut Done)
         let answer = read(answer, tolerances)?;
         done.note("r_parse");
         let responder = store.of_peer(&recipient, Use::Enciphering, now)?;
-        Pending::new(&init, &transport, &responder, &policy).complete(&answer, now)?;
+        Pending::new(&init, (&transport, &keys), &responder, &policy).complete(&answer, now)?;
         if let Some(expected) = vector.expected.r_ts_equal {
             done.equal("r_ts_equal", &expected.to_string(), &(*answer.one::<T>()? == init.t).to_string())?;
         }

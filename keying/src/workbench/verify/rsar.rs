@@ -34,8 +34,7 @@ pub(super) fn exchange(vector: &Vector, tolerances: Tolerances, done: &mut Done)
     done.note("r_parse");
     let ours = store(vector, "i", &sender, &recipient)?;
     let credentials = Arc::new(Credentials { certs: ours, ..Credentials::default() });
-    let pending =
-        Pending::new(&init, credentials.clone(), &recipient, &policy, Zeroizing::new(b"no secret".to_vec()));
+    let pending = Pending::new(&init, credentials.clone(), &recipient, &policy, Zeroizing::new(b"no secret".to_vec()));
     let agreed = pending.complete(&answer, now)?;
     let csb = CsbLabel { csb_id: message.hdr().csb_id, rand: agreed.csb.rand.clone() };
     header(vector, &csb, init.t, done)?;

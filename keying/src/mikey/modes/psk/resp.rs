@@ -63,9 +63,9 @@ impl Pending {
         }
     }
 
-    /// What is behind the key.
-    pub(super) fn by(self, how: How) -> Self {
-        Self { running: Running { how, ..self.running }, ..self }
+    /// What is behind the transport keys, and which keys were offered.
+    pub(super) fn by(self, how: How, keys: &[KeyData]) -> Self {
+        Self { running: Running { how, mki: InUse::of(keys), ..self.running }, ..self }
     }
 
     /// It is an update of this bundle, with these keys.

@@ -13,7 +13,9 @@ use crate::mikey::protection::verify_data;
 use crate::mikey::streams::check_map;
 use crate::mikey::tolerance::Tolerance;
 use crate::mikey::turns::{InUse, Turns};
-use crate::mikey::wire::{CacheType, CsMap, DataType, Draft, Hdr, Id, MacAlg, Message, Payload, Prf, Sp, T, V};
+use crate::mikey::wire::{
+    CacheType, CsMap, DataType, Draft, Hdr, Id, KeyData, MacAlg, Message, Payload, Prf, Sp, T, V,
+};
 use crate::{Error, How, Identity, Proof};
 use keyphone_media::env::NtpTime;
 
@@ -29,12 +31,18 @@ pub struct Pending {
     t: T,
     ids: Ids,
     peer: (Identity, How),
+    mki: InUse,
     policy: MikeyPolicy,
 }
 
 impl Pending {
-    /// For answers to `init`, which was sealed to `peer`.
-    pub fn new(init: &Init<'_>, keys: &TransportKeys, peer: &Trusted, policy: &MikeyPolicy) -> Self {
+    /// For answers to `init`, which brings `key_data` and was sealed to `peer`.
+    pub fn new(
+        init: &Init<'_>,
+        (keys, key_data): (&TransportKeys, &[KeyData]),
+        peer: &Trusted,
+        policy: &MikeyPolicy,
+    ) -> Self {
         Self {
             keys: keys.clone(),
             mac_alg: init.protection().1,
@@ -45,6 +53,7 @@ impl Pending {
             t: init.t,
             ids: init.ids.clone(),
             peer: (peer.who().clone(), peer.how()),
+            mki: InUse::of(key_data),
             policy: policy.clone(),
         }
     }
@@ -112,7 +121,7 @@ impl Initiated for Pending {
             how: self.peer.1,
             turns: Turns::began(self.t),
             policies: self.policies.clone(),
-            mki: InUse::default(),
+            mki: self.mki.clone(),
         };
         Ok(Agreed {
             csb: self.csb.clone(),

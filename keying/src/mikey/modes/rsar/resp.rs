@@ -106,9 +106,7 @@ impl Pending {
             (Some(_), Some(theirs)) if group => Ok(theirs.0.clone()),
             (Some(ours), None) => Ok(ours.clone()),
             (None, Some(theirs)) => Ok(theirs.0.clone()),
-            (None, None) => {
-                Err(Error::misbehaved("its R_MESSAGE has no RAND, and neither has our I_MESSAGE", SECTION))
-            }
+            (None, None) => Err(Error::misbehaved("its R_MESSAGE has no RAND, and neither has our I_MESSAGE", SECTION)),
             (Some(ours), Some(_)) => {
                 if !self.policy.tolerances.allows(Tolerance::SecondRand) {
                     let what = "its R_MESSAGE has a second RAND, beside the one of our I_MESSAGE";
