@@ -102,11 +102,9 @@ impl Proof {
         authentic.then(|| Self { how: trusted.how(), who: Some(trusted.who().clone()) })
     }
 
-    /// Of a MAC under an envelope key that we made and encrypted to the key of a certificate that was accepted: whoever
-    /// could make it has opened the envelope.
-    pub(crate) fn verify_envelope_mac(trusted: &Trusted, computed: &[u8], received: &[u8]) -> Option<Self> {
-        let proof = Self::verify_mac(trusted.who().clone(), computed, received)?;
-        Some(Self { how: trusted.how(), ..proof })
+    /// The key that was shared is an envelope key, which whoever was proven so has made or opened.
+    pub(crate) fn by(self, how: How) -> Self {
+        if self.how == How::SharedKey { Self { how, ..self } } else { self }
     }
 
     /// Policy has allowed MIKEY-NULL over a TLS hop, and the assurance will say so.

@@ -102,6 +102,7 @@ impl Agreement {
             protocols: &[],
             hop: ask.hop,
             suite: keys::suite(&bundle.material.policies, &theirs, ask.policy),
+            expect: ask.policy.expect,
             policy: &ask.policy.mikey,
         };
         let (message, mut agreed) = bundle.running.respond(&update.message, &said, env)?;
@@ -182,6 +183,7 @@ impl Session for Agreement {
             policies: vec![],
             protocols: &self.protocols,
             hop: ask.hop,
+            expect: ask.policy.expect,
             policy: &ask.policy.mikey,
         };
         let Initiation { message, known, initiated } = running.initiate(&bundle, env)?;

@@ -76,6 +76,7 @@ impl Mikey {
             protocols: &[],
             hop: ask.hop,
             suite: keys::suite(&offer.message.many().cloned().collect::<Vec<_>>(), &sessions, ask.policy),
+            expect: ask.policy.expect,
             policy: &ask.policy.mikey,
         };
         let (answer, mut agreed) = mode.respond(&offer.message, &bundle, &mut self.station, env)?;

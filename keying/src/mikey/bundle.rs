@@ -4,7 +4,7 @@ use super::derive::{CsbLabel, FromTgk, Secret};
 use super::mode::Updating;
 use super::policy::MikeyPolicy;
 use super::wire::{CsMap, Ext, KeyData, KeyKind, Sp};
-use crate::{Hop, Identity, Proof};
+use crate::{Expect, Hop, Identity, Proof};
 use keyphone_media::srtp::Suite;
 use zeroize::Zeroizing;
 
@@ -25,6 +25,8 @@ pub struct Bundle<'a> {
     pub hop: Hop,
     /// The suite of the keys that we make.
     pub suite: Suite,
+    /// Who may be at the other end.
+    pub expect: Expect,
     /// What the configuration allows.
     pub policy: &'a MikeyPolicy,
 }

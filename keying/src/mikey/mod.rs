@@ -11,6 +11,8 @@ mod answer;
 pub mod bundle;
 pub mod derive;
 pub mod dh;
+pub mod envelope;
+mod envelopes;
 pub mod ids;
 mod keys;
 pub mod mode;
@@ -88,6 +90,7 @@ impl Keying for Mikey {
             policies: vec![policy],
             protocols: &self.protocols,
             hop: ask.hop,
+            expect: ask.policy.expect,
             policy: &ask.policy.mikey,
         };
         let Initiation { message, known, initiated } =

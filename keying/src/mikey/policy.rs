@@ -2,7 +2,7 @@
 
 use super::mode::ModeName;
 use super::tolerance::Tolerances;
-use super::wire::registry::{DhGroup, EncrAlg, MacAlg, SignType};
+use super::wire::registry::{CacheType, DhGroup, EncrAlg, MacAlg, SignType};
 use super::wire::{Ext, Kv};
 use crate::crypto::Envelope;
 use std::collections::BTreeSet;
@@ -90,6 +90,10 @@ pub struct MikeyPolicy {
     pub signature: SignType,
     /// How envelope keys are encrypted, ours and the peer's: nothing on the wire says it (RFC 3830 section 4.2.5).
     pub envelope: Envelope,
+    /// What we ask of a peer about the envelope keys that we make (RFC 3830 table 6.3). With [`CacheType::NoCache`] a
+    /// call under one cannot be rekeyed; with [`CacheType::Cache`] either side can call the other by it later, as if
+    /// they shared a key.
+    pub cache: CacheType,
     /// In which form our keys travel where they are transported.
     pub keys: KeyForm,
     /// When they are to be used.
@@ -117,6 +121,7 @@ impl Default for MikeyPolicy {
             mac: MacAlg::HmacSha1_160,
             signature: SignType::RsaPkcs1,
             envelope: Envelope::Pkcs1,
+            cache: CacheType::CacheForCsb,
             keys: KeyForm::Tgk,
             validity: Validity::Null,
             extensions: vec![],

@@ -1,11 +1,13 @@
 //! What the modes of one endpoint share: what it can prove itself with, its timestamps and CSB IDs, and what it has
 //! seen. So a message that one mode has taken is a replay to all.
 
+use super::derive::Secret;
+use super::envelopes::Envelopes;
 use super::mode::Refused;
 use super::policy::MikeyPolicy;
 use super::replay::{self, Fingerprint, ReplayCache};
 use super::wire::{ErrorNo, Message, Payload, T};
-use crate::{Credentials, Error, Identity};
+use crate::{Credentials, Error, How, Identity};
 use keyphone_media::env::{Env, NtpTime};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ pub struct Station {
     unproven: ReplayCache,
     last_t: u64,
     csb_ids: VecDeque<u32>,
+    envelopes: Envelopes,
 }
 
 /// An I_MESSAGE that passed [`Station::check_new`], to be remembered once it is proven.
@@ -38,7 +41,8 @@ impl Station {
     pub fn new(credentials: impl Into<Arc<Credentials>>, now: NtpTime) -> Self {
         let cache = || ReplayCache::new(now, ReplayCache::DEFAULT_CAPACITY);
         let (proven, unproven) = (cache(), cache());
-        Self { credentials: credentials.into(), proven, unproven, last_t: 0, csb_ids: VecDeque::new() }
+        let (csb_ids, envelopes) = (VecDeque::new(), Envelopes::default());
+        Self { credentials: credentials.into(), proven, unproven, last_t: 0, csb_ids, envelopes }
     }
 
     /// What we can prove ourselves with, and whom we know.
@@ -89,6 +93,16 @@ impl Station {
 
     fn cache(&self, proves: bool) -> &ReplayCache {
         if proves { &self.proven } else { &self.unproven }
+    }
+
+    /// Keeps an envelope key that both sides said to cache: it is a pre-shared key from now on (RFC 3830 section 3.2).
+    pub fn keep_envelope(&mut self, peer: &Identity, how: How, secret: Secret, now: NtpTime) {
+        self.envelopes.keep(peer, how, secret, now);
+    }
+
+    /// The envelope key that was kept with a peer, and how that peer was proven.
+    pub fn envelope(&self, peer: &Identity, now: NtpTime) -> Option<(&Secret, How)> {
+        self.envelopes.find(peer, now)
     }
 
     /// Remembers an I_MESSAGE, whose sender is proven now.

@@ -181,6 +181,18 @@ pub(super) fn check_answer(offered: &[SrtpId], answered: &[SrtpId]) -> Result<()
     Ok(())
 }
 
+/// The same of the whole map.
+///
+/// # Errors
+/// Another type of map, too.
+pub(super) fn check_map(offered: &CsMap, answered: &CsMap) -> Result<(), Error> {
+    match (offered, answered) {
+        (CsMap::Srtp(ours), CsMap::Srtp(theirs)) => check_answer(ours, theirs),
+        (ours, theirs) if ours == theirs => Ok(()),
+        _ => Err(Error::misbehaved("it changed the type of the CS ID map", "RFC 3830 section 6.1")),
+    }
+}
+
 fn show(ssrc: Option<Ssrc>) -> String {
     ssrc.map_or_else(|| "0".to_owned(), |s| s.to_string())
 }

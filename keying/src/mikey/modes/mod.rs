@@ -5,6 +5,8 @@ pub mod dhhmac;
 pub mod dhsign;
 pub mod null;
 pub mod psk;
+pub mod rsa;
+pub mod rsar;
 
 use super::mode::{Mode, ModeName, Refused};
 use super::policy::MikeyPolicy;
@@ -21,8 +23,10 @@ impl Modes {
         Self(vec![
             Box::new(null::NullMode),
             Box::new(psk::PskMode),
+            Box::new(rsa::RsaMode),
             Box::new(dhhmac::DhHmacMode::new()),
             Box::new(dhsign::DhSignMode::new()),
+            Box::new(rsar::RsaRMode::default()),
         ])
     }
 

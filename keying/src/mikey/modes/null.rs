@@ -21,7 +21,7 @@ use crate::mikey::derive::CsbLabel;
 use crate::mikey::mode::{Initiation, Mode, ModeName, Refused};
 use crate::mikey::station::Station;
 use crate::mikey::wire::{EncrAlg, ErrorNo, MacAlg, Message};
-use crate::{Error, Hop};
+use crate::{Error, Hop, How};
 use keyphone_media::env::Env;
 
 /// The pre-shared key method without a key.
@@ -39,7 +39,7 @@ impl Mode for NullMode {
     fn initiate(&mut self, ask: &Bundle<'_>, station: &mut Station, env: &mut Env<'_>) -> Result<Initiation, Error> {
         check_hop(ask.hop).map_err(|refused| refused.error)?;
         let csb = CsbLabel { csb_id: station.csb_id(env), rand: env.bytes::<16>().to_vec() };
-        psk::offer(ask, (None, false), (csb, PROTECTION), station, env)
+        psk::offer(ask, (None, false, How::Nothing), (csb, PROTECTION), station, env)
     }
 
     fn respond(
@@ -56,7 +56,7 @@ impl Mode for NullMode {
         let unseen = station.check_new(&sender, message, ask.policy, env.now.ntp)?;
         let proof = init.verify(None, sender.clone(), ask.policy)?;
         station.remember(&sender, unseen, ask.policy, env.now.ntp);
-        psk::answer(init, (None, proof), (sender, false), ask)
+        psk::answer(init, (None, proof), (sender, false, How::Nothing), ask)
     }
 }
 

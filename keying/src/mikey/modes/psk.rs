@@ -31,8 +31,8 @@ use crate::mikey::protection::{encrypt, fresh, mac};
 use crate::mikey::station::Station;
 use crate::mikey::turns::{InUse, Turns};
 use crate::mikey::wire::{DataType, Draft, EncrAlg, ErrorNo, Hdr, Id, MacAlg, Message, Prf, Rand, key_data};
-use crate::{Error, Filed, Identity, Proof, PskStore};
-use keyphone_media::env::Env;
+use crate::{Error, Filed, How, Identity, Proof};
+use keyphone_media::env::{Env, NtpTime};
 
 /// The pre-shared key method.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +50,8 @@ impl Mode for PskMode {
             return Err(Error::Misuse("without encryption and MAC no pre-shared key is used: ask for mikey-null"));
         }
         let csb = CsbLabel { csb_id: station.csb_id(env), rand: env.bytes::<16>().to_vec() };
-        let (keys, own_key) = transport_keys(&station.credentials().psks, ask.named, &csb)?;
-        offer(ask, (Some(keys), own_key), (csb, protection), station, env)
+        let (keys, own_key, how) = transport_keys(station, ask.named, &csb, env.now.ntp)?;
+        offer(ask, (Some(keys), own_key, how), (csb, protection), station, env)
     }
 
     fn respond(
@@ -67,24 +67,36 @@ impl Mode for PskMode {
         init.ids.check_recipient(ask.me)?;
         let unseen = station.check_new(&sender, message, ask.policy, env.now.ntp)?;
 
-        let keys = transport_keys(&station.credentials().psks, &sender, &init.csb);
-        let (keys, own_key) = keys.map_err(|error| Refused::new(ErrorNo::AuthFailure, error))?;
-        let proof = init.verify(Some(&keys), sender.clone(), ask.policy)?;
+        let keys = transport_keys(station, &sender, &init.csb, env.now.ntp);
+        let (keys, own_key, how) = keys.map_err(|error| Refused::new(ErrorNo::AuthFailure, error))?;
+        let proof = init.verify(Some(&keys), sender.clone(), ask.policy)?.by(how);
         station.remember(&sender, unseen, ask.policy, env.now.ntp);
-        answer(init, (Some(keys), proof), (sender, own_key), ask)
+        answer(init, (Some(keys), proof), (sender, own_key, how), ask)
     }
 }
 
-/// The transport keys of a bundle with this peer, and whether the key is the peer's own.
-fn transport_keys(psks: &PskStore, peer: &Identity, csb: &CsbLabel) -> Result<(TransportKeys, bool), Error> {
-    let filed = psks.find(peer).ok_or_else(|| Error::NoKey(peer.clone()))?;
-    Ok((TransportKeys::new(filed.psk().bytes(), csb), matches!(filed, Filed::Own(_))))
+/// The transport keys of a bundle with this peer, whether the key is the peer's own, and what is behind it: a key that
+/// we hold with the peer goes before an envelope key that was cached (RFC 3830 section 3.2), and this one before a key
+/// that everybody has.
+fn transport_keys(
+    station: &Station,
+    peer: &Identity,
+    csb: &CsbLabel,
+    now: NtpTime,
+) -> Result<(TransportKeys, bool, How), Error> {
+    let derive = |secret: &[u8]| TransportKeys::new(secret, csb);
+    match (station.credentials().psks.find(peer), station.envelope(peer, now)) {
+        (Some(Filed::Own(psk)), _) => Ok((derive(psk.bytes()), true, How::SharedKey)),
+        (_, Some((secret, how))) => Ok((derive(secret), true, how)),
+        (Some(Filed::Common(psk)), None) => Ok((derive(psk.bytes()), false, How::SharedKey)),
+        (None, None) => Err(Error::NoKey(peer.clone())),
+    }
 }
 
 /// Makes the I_MESSAGE, also of the NULL mode, which has no keys.
 pub(super) fn offer(
     ask: &Bundle<'_>,
-    (keys, own_key): (Option<TransportKeys>, bool),
+    (keys, own_key, how): (Option<TransportKeys>, bool, How),
     (csb, protection): (CsbLabel, (EncrAlg, MacAlg)),
     station: &mut Station,
     env: &mut Env<'_>,
@@ -107,7 +119,7 @@ pub(super) fn offer(
 
     let pending = {
         let init = Init::read(&message).map_err(|refused| refused.error)?;
-        Pending::new(&init, keys.as_ref(), (ask.named.clone(), own_key), ask.policy)
+        Pending::new(&init, keys.as_ref(), (ask.named.clone(), own_key), ask.policy).by(how, &key_data)
     };
     let known = Agreed {
         csb,
@@ -125,7 +137,7 @@ pub(super) fn offer(
 pub(super) fn answer(
     init: Init<'_>,
     (keys, proof): (Option<TransportKeys>, Proof),
-    (sender, own_key): (Identity, bool),
+    (sender, own_key, how): (Identity, bool, How),
     ask: &Bundle<'_>,
 ) -> Result<(Option<Message>, Agreed), Refused> {
     let message = init.message();
@@ -135,6 +147,7 @@ pub(super) fn answer(
         keys,
         csb: init.csb.clone(),
         peer: (sender, own_key),
+        how,
         turns: Turns::joined(init.t),
         policies: init.policies(),
         mki: InUse::of(&key_data),

@@ -22,7 +22,7 @@ use crate::mikey::mode::{Initiation, Refused, Updating};
 use crate::mikey::protection::{encrypt, fresh, mac, permitted, update_keys};
 use crate::mikey::turns::{InUse, Turns};
 use crate::mikey::wire::{DataType, Draft, EncrAlg, ErrorNo, Hdr, Id, MacAlg, Message, Prf, Sp, key_data};
-use crate::{Error, Identity, Proof};
+use crate::{Error, How, Identity, Proof};
 use keyphone_media::env::Env;
 use std::fmt;
 
@@ -35,6 +35,8 @@ pub struct Running {
     pub(crate) csb: CsbLabel,
     /// Who the peer proved to be, and whether the key is filed under its name.
     pub(crate) peer: (Identity, bool),
+    /// What is behind the key: itself, or the certificates by which an envelope key was agreed on.
+    pub(crate) how: How,
     pub(crate) turns: Turns,
     /// The security policies of the first exchange.
     pub(crate) policies: Vec<Sp>,
@@ -122,7 +124,7 @@ impl Updating for Running {
         }
         let fresh = self.turns.check(init.t, ask.policy, env.now.ntp);
         fresh.map_err(|error| Refused::new(ErrorNo::InvalidTs, error))?;
-        let proof = init.verify(self.keys.as_ref(), self.peer.0.clone(), ask.policy)?;
+        let proof = init.verify(self.keys.as_ref(), self.peer.0.clone(), ask.policy)?.by(self.how);
         // Only now is anything remembered (RFC 3830 section 9.5).
         self.turns.hear(init.t);
         let keys = update_keys(&init.decrypt(self.keys.as_ref(), &proof)?)?;
