@@ -32,9 +32,9 @@ fn one_command_makes_a_ca_and_certificates_that_verify_and_keys_that_nobody_else
             assert_eq!(mode(&dir.path().join(format!("{name}.pem"))), 0o644);
         }
         assert!(verifies(dir.path(), "alice.pem") && verifies(dir.path(), "bob.pem"), "{ec:?}");
-        let text = Command::new("openssl").args(["x509", "-in", "bob.pem", "-noout", "-text"]).current_dir(dir.path());
-        let text = text.output().unwrap().stdout;
-        let text = String::from_utf8(text).unwrap();
+        let mut shown = Command::new("openssl");
+        shown.args(["x509", "-in", "bob.pem", "-noout", "-text"]).current_dir(dir.path());
+        let text = String::from_utf8(shown.output().unwrap().stdout).unwrap();
         assert!(text.contains("URI:sip:bob@example.org, DNS:example.org"), "{text}");
         let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
         assert_eq!(left.len(), 6);
