@@ -79,10 +79,7 @@ impl Keying for Mikey {
         env: &mut Env<'_>,
         out: &mut Vec<Output>,
     ) -> Result<(Lines, Box<dyn Offered>), Error> {
-        let none = Error::Misuse("policy allows no crypto suite at all");
-        let (Some(policy), Some(&suite)) = (suite::ours(ask.policy).next(), ask.policy.suites.first()) else {
-            return Err(none);
-        };
+        let policy = suite::ours(ask.policy).next().ok_or(Error::Misuse("policy allows no crypto suite at all"))?;
         let layout = streams::Layout::OURS;
         let sessions = streams::Layout::offer(ask.streams)?;
         let bundle = Bundle {
