@@ -33,13 +33,14 @@ fn an_answer_in_another_mode_is_none() {
         .iter()
         .map(|case| {
             let (mut alice, mut bob) = pair(case);
-            (case.mode, bob.accept(&alice.offer().0).0)
+            bob.accept(&alice.offer().0).0
         })
         .collect();
     for case in modes::all() {
         let (mut alice, _) = pair(&case);
+        alice.dice = Dice(77); // another call
         let (_, offered, _) = alice.offer();
-        for (_, answer) in &answers {
+        for answer in &answers {
             alice.reject(&*offered, answer);
         }
     }

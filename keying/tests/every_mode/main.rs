@@ -3,6 +3,7 @@
 mod bidding;
 mod certified;
 mod damage;
+mod flood;
 mod modes;
 mod pki;
 mod plain;

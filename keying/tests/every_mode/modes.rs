@@ -67,6 +67,16 @@ pub(crate) fn all() -> Vec<Case> {
             set: |policy| policy.group = DhGroup::P256,
             ..case("dhsign, ECDSA", ModeName::DhSign, Proves::Ecdsa, How::Certificate, false)
         },
+        Case {
+            how: (How::Certificate, How::Pinned),
+            ..case("rsa", ModeName::Rsa, Proves::Pinned, How::Certificate, true)
+        },
+        Case {
+            set: |policy| policy.encryption = EncrAlg::AesKw128,
+            how: (How::Certificate, How::Pinned),
+            ..case("rsa, AES-KW", ModeName::Rsa, Proves::Pinned, How::Certificate, true)
+        },
+        case("rsar", ModeName::RsaR, Proves::Rsa, How::Certificate, false),
     ]
 }
 
@@ -96,7 +106,7 @@ impl Case {
         let Holder { certificate, key } = own;
         credentials.certs.add_own(vec![certificate], key).unwrap();
         credentials.certs.trust(pki::root().certificate.clone());
-        if self.proves == Proves::Pinned {
+        if self.proves == Proves::Pinned && peer == BOB {
             let theirs = pki::root().issue(peer, true).certificate;
             credentials.certs.pin(Identity::new(peer), theirs);
         }

@@ -6,13 +6,15 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod, KeyPair,
     KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, OnceLock};
 
 /// An authority.
 pub(crate) struct Ca {
     params: CertificateParams,
     key: KeyPair,
     pub(crate) certificate: Certificate,
+    issued: Mutex<BTreeMap<(String, bool), Vec<u8>>>,
 }
 
 /// A certificate and its key.
@@ -43,12 +45,16 @@ impl Ca {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().unwrap();
         let certificate = Certificate::from_der(params.self_signed(&key).unwrap().der()).unwrap();
-        Self { params, key, certificate }
+        Self { params, key, certificate, issued: Mutex::default() }
     }
 
-    /// A certificate for a name, good for twenty years.
+    /// The certificate of a name, good for twenty years, and the same every time.
     pub(crate) fn issue(&self, who: &str, rsa: bool) -> Holder {
-        self.issue_for(who, rsa, (2020, 2040), 7)
+        let mut issued = self.issued.lock().unwrap();
+        let id = (who.to_owned(), rsa);
+        let made = || self.issue_for(who, rsa, (2020, 2040), 7).certificate.der().to_vec();
+        let der = issued.entry(id).or_insert_with(made);
+        Holder { certificate: Certificate::from_der(der).unwrap(), key: private(&key(who, rsa)) }
     }
 
     pub(crate) fn issue_for(&self, who: &str, rsa: bool, years: (i32, i32), serial: u64) -> Holder {
@@ -58,7 +64,7 @@ impl Ca {
         let key = key(who, rsa);
         let issuer = Issuer::from_params(&self.params, &self.key);
         let certificate = Certificate::from_der(params.signed_by(&key, &issuer).unwrap().der()).unwrap();
-        Holder { certificate, key: PrivateKey::read(key.serialize_pem().as_bytes()).unwrap() }
+        Holder { certificate, key: private(&key) }
     }
 
     /// A list of what is revoked, of the year that these tests play in.
@@ -80,6 +86,10 @@ impl Ca {
         let list = params.signed_by(&Issuer::from_params(&self.params, &self.key)).unwrap();
         Crl::read(list.pem().unwrap().as_bytes()).unwrap().remove(0)
     }
+}
+
+fn private(key: &KeyPair) -> PrivateKey {
+    PrivateKey::read(key.serialize_pem().as_bytes()).unwrap()
 }
 
 fn named(name: &str, (from, to): (i32, i32)) -> CertificateParams {

@@ -67,7 +67,8 @@ fn three_who_answer_one_offer_are_three_agreements() {
         let (offer, offered, out) = alice.offer();
         let heard: Vec<_> = (0..3)
             .map(|n| {
-                let mut bob = Side { streams: line(0, 20 + n).to_vec(), ..bob(&case) };
+                let mut bob = bob(&case);
+                (bob.streams, bob.dice) = (line(0, 20 + n).to_vec(), Dice(n.into()));
                 let (answer, _, theirs) = bob.accept(&offer);
                 let (result, told) = alice.told(&mut *offered.session(), &answer);
                 result.unwrap();

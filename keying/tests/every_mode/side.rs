@@ -41,7 +41,7 @@ pub(crate) struct Side {
     pub(crate) streams: Vec<Stream>,
     pub(crate) now: Now,
     pub(crate) hop: Hop,
-    dice: Dice,
+    pub(crate) dice: Dice,
 }
 
 pub(crate) type Agreement = (Lines, Box<dyn Session>);
