@@ -3,8 +3,8 @@
 
 mod transaction_world;
 
-use keyphone_ua::transaction::{Local, Table};
 use keyphone_ua::transaction::Transport::{Tcp, Udp};
+use keyphone_ua::transaction::{Local, Table};
 use transaction_world::{ACK, BYE, CANCEL, INVITE, OPTIONS, World, request, response, to_invite};
 
 #[test]
