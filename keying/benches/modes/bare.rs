@@ -3,10 +3,11 @@
 use openssl::bn::{BigNum, BigNumContext};
 use openssl::derive::Deriver;
 use openssl::ec::{EcGroup, EcKey};
+use openssl::encrypt::{Decrypter, Encrypter};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
-use openssl::rsa::Rsa;
+use openssl::rsa::{Padding, Rsa};
 use openssl::sign::{Signer, Verifier};
 use std::hint::black_box;
 
@@ -127,6 +128,32 @@ pub(crate) fn verify_rsa() -> Operation {
 
 pub(crate) fn sign_ecdsa() -> Operation {
     sign(ecdsa(), MessageDigest::sha256())
+}
+
+/// An envelope for an RSA key, made or opened.
+pub(crate) fn encrypt_rsa() -> Operation {
+    let key = rsa();
+    Box::new(move || {
+        let mut encrypter = Encrypter::new(&key).expect("a key");
+        encrypter.set_rsa_padding(Padding::PKCS1).expect("a padding");
+        let mut out = vec![0; 256];
+        black_box(encrypter.encrypt(&[7; 16], &mut out).expect("an envelope"));
+    })
+}
+
+pub(crate) fn decrypt_rsa() -> Operation {
+    let key = rsa();
+    let mut envelope = vec![0; 256];
+    let mut encrypter = Encrypter::new(&key).expect("a key");
+    encrypter.set_rsa_padding(Padding::PKCS1).expect("a padding");
+    encrypter.encrypt(&[7; 16], &mut envelope).expect("an envelope");
+    drop(encrypter);
+    Box::new(move || {
+        let mut decrypter = Decrypter::new(&key).expect("a key");
+        decrypter.set_rsa_padding(Padding::PKCS1).expect("a padding");
+        let mut out = vec![0; 256];
+        black_box(decrypter.decrypt(&envelope, &mut out).expect("what was in it"));
+    })
 }
 
 /// Also what a chain of one certificate under an authority on P-256 costs.

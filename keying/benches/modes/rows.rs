@@ -59,9 +59,15 @@ pub(crate) fn all() -> Vec<Row> {
         rows.push(row(format!("DHHMAC, {}", group.short()), ModeName::DhHmac, psk, bare));
         rows.last_mut().expect("it was pushed").policy.mikey.group = group;
     }
-    // The authority's key is on P-256 in both.
+    // The authority's key is on P-256 everywhere.
+    let (chain, sign, verify) = (bare::verify_ecdsa, bare::sign_rsa, bare::verify_rsa);
+    let (encrypt, decrypt) = (bare::encrypt_rsa, bare::decrypt_rsa);
+    let transport = [ready(&[encrypt, sign]), ready(&[chain, verify, decrypt]), ready(&[])];
+    rows.push(row("RSA", ModeName::Rsa, rsa, transport));
+    let reverse = [ready(&[sign]), ready(&[chain, verify, encrypt, sign]), ready(&[chain, verify, decrypt])];
+    rows.push(row("RSA-R", ModeName::RsaR, reversed, reverse));
     let seals: [(&str, fn(&Identity) -> Box<dyn Keying>, fn() -> Operation, fn() -> Operation); 2] =
-        [("RSA", rsa, bare::sign_rsa, bare::verify_rsa), ("ECDSA", ecdsa, bare::sign_ecdsa, bare::verify_ecdsa)];
+        [("RSA", reversed, bare::sign_rsa, bare::verify_rsa), ("ECDSA", ecdsa, bare::sign_ecdsa, bare::verify_ecdsa)];
     for (name, stand, sign, verify) in seals {
         for &group in DhGroup::ALL {
             let (fresh, agree) = halves(group);
@@ -84,7 +90,22 @@ fn psk(me: &Identity) -> Box<dyn Keying> {
     Box::new(Mikey::new(psks, START))
 }
 
+/// The callee's certificate is pinned; the caller's is under an authority.
 fn rsa(me: &Identity) -> Box<dyn Keying> {
+    let mut certs = of_files(me);
+    if me.as_str().contains("alice") {
+        let bob = Certificate::read(include_bytes!("../../tests/data/certs/bob.pem")).expect("a certificate").remove(0);
+        certs.pin(Identity::new("sip:bob@example.org"), bob);
+    }
+    Box::new(Mikey::new(Credentials { certs, ..Credentials::default() }, START))
+}
+
+/// Nothing but an authority.
+fn reversed(me: &Identity) -> Box<dyn Keying> {
+    Box::new(Mikey::new(Credentials { certs: of_files(me), ..Credentials::default() }, START))
+}
+
+fn of_files(me: &Identity) -> CertStore {
     let [own, key] = match me.as_str() {
         "sip:alice@example.org" => [
             include_bytes!("../../tests/data/certs/alice.pem").as_slice(),
@@ -95,7 +116,7 @@ fn rsa(me: &Identity) -> Box<dyn Keying> {
             include_bytes!("../../tests/data/certs/bob.key"),
         ],
     };
-    certified(own, key, include_bytes!("../../tests/data/certs/ca.pem"))
+    store(own, key, include_bytes!("../../tests/data/certs/ca.pem"))
 }
 
 /// Certificates on P-256, made once: an authority, and a certificate and a key for each.
@@ -119,9 +140,13 @@ fn ecdsa(me: &Identity) -> Box<dyn Keying> {
 }
 
 fn certified(own: &[u8], key: &[u8], ca: &[u8]) -> Box<dyn Keying> {
+    Box::new(Mikey::new(Credentials { certs: store(own, key, ca), ..Credentials::default() }, START))
+}
+
+fn store(own: &[u8], key: &[u8], ca: &[u8]) -> CertStore {
     let mut certs = CertStore::default();
     let (chain, key) = (Certificate::read(own).expect("a certificate"), PrivateKey::read(key).expect("a key"));
     certs.add_own(chain, key).expect("they belong together");
     certs.trust(Certificate::read(ca).expect("a certificate").remove(0));
-    Box::new(Mikey::new(Credentials { certs, ..Credentials::default() }, START))
+    certs
 }
