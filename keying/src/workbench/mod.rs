@@ -23,5 +23,6 @@ pub mod input;
 pub mod lint;
 pub mod make;
 pub mod open;
+pub mod responder;
 pub mod stream;
 pub mod verify;
