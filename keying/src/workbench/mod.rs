@@ -21,6 +21,8 @@ pub mod diagnose;
 mod exchange;
 pub mod input;
 pub mod lint;
+pub mod make;
 pub mod open;
+pub mod responder;
 pub mod stream;
 pub mod verify;

@@ -2,6 +2,7 @@
 
 mod diagnose;
 mod lint;
+mod make;
 mod open;
 mod wild;
 

@@ -1,0 +1,137 @@
+//! UDP and TCP on one port. A stream is cut into messages by what they say themselves.
+
+use keyphone_keying::workbench::stream::{First, first};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+/// Connections at one time; more are closed at once.
+const CONNECTIONS: usize = 64;
+/// A connection that says nothing for so long is closed.
+const IDLE: Duration = Duration::from_secs(30);
+/// A datagram is never longer.
+const DATAGRAM: usize = 65_535;
+/// So often is a port looked for that is free for both.
+const TRIES: usize = 16;
+
+/// One message.
+pub(super) struct Received {
+    pub(super) from: SocketAddr,
+    pub(super) transport: &'static str,
+    pub(super) octets: Vec<u8>,
+    /// Where the answer goes, of a connection.
+    back: Option<oneshot::Sender<Option<Vec<u8>>>>,
+}
+
+pub(super) struct Sockets {
+    udp: UdpSocket,
+    tcp: TcpListener,
+    streams: (mpsc::Sender<Received>, mpsc::Receiver<Received>),
+    permits: std::sync::Arc<tokio::sync::Semaphore>,
+    datagram: Vec<u8>,
+}
+
+impl Sockets {
+    pub(super) async fn open(at: SocketAddr) -> io::Result<Self> {
+        let mut tries = 0;
+        let (udp, tcp) = loop {
+            let udp = UdpSocket::bind(at).await?;
+            match TcpListener::bind(udp.local_addr()?).await {
+                Ok(tcp) => break (udp, tcp),
+                // Another port may be free for both.
+                Err(_) if at.port() == 0 && tries < TRIES => tries += 1,
+                Err(error) => return Err(error),
+            }
+        };
+        let permits = std::sync::Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
+        Ok(Self { udp, tcp, streams: mpsc::channel(CONNECTIONS), permits, datagram: vec![0; DATAGRAM] })
+    }
+
+    pub(super) fn local(&self) -> SocketAddr {
+        self.udp.local_addr().unwrap_or_else(|_| ([0, 0, 0, 0], 0).into())
+    }
+
+    /// The next message, of whatever socket.
+    pub(super) async fn next(&mut self) -> Received {
+        loop {
+            tokio::select! {
+                datagram = self.udp.recv_from(&mut self.datagram) => {
+                    // An error is that of an earlier answer.
+                    let Ok((len, from)) = datagram else { continue };
+                    let octets = self.datagram[..len].to_vec();
+                    return Received { from, transport: "UDP", octets, back: None };
+                }
+                connection = self.tcp.accept() => {
+                    let (Ok((stream, from)), Ok(permit)) = (connection, self.permits.clone().try_acquire_owned()) else {
+                        continue;
+                    };
+                    let out = self.streams.0.clone();
+                    tokio::spawn(async move {
+                        serve(stream, from, out).await;
+                        drop(permit);
+                    });
+                }
+                Some(received) = self.streams.1.recv() => return received,
+            }
+        }
+    }
+
+    /// Sends the answer, if there is one.
+    pub(super) async fn answer(&self, received: Received, answer: Option<Vec<u8>>) {
+        match received.back {
+            // Whoever has closed the connection wants no answer.
+            Some(back) => drop(back.send(answer)),
+            None => {
+                if let Some(answer) = answer
+                    && let Err(error) = self.udp.send_to(&answer, received.from).await
+                {
+                    tracing::warn!(to = %received.from, %error, "an answer could not be sent");
+                }
+            }
+        }
+    }
+}
+
+/// Reads messages, one after another, and writes their answers, until the other side closes or is silent.
+async fn serve(mut stream: TcpStream, from: SocketAddr, out: mpsc::Sender<Received>) {
+    let mut buffer = vec![];
+    let mut open = true;
+    while open {
+        let len = match first(&buffer) {
+            First::Whole(len) if !buffer.is_empty() => len,
+            First::Endless => {
+                open = false;
+                buffer.len()
+            }
+            First::Whole(_) | First::Partial => {
+                let mut chunk = [0; 4096];
+                match timeout(IDLE, stream.read(&mut chunk)).await {
+                    Ok(Ok(len)) if len > 0 => {
+                        buffer.extend_from_slice(&chunk[..len]);
+                        continue;
+                    }
+                    // The beginning of a message is shown too.
+                    _ if !buffer.is_empty() => {
+                        open = false;
+                        buffer.len()
+                    }
+                    _ => return,
+                }
+            }
+        };
+        let octets = buffer.drain(..len).collect();
+        let (back, answer) = oneshot::channel();
+        if out.send(Received { from, transport: "TCP", octets, back: Some(back) }).await.is_err() {
+            return;
+        }
+        if let Ok(Some(answer)) = answer.await
+            && timeout(IDLE, stream.write_all(&answer)).await.is_err()
+        {
+            return;
+        }
+    }
+}
