@@ -1,6 +1,7 @@
-//! `[[psk]]`: what we prove who we are with.
+//! What we prove who we are with: `[[psk]]`, and certificates.
 
 use crate::account::SipUri;
+use crate::certs::Certs;
 use crate::finding::{Report, Span};
 use crate::section::Section;
 use keyphone_keying::{Identity, Psk, PskStore};
@@ -21,6 +22,8 @@ const KEY_FILE_LIMIT: u64 = 8192;
 pub struct Credentials {
     /// Pre-shared keys. Of two for one peer the later counts, so that a flag is pushed at the end.
     pub psks: Vec<PskEntry>,
+    /// Certificates: see [`crate::Config::load_certs`].
+    pub certs: Certs,
 }
 
 impl Credentials {
@@ -31,6 +34,11 @@ impl Credentials {
             store.insert(entry.peer.clone(), entry.key.clone());
         }
         store
+    }
+
+    /// All in the form in which keying asks for it.
+    pub fn keying(&self) -> keyphone_keying::Credentials {
+        keyphone_keying::Credentials { psks: self.psk_store(), certs: self.certs.store() }
     }
 
     pub(crate) fn read(&mut self, sections: Vec<Section<'_>>, directory: &Path, report: &mut Report<'_>) {

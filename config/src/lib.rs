@@ -10,6 +10,8 @@
 
 pub mod account;
 pub mod audio;
+pub mod certs;
+mod choice;
 pub mod duration;
 mod finding;
 pub mod identity;
@@ -23,17 +25,19 @@ pub mod tls;
 
 pub use account::{Account, SipUri};
 pub use audio::{Audio, Play};
+pub use certs::Certs;
 pub use duration::parse_duration;
 pub use finding::{ConfigError, Finding, Severity};
 pub use identity::{Credentials, PskEntry};
 pub use login::{DigestAlgorithm, Login, Password};
-pub use mikey::{Mikey, MikeyEncryption};
+pub use mikey::{Mikey, MikeyEncryption, parse_group};
 pub use network::{Network, PortRange, Transport};
 pub use policy::{KeyingSystem, Policy};
 pub use server::ServerUri;
-pub use tls::Tls;
+pub use tls::{PeerCert, Tls};
 
 use finding::Report;
+use keyphone_keying::mikey::ModeName;
 use section::Section;
 use std::path::Path;
 use toml::de::DeTable;
@@ -54,7 +58,7 @@ pub struct Config {
     pub audio: Audio,
     /// `[network]`: where we listen.
     pub network: Network,
-    /// `[tls]`: our certificate, and whom we trust.
+    /// `[tls]` and `[[peer-cert]]`: our certificate, and whom we trust.
     pub tls: Tls,
 }
 
@@ -139,8 +143,16 @@ fn read(text: &str, file_name: &str) -> (Config, Vec<Finding>) {
     if let Some(section) = root.section("tls", &mut report) {
         config.tls.read(section, directory, &mut report);
     }
+    let pins = root.sections("peer-cert", &mut report).into_iter();
+    config.tls.peer_certs = pins.filter_map(|section| PeerCert::read(section, directory, &mut report)).collect();
+    let tls = root.span_of("tls");
     root.finish(&mut report);
-    if config.policy.keying.contains(&KeyingSystem::MikeyPsk) && config.credentials.psks.is_empty() {
+    match config.load_certs() {
+        Ok(None) => {}
+        Ok(Some(warning)) => report.warning(tls, "tls", warning),
+        Err(why) => report.error(tls.unwrap_or_default(), "tls", why),
+    }
+    if config.systems().first() == Some(&KeyingSystem::Mikey(ModeName::Psk)) && config.credentials.psks.is_empty() {
         report.warning(None, "psk", "there is no pre-shared key, so that every call needs one from --psk");
     }
     (config, report.into_findings())

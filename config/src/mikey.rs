@@ -4,7 +4,7 @@ use crate::duration::parse_between;
 use crate::finding::Report;
 use crate::section::Section;
 use keyphone_keying::mikey::MikeyPolicy;
-use keyphone_keying::mikey::wire::registry::EncrAlg;
+use keyphone_keying::mikey::wire::registry::{DhGroup, EncrAlg};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -22,13 +22,15 @@ pub struct Mikey {
     pub interop: bool,
     /// How the keys in our own offers are encrypted.
     pub encryption: MikeyEncryption,
+    /// The group of our own Diffie-Hellman values; those of other groups are answered all the same.
+    pub group: DhGroup,
 }
 
 impl Default for Mikey {
     fn default() -> Self {
-        let MikeyPolicy { allow_null_encryption, allow_null_mac, max_skew, .. } = MikeyPolicy::default();
+        let MikeyPolicy { allow_null_encryption, allow_null_mac, max_skew, group, .. } = MikeyPolicy::default();
         let encryption = MikeyEncryption::AesCm;
-        Self { allow_null_encryption, allow_null_mac, max_skew, interop: false, encryption }
+        Self { allow_null_encryption, allow_null_mac, max_skew, interop: false, encryption, group }
     }
 }
 
@@ -41,6 +43,7 @@ impl Mikey {
         section.parse("max-skew", &mut self.max_skew, report, |text| parse_between(text, "1s", "60m"));
         section.flag("interop", &mut self.interop, report);
         section.parse("encryption", &mut self.encryption, report, str::parse);
+        section.parse("group", &mut self.group, report, parse_group);
 
         let doubts = [
             (
@@ -69,6 +72,18 @@ impl Mikey {
         }
         section.finish(report);
     }
+}
+
+/// `--group` and `group`: a Diffie-Hellman group (RFC 3830 section 6.4), or one of ours on an elliptic curve, which no
+/// other implementation has.
+///
+/// # Errors
+/// One sentence that lists them.
+pub fn parse_group(text: &str) -> Result<DhGroup, String> {
+    DhGroup::by_name(text).ok_or_else(|| {
+        let names: Vec<_> = DhGroup::ALL.iter().map(|group| group.short()).collect();
+        format!("{text:?} is no group of this build, which has {}", names.join(", "))
+    })
 }
 
 /// How the key data in a KEMAC is encrypted (RFC 3830 section 6.2).

@@ -5,7 +5,7 @@ use crate::login::DigestAlgorithm;
 use crate::mikey::Mikey;
 use crate::section::Section;
 use keyphone_keying::Expect;
-use keyphone_keying::mikey::Tolerances;
+use keyphone_keying::mikey::{ModeName, Tolerances};
 use keyphone_media::srtp::{DerivationRate, Suite};
 use std::fmt;
 use std::str::FromStr;
@@ -13,8 +13,8 @@ use std::str::FromStr;
 /// What may be offered and accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Keying systems, preferred first. Empty is `none`: no call is keyed, and none gets through unless
-    /// `allow_clear` is set.
+    /// Keying systems, preferred first: the first is offered, each is accepted. Empty is `none`: no call is keyed, and
+    /// none gets through unless `allow_clear` is set. [`crate::Config::systems`] has those of them that can be used.
     pub keying: Vec<KeyingSystem>,
     /// RTP may travel unprotected.
     pub allow_clear: bool,
@@ -37,7 +37,7 @@ impl Default for Policy {
     fn default() -> Self {
         let keyphone_keying::Policy { media, expect, suites, allow_null_cipher, derivation_rate, .. } =
             keyphone_keying::Policy::default();
-        let keying = KeyingSystem::ALL.to_vec();
+        let keying = KeyingSystem::AUTO.to_vec();
         let weakest_digest = DigestAlgorithm::Md5;
         Self {
             keying,
@@ -65,6 +65,7 @@ impl Policy {
         policy.mikey.allow_null_mac = self.mikey.allow_null_mac;
         policy.mikey.max_skew = self.mikey.max_skew;
         policy.mikey.encryption = self.mikey.encryption.algorithm();
+        policy.mikey.group = self.mikey.group;
         if self.mikey.interop {
             policy.mikey.tolerances = Tolerances::interop();
         }
@@ -118,25 +119,32 @@ impl Policy {
 /// A keying system that this build has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyingSystem {
-    /// MIKEY with pre-shared keys (RFC 3830 section 3.1).
-    MikeyPsk,
+    /// MIKEY, in one of its modes (RFC 3830, RFC 4650, RFC 4738).
+    Mikey(ModeName),
 }
 
 impl KeyingSystem {
-    /// All of them, preferred first.
-    pub const ALL: [Self; 1] = [Self::MikeyPsk];
+    /// What `auto` means, preferred first, as far as we have the keys and certificates for it. MIKEY-NULL protects
+    /// nothing, and so is never meant unless it is named.
+    pub const AUTO: [Self; 5] = [
+        Self::Mikey(ModeName::Psk),
+        Self::Mikey(ModeName::DhSign),
+        Self::Mikey(ModeName::RsaR),
+        Self::Mikey(ModeName::Rsa),
+        Self::Mikey(ModeName::DhHmac),
+    ];
 
-    /// As files and flags spell it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::MikeyPsk => "mikey-psk",
-        }
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        ModeName::ALL.iter().copied().map(Self::Mikey)
     }
 }
 
 impl fmt::Display for KeyingSystem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        match self {
+            Self::Mikey(mode) => mode.fmt(f),
+        }
     }
 }
 
@@ -144,22 +152,22 @@ impl FromStr for KeyingSystem {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|k| k.name() == text);
-        found.ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(", ");
-            format!("{text:?} is no keying system of this build, which has {names}")
+        text.parse().map(Self::Mikey).map_err(|_: String| {
+            let names: Vec<_> = Self::all().map(|system| system.to_string()).collect();
+            format!("{text:?} is no keying system of this build, which has {}", names.join(", "))
         })
     }
 }
 
-/// `--keying` and `keying = ".."`: names with commas between them, `auto` for all in the usual order, `none` for none.
+/// `--keying` and `keying = ".."`: names with commas between them, `auto` for what keys and certificates are there for,
+/// in the usual order, `none` for none.
 ///
 /// # Errors
 /// One sentence that names the part that is no keying system.
 pub fn parse_keying(text: &str) -> Result<Vec<KeyingSystem>, String> {
     match text {
         "none" => Ok(vec![]),
-        "auto" => Ok(KeyingSystem::ALL.to_vec()),
+        "auto" => Ok(KeyingSystem::AUTO.to_vec()),
         _ => text.split(',').map(|name| name.trim().parse()).try_fold(vec![], |mut list, system| {
             let system = system?;
             if list.contains(&system) {
@@ -210,11 +218,17 @@ mod tests {
     #[test]
     fn a_flag_lists_keying_systems_with_commas() {
         assert_eq!(parse_keying("none"), Ok(vec![]));
-        assert_eq!(parse_keying("auto"), Ok(vec![KeyingSystem::MikeyPsk]));
-        assert_eq!(parse_keying("mikey-psk"), Ok(vec![KeyingSystem::MikeyPsk]));
+        let psk = KeyingSystem::Mikey(ModeName::Psk);
+        assert_eq!(parse_keying("auto"), Ok(KeyingSystem::AUTO.to_vec()));
+        assert_eq!(parse_keying("mikey-psk"), Ok(vec![psk]));
+        assert_eq!(parse_keying("mikey-rsar,mikey-psk"), Ok(vec![KeyingSystem::Mikey(ModeName::RsaR), psk]));
+        for system in KeyingSystem::all() {
+            assert_eq!(parse_keying(&system.to_string()), Ok(vec![system]));
+        }
         assert_eq!(parse_keying("mikey-psk, mikey-psk"), Err("mikey-psk is there twice".to_owned()));
         let error = parse_keying("mikey-psk,zrtp").unwrap_err();
-        assert_eq!(error, "\"zrtp\" is no keying system of this build, which has mikey-psk");
+        let names = "mikey-null, mikey-psk, mikey-rsa, mikey-dhsign, mikey-dhhmac, mikey-rsar";
+        assert_eq!(error, format!("\"zrtp\" is no keying system of this build, which has {names}"));
         assert!(parse_keying("").is_err() && parse_keying("none,mikey-psk").is_err());
     }
 

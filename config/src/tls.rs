@@ -1,18 +1,24 @@
-//! `[tls]`: our certificate, and whom we trust.
+//! `[tls]` and `[[peer-cert]]`: our certificate, and whom we trust, for SIP over TLS and for MIKEY.
 
+use crate::account::SipUri;
 use crate::finding::{Report, Span};
 use crate::section::Section;
+use keyphone_keying::Identity;
 use std::path::{Path, PathBuf};
 
-/// Files in PEM for SIP over TLS. The command line replaces single ones.
+/// Files in PEM. The command line replaces single ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
-    /// Our certificate, followed by those between it and its CA. With it we take calls over TLS.
+    /// Our certificate, followed by those between it and its CA. With it we take calls over TLS, and sign in MIKEY.
     pub cert: Option<PathBuf>,
     /// Its private key.
     pub key: Option<PathBuf>,
-    /// The CAs that we trust. With them we make calls over TLS.
+    /// The CAs that we trust. With them we make calls over TLS, and believe signatures in MIKEY.
     pub ca: Option<PathBuf>,
+    /// Certificates of peers, for MIKEY: whoever has one here proves itself with no other.
+    pub peer_certs: Vec<PeerCert>,
+    /// Revocation lists, for MIKEY.
+    pub crl: Option<PathBuf>,
     /// Must whoever connects to us show a certificate of one of these CAs?
     pub require_client: bool,
 }
@@ -41,9 +47,12 @@ impl Tls {
 
     pub(crate) fn read(&mut self, mut section: Section<'_>, directory: &Path, report: &mut Report<'_>) {
         let start = section.span.clone().unwrap_or_default();
-        for (field, path, into) in
-            [("cert", "tls.cert", &mut self.cert), ("key", "tls.key", &mut self.key), ("ca", "tls.ca", &mut self.ca)]
-        {
+        for (field, path, into) in [
+            ("cert", "tls.cert", &mut self.cert),
+            ("key", "tls.key", &mut self.key),
+            ("ca", "tls.ca", &mut self.ca),
+            ("crl", "tls.crl", &mut self.crl),
+        ] {
             let Some((text, span)) = section.string(field, report) else { continue };
             let file = directory.join(text);
             if !file.is_file() {
@@ -62,6 +71,49 @@ impl Tls {
             report.error(start, "tls", message);
         }
         section.finish(report);
+    }
+}
+
+/// A peer's certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerCert {
+    /// Whose it is; `None` is whoever it names itself.
+    pub peer: Option<Identity>,
+    /// In PEM or DER.
+    pub file: PathBuf,
+}
+
+impl PeerCert {
+    /// `--peer-cert`: `FILE` or `PEER=FILE`.
+    ///
+    /// # Errors
+    /// One sentence, if PEER is no SIP URI.
+    pub fn from_flag(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((peer, file)) if peer.starts_with("sip") && peer.contains(':') => {
+                let peer: SipUri = peer.parse()?;
+                Ok(Self { peer: Some(peer.identity()), file: file.into() })
+            }
+            _ => Ok(Self { peer: None, file: text.into() }),
+        }
+    }
+
+    /// `[[peer-cert]]`.
+    pub(crate) fn read(mut section: Section<'_>, directory: &Path, report: &mut Report<'_>) -> Option<Self> {
+        let start = section.span.clone().unwrap_or_default();
+        let mut peer: Option<SipUri> = None;
+        section.parse("peer", &mut peer, report, |text| text.parse().map(Some));
+        let file = section.string("file", report).map(|(text, span)| (directory.join(text), span));
+        if section.span_of("file").is_none() {
+            report.error(start, "peer-cert.file", "this [[peer-cert]] has no file");
+        }
+        section.finish(report);
+        let (file, span) = file?;
+        if !file.is_file() {
+            report.error(span, "peer-cert.file", format!("{} is no file", file.display()));
+            return None;
+        }
+        Some(Self { peer: peer.map(|uri| uri.identity()), file })
     }
 }
 

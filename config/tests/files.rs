@@ -1,6 +1,7 @@
 //! What a user meets when a configuration file is read.
 
 use keyphone_config::*;
+use keyphone_keying::mikey::wire::registry::DhGroup;
 use keyphone_keying::{Expect, Identity};
 use keyphone_media::audio::codec::Codec;
 use keyphone_media::srtp::Suite;
@@ -80,6 +81,7 @@ fn every_field_replaces_its_default() {
         max-skew = "5s"
         interop = true
         encryption = "null"
+        group = "x25519"
         [audio]
         play = "hello.wav"
         record = "/tmp/heard.wav"
@@ -114,6 +116,7 @@ fn every_field_replaces_its_default() {
         max_skew: Duration::from_secs(5),
         interop: true,
         encryption: MikeyEncryption::Null,
+        group: DhGroup::X25519,
     };
     assert_eq!(config.policy.mikey, mikey);
     assert_eq!(config.audio.play, Play::File("/etc/keyphone/hello.wav".into()), "beside the configuration");
@@ -153,6 +156,7 @@ key-derivation-rate = 1000
 [mikey]
 max-skew = "0s"
 encryption = "rot13"
+group = "p192"
 [account]
 from = "alice"
 display-name = "a\nb"
@@ -166,16 +170,17 @@ display-name = "a\nb"
         "6:27: audio.codecs: must hold strings in quotation marks, not a number",
         "6:30: audio.codecs: \"pcmu\" is there twice",
         "7:10: audio.jitter: \"2000ms\" is not between 0ms and 1000ms",
-        "9:11: policy.keying: \"sdes\" is no keying system of this build, which has mikey-psk",
+        "9:11: policy.keying: \"sdes\" is no keying system of this build, which has mikey-null, mikey-psk, mikey-rsa, mikey-dhsign, mikey-dhhmac, mikey-rsar",
         "10:15: policy.allow-clear: must be true or false, not a string",
         "11:10: policy.expect: \"somebody\" is none of exactly, same-domain and any",
         "12:10: policy.suites: the list is empty",
         "13:23: policy.key-derivation-rate: 1000 is neither 0, for keys that stay, nor a power of two up to 16777216 packets",
         "15:12: mikey.max-skew: \"0s\" is not between 1s and 60m",
         "16:14: mikey.encryption: \"rot13\" is none of aes-cm, aes-kw and null",
-        "18:8: account.from: \"alice\" is not a SIP URI such as sip:alice@example.org: it lacks sip:",
-        "19:16: account.display-name: holds a control character, which no SIP header may",
-        "20:2: sound: there is no such section; there are account, psk, policy, mikey, audio, network, tls",
+        "17:9: mikey.group: \"p192\" is no group of this build, which has oakley5, oakley1, oakley2, p256, p384, p521, x25519",
+        "19:8: account.from: \"alice\" is not a SIP URI such as sip:alice@example.org: it lacks sip:",
+        "20:16: account.display-name: holds a control character, which no SIP header may",
+        "21:2: sound: there is no such section; there are account, psk, policy, mikey, audio, network, tls, peer-cert",
     ];
     assert_eq!(mistakes(text), expected.map(|e| format!("error: k.toml:{e}")));
 }

@@ -45,6 +45,12 @@ impl Error {
         Self::PeerMisbehaved(Rule { what: what.into(), section })
     }
 
+    /// The code of the SIP Warning that tells the peer: 306, "Attribute not understood", when a parameter is not
+    /// supported, otherwise 399 (RFC 4567 section 4.1.2, RFC 3261 section 20.43).
+    pub fn warning(&self) -> u16 {
+        if matches!(self, Self::PeerIncompatible(_)) { 306 } else { 399 }
+    }
+
     /// Something that we do not do.
     pub fn incompatible(what: impl Into<Cow<'static, str>>) -> Self {
         Self::PeerIncompatible(what.into())

@@ -29,6 +29,8 @@ pub enum How {
     Certificate,
     /// The peer holds the key of a certificate that is pinned for it.
     Pinned,
+    /// Nothing was proven but that the message came over a TLS hop: policy allowed MIKEY-NULL.
+    Hop,
     /// Nothing was proven: policy allowed a message without a MAC.
     Nothing,
 }
@@ -40,6 +42,7 @@ impl fmt::Display for How {
             Self::SharedKey => "a pre-shared key",
             Self::Certificate => "a certificate",
             Self::Pinned => "a pinned certificate",
+            Self::Hop => "the TLS hop alone",
             Self::Nothing => "nothing at all",
         })
     }
@@ -99,11 +102,14 @@ impl Proof {
         authentic.then(|| Self { how: trusted.how(), who: Some(trusted.who().clone()) })
     }
 
-    /// Of a MAC under an envelope key that we made and encrypted to the key of a certificate that was accepted: whoever
-    /// could make it has opened the envelope.
-    pub(crate) fn verify_envelope_mac(trusted: &Trusted, computed: &[u8], received: &[u8]) -> Option<Self> {
-        let proof = Self::verify_mac(trusted.who().clone(), computed, received)?;
-        Some(Self { how: trusted.how(), ..proof })
+    /// The key that was shared is an envelope key, which whoever was proven so has made or opened.
+    pub(crate) fn by(self, how: How) -> Self {
+        if self.how == How::SharedKey { Self { how, ..self } } else { self }
+    }
+
+    /// Policy has allowed MIKEY-NULL over a TLS hop, and the assurance will say so.
+    pub(crate) fn hop(who: Identity) -> Self {
+        Self { how: How::Hop, who: Some(who) }
     }
 
     /// Policy has allowed a message without a MAC, and the assurance will say so.

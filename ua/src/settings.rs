@@ -5,9 +5,11 @@ use crate::locate::{Abilities, Hop};
 use crate::sip::{Host, NameAddr, Request, SipError, SipUri, StatusCode, Uri};
 use crate::transaction::{Local, Transport};
 use keyphone_config::{Config, DigestAlgorithm, KeyingSystem};
-use keyphone_keying::{Identity, Policy, PskStore};
+use keyphone_keying::mikey::{self, ModeName};
+use keyphone_keying::{Credentials, Identity, Lines, Policy};
 use keyphone_media::audio::Clip;
 use keyphone_media::audio::codec::Codec;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,8 +32,8 @@ pub struct Settings {
     pub policy: Policy,
     /// The weakest hash with which passwords are proven to servers.
     pub weakest_digest: DigestAlgorithm,
-    /// The pre-shared keys that we hold.
-    pub psks: PskStore,
+    /// The pre-shared keys and certificates that we hold.
+    pub credentials: Arc<Credentials>,
     /// Preferred first.
     pub codecs: Vec<Codec>,
     /// Depth of the jitter buffer.
@@ -120,7 +122,12 @@ impl Settings {
     /// # Errors
     /// One sentence, if the account's URI is one that this phone cannot read.
     pub fn new(config: &Config, sip: SocketAddr) -> Result<Self, SipError> {
-        let mut keying: Vec<_> = config.policy.keying.iter().map(|KeyingSystem::MikeyPsk| System::MikeyPsk).collect();
+        let modes: Vec<_> = config.systems().into_iter().map(|KeyingSystem::Mikey(mode)| mode).collect();
+        let mut policy = config.policy.keying_policy();
+        // One protocol is offered once (RFC 4567 section 4.1.2): in its first mode, and all others are accepted.
+        let mut keying: Vec<_> = modes.first().map(|mode| System::Mikey(*mode)).into_iter().collect();
+        policy.mikey.offer = modes.first().copied().unwrap_or(policy.mikey.offer);
+        policy.mikey.accept = modes.into_iter().collect();
         if config.policy.allow_clear || keying.is_empty() {
             keying.push(System::Clear);
         }
@@ -134,9 +141,9 @@ impl Settings {
                 keyphone_config::Transport::Tls => Transport::Tls,
             },
             keying,
-            policy: config.policy.keying_policy(),
+            policy,
             weakest_digest: config.policy.weakest_digest,
-            psks: config.credentials.psk_store(),
+            credentials: Arc::new(config.credentials.keying()),
             codecs: config.audio.codecs.clone(),
             jitter: config.audio.jitter,
             incoming: Incoming::Refuse(StatusCode::TEMPORARILY_UNAVAILABLE),
@@ -156,7 +163,7 @@ impl Settings {
 
     /// The same, for another account that speaks. It holds no keys: those are asked for elsewhere.
     pub(crate) fn speaking_for(&self, account: usize) -> Self {
-        let mut settings = Self { psks: PskStore::default(), ..self.clone() };
+        let mut settings = Self { credentials: Arc::default(), ..self.clone() };
         settings.accounts.speak_for(account);
         settings
     }
@@ -209,18 +216,30 @@ impl Settings {
 /// A keying system, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum System {
-    /// MIKEY with a pre-shared key (RFC 3830 section 3.1).
-    MikeyPsk,
+    /// MIKEY, in this mode.
+    Mikey(ModeName),
     /// Clear RTP. Policy must allow it as well.
     Clear,
 }
 
 impl System {
-    /// As the command line and the log spell it.
-    pub fn name(self) -> &'static str {
+    /// By which a call is keyed: one of the two lines is an offer.
+    pub(crate) fn of(ours: &Lines, theirs: &Lines) -> Self {
+        Self::Mikey(mikey::offered(theirs).or_else(|| mikey::offered(ours)).unwrap_or(ModeName::Psk))
+    }
+
+    /// Is the media protected?
+    pub fn is_keyed(self) -> bool {
+        self != Self::Clear
+    }
+}
+
+/// As the command line and the log spell it.
+impl fmt::Display for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MikeyPsk => "mikey-psk",
-            Self::Clear => "none",
+            Self::Mikey(mode) => mode.fmt(f),
+            Self::Clear => f.write_str("none"),
         }
     }
 }

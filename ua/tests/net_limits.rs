@@ -324,3 +324,20 @@ async fn a_refused_connection_fails_the_call_with_that_word() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn we_make_no_more_connections_than_there_may_be() {
+    run(async {
+        let mut alice = Phone::new("127.2.12.1", None, Limits { connections: 2, ..tight() }).await;
+        let mut held = vec![];
+        for n in 2..=4 {
+            let listener = TcpListener::bind((format!("127.2.12.{n}"), 0)).await.unwrap();
+            alice.call_at(listener.local_addr().unwrap(), Transport::Tcp);
+            held.push(listener);
+        }
+        // Nobody answers the first two.
+        let why = alice.failure().await;
+        assert!(why.contains("127.2.12.4") && why.contains("too many connections of ours are open"), "{why}");
+    })
+    .await;
+}

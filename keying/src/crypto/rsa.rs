@@ -52,6 +52,11 @@ impl PublicKey {
 }
 
 impl PrivateKey {
+    /// Octets of an envelope for this key, if it is one of RSA.
+    pub fn envelope_len(&self) -> usize {
+        self.0.size()
+    }
+
     /// Opens an envelope. Whoever learns whether this succeeded can decrypt anything with our key (Bleichenbacher's
     /// attack on PKCS #1 v1.5), so there is no error: in place of what cannot be opened stands `instead`, which must be
     /// random and fresh, and then the MAC does not verify, as it would not under any other wrong key. The envelope of

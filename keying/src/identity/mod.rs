@@ -11,6 +11,7 @@ pub use psk::{Filed, Psk, PskStore};
 pub use store::{CertStore, Own, Trusted};
 
 use std::fmt;
+use std::sync::Arc;
 
 /// A SIP URI as keying compares it: scheme, user and host, without port, parameters or headers.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,6 +84,12 @@ pub struct Credentials {
     pub psks: PskStore,
     /// Certificates: our own with its private key, those that we trust and those that we know.
     pub certs: CertStore,
+}
+
+impl From<PskStore> for Arc<Credentials> {
+    fn from(psks: PskStore) -> Self {
+        Self::new(psks.into())
+    }
 }
 
 impl From<PskStore> for Credentials {

@@ -73,6 +73,14 @@ impl Trusted {
     pub fn key(&self) -> &PublicKey {
         &self.key
     }
+
+    /// May it be used so as well?
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn also(&self, used: Use) -> Result<Self, CertError> {
+        self.certificate.check_use(used).map(|()| self.clone())
+    }
 }
 
 impl CertStore {
@@ -152,6 +160,20 @@ impl CertStore {
             }
         }
         Err(refused.map_or_else(|| Error::NoCertificate(peer.clone()), Error::from))
+    }
+
+    /// How many certificates are pinned for a peer.
+    pub fn pinned(&self, peer: &Identity) -> usize {
+        self.pinned.iter().filter(|(who, _)| who == peer).count()
+    }
+
+    /// Is it that peer's, as far as it says itself, or as it is pinned?
+    pub fn is_for(&self, certificate: &Certificate, peer: &Identity) -> bool {
+        let mut pinned = self.pinned.iter().filter(|(_, cert)| cert == certificate).peekable();
+        match pinned.peek() {
+            Some(_) => pinned.any(|(who, _)| who == peer),
+            None => certificate.names().contains(peer),
+        }
     }
 
     /// Accepts a peer's certificate, or says which check failed. `chain` begins with it; `claimed` is who the peer says

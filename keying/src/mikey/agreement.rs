@@ -9,13 +9,13 @@
 //! A line that is byte for byte the last one changes nothing (RFC 4028; RFC 5027 section 3). No MKI is added: old keys
 //! and new ones are told apart by trial, for two seconds; where the first exchange brought an MKI, each update has one.
 
-use super::bundle::Bundle;
+use super::bundle::{Bundle, Material};
 use super::mode::{Initiation, Refused, Updating};
 use super::offer::{self, Sent};
 use super::streams::Layout;
 use super::wire::{CsMap, Message};
 use super::{answer, keys, sdp};
-use crate::{Ask, Dir, Error, Input, Lines, Output, Refusal, Session};
+use crate::{Ask, Dir, Error, Input, Lines, Output, Refusal, Session, Stream};
 use keyphone_media::env::Env;
 
 /// See the file's head.
@@ -29,28 +29,48 @@ pub(super) struct Agreement {
     waiting: Option<Sent>,
 }
 
-struct Csb {
+/// A bundle that runs.
+pub(super) struct Csb {
     running: Box<dyn Updating>,
     layout: Layout,
+    /// How many crypto sessions it has, and which streams have their keys.
     sessions: usize,
+    keyed: Vec<(u8, Dir)>,
+    material: Material,
+}
+
+impl Csb {
+    /// With this many crypto sessions, of which these streams have keys.
+    pub(super) fn new(
+        running: Box<dyn Updating>,
+        layout: Layout,
+        streams: &[Stream],
+        sessions: usize,
+        material: Material,
+    ) -> Self {
+        Self { running, layout, sessions, keyed: lines(streams), material }
+    }
+}
+
+fn lines(streams: &[Stream]) -> Vec<(u8, Dir)> {
+    streams.iter().map(|stream| (stream.line, stream.dir)).collect()
 }
 
 impl Agreement {
     /// With somebody who has answered our offer so.
-    pub(super) fn new(running: Option<Box<dyn Updating>>, sent: &Sent, theirs: Lines) -> Self {
-        let (layout, sessions) = (sent.layout, sent.sessions);
-        let bundle = running.map(|running| Csb { running, layout, sessions });
+    pub(super) fn new((running, material): (Option<Box<dyn Updating>>, Material), sent: &Sent, theirs: Lines) -> Self {
+        let bundle = running.map(|running| Csb::new(running, sent.layout, &sent.streams, sent.sessions, material));
         Self { bundle, theirs, ours: sent.lines.clone(), protocols: sent.protocols.clone(), waiting: None }
     }
 
     /// With somebody whose offer we have answered.
     pub(super) fn answered(
-        mut bundles: Vec<(Option<Box<dyn Updating>>, Layout, usize)>,
+        mut bundles: Vec<Option<Csb>>,
         (theirs, ours): (Lines, Lines),
         protocols: &[String],
     ) -> Self {
         let one = if bundles.len() == 1 { bundles.pop() } else { None };
-        let bundle = one.and_then(|(running, layout, sessions)| Some(Csb { running: running?, layout, sessions }));
+        let bundle = one.flatten();
         Self { bundle, theirs, ours, protocols: protocols.to_vec(), waiting: None }
     }
 
@@ -63,36 +83,51 @@ impl Agreement {
         env: &mut Env<'_>,
         out: &mut Vec<Output>,
     ) -> Result<Option<Message>, Refused> {
-        let Some(Csb { running, layout, sessions }) = &mut self.bundle else {
+        let Some(bundle) = &mut self.bundle else {
             return Err(super::no_rekeying().error.into());
         };
-        let theirs = keys::crypto_sessions(&update.message.hdr().map)?;
-        if theirs.len() != *sessions {
-            let what = format!("its update has {} crypto sessions, and the bundle has {sessions}", theirs.len());
+        keys::check_empty_map(&update.message)?;
+        let map = &update.message.hdr().map;
+        let theirs = keys::crypto_sessions(map)?;
+        let (count, layout) = (bundle.sessions, bundle.layout);
+        if theirs.len() < layout.grown(count, ask.streams) {
+            let what = format!("its update has {} crypto sessions, and the bundle has {count}", theirs.len());
             return Err(Error::incompatible(what).into());
         }
-        let bundle = Bundle {
+        let said = Bundle {
             me: ask.me,
             named: ask.named,
-            map: CsMap::Srtp(layout.answer_update(theirs, ask.streams)?),
+            map: layout.answer_update(map, ask.streams)?,
             policies: vec![],
             protocols: &[],
             hop: ask.hop,
+            suite: keys::suite(&bundle.material.policies, &theirs, ask.policy),
+            expect: ask.policy.expect,
             policy: &ask.policy.mikey,
         };
-        let (message, mut agreed) = running.respond(&update.message, &bundle, env)?;
+        let (message, mut agreed) = bundle.running.respond(&update.message, &said, env)?;
         let next = agreed.running.take();
         let stripped = sdp::check_protocols(&update.message, lines, ask.policy.mikey.tolerances)?;
-        let streams = ask.streams.iter().map(|stream| match stream.dir {
+        let is_new = |stream: &&Stream| !bundle.keyed.contains(&(stream.line, stream.dir));
+        let streams: Vec<_> = if agreed.keys.is_empty() {
+            // No new key: those that have one go on with it, and the others get theirs from the same TGK.
+            agreed.keys.clone_from(&bundle.material.keys);
+            keys::check_same_suites(&bundle.material, &agreed, ask.policy)?;
+            ask.streams.iter().filter(is_new).collect()
+        } else {
+            ask.streams.iter().collect()
+        };
+        let streams = streams.into_iter().map(|stream| match stream.dir {
             Dir::Send => *stream,
-            Dir::Hear => layout.heard(stream, theirs),
+            Dir::Hear => layout.heard(stream, &theirs),
         });
-        let (keys, policy) = keys::master_keys(&agreed, *layout, &streams.collect::<Vec<_>>(), ask.policy)?;
+        let (keys, policy) = keys::master_keys(&agreed, layout, &streams.collect::<Vec<_>>(), ask.policy)?;
+        let material = Material::of(&agreed);
         out.extend(agreed.tolerated.iter().copied().map(Output::Tolerated));
         out.extend(stripped.into_iter().chain(policy).map(|tolerance| Output::Tolerated(tolerance.text())));
         agreed.proof.release((ask.named, ask.policy.expect), keys, out)?;
         if let Some(next) = next {
-            *running = next;
+            *bundle = Csb::new(next, layout, ask.streams, theirs.len(), material);
         }
         Ok(message)
     }
@@ -102,11 +137,11 @@ impl Session for Agreement {
     fn handle(&mut self, input: Input<'_>, env: &mut Env<'_>, out: &mut Vec<Output>) -> Result<(), Error> {
         match (&self.waiting, input) {
             (Some(sent), Input::Answer(lines)) => {
-                let running = sent.answered(lines, env.now.ntp, out)?;
+                let (running, material) = sent.answered(lines, env.now.ntp, out)?;
                 self.ours = sent.lines.clone();
                 self.theirs = Lines(sdp::ours(lines).cloned().collect());
                 if let (Some(bundle), Some(running)) = (&mut self.bundle, running) {
-                    bundle.running = running;
+                    *bundle = Csb::new(running, sent.layout, &sent.streams, sent.sessions, material);
                 }
                 self.waiting = None;
                 Ok(())
@@ -134,25 +169,30 @@ impl Session for Agreement {
         if self.waiting.is_some() {
             return Err(Error::Misuse("new keys were offered already, and wait for their answer"));
         }
-        let Some(Csb { running, layout, sessions }) = &mut self.bundle else {
+        let Some(Csb { running, layout, sessions, material, .. }) = &mut self.bundle else {
             return Err(super::no_rekeying().error);
         };
         let peer = running.peer().clone();
+        let sessions = layout.grown(*sessions, ask.streams);
+        let map = layout.update(sessions, ask.streams);
         let bundle = Bundle {
             me: ask.me,
             named: &peer,
-            map: CsMap::Srtp(layout.update(*sessions, ask.streams)),
+            suite: keys::suite(&material.policies, &map, ask.policy),
+            map: CsMap::Srtp(map),
             policies: vec![],
             protocols: &self.protocols,
             hop: ask.hop,
+            expect: ask.policy.expect,
             policy: &ask.policy.mikey,
         };
         let Initiation { message, known, initiated } = running.initiate(&bundle, env)?;
-        let mut hear = vec![];
+        let (mut hear, mut material) = (vec![], Material::default());
         if let Some(agreed) = known {
             let keys = keys::master_keys(&agreed, *layout, ask.streams, ask.policy);
             let (keys, _) = keys.map_err(|refused| refused.error)?;
             hear = offer::hear(&keys);
+            material = Material::of(&agreed);
             agreed.proof.release((ask.named, ask.policy.expect), keys, out)?;
         }
         let lines = Lines(vec![sdp::line(layout.level(), &message)]);
@@ -164,8 +204,9 @@ impl Session for Agreement {
             policy: ask.policy.clone(),
             streams: ask.streams.to_vec(),
             hear,
+            material,
             layout: *layout,
-            sessions: *sessions,
+            sessions,
             protocols: self.protocols.clone(),
         });
         Ok(lines)

@@ -1,10 +1,10 @@
 //! Our answer to a peer's offer.
 
-use super::agreement::Agreement;
-use super::bundle::{Agreed, Bundle};
-use super::mode::{Refused, Updating};
+use super::agreement::{Agreement, Csb};
+use super::bundle::{Agreed, Bundle, Material};
+use super::mode::Refused;
 use super::streams::Layout;
-use super::wire::{CsMap, DataType, Draft, ErrorNo, Hdr, Message, T};
+use super::wire::{DataType, Draft, ErrorNo, Hdr, Message, T};
 use super::{Mikey, keys, sdp, suite};
 use crate::{Ask, Dir, Lines, Output, Refusal, Session};
 use keyphone_media::env::Env;
@@ -18,7 +18,7 @@ struct Keyed {
 /// One message, answered: its keys, and its bundle as it runs from now on.
 struct One {
     keyed: Keyed,
-    bundle: (Option<Box<dyn Updating>>, Layout, usize),
+    bundle: Option<Csb>,
 }
 
 impl Mikey {
@@ -67,22 +67,26 @@ impl Mikey {
         let mode = self.modes.answering(&offer.message, &ask.policy.mikey)?;
         let sessions = keys::crypto_sessions(&offer.message.hdr().map)?;
         let layout = Layout::of_offer(offer.level, sessions.len(), &offer.streams)?;
-        let map = layout.answer(sessions, &offer.streams)?;
+        keys::check_empty_map(&offer.message)?;
         let bundle = Bundle {
             me: ask.me,
             named: ask.named,
-            map: CsMap::Srtp(map),
+            map: layout.answer(&offer.message.hdr().map, &offer.streams)?,
             policies: vec![],
             protocols: &[],
             hop: ask.hop,
+            suite: keys::suite(&offer.message.many().cloned().collect::<Vec<_>>(), &sessions, ask.policy),
+            expect: ask.policy.expect,
             policy: &ask.policy.mikey,
         };
         let (answer, mut agreed) = mode.respond(&offer.message, &bundle, &mut self.station, env)?;
-        let bundle = (agreed.running.take(), layout, sessions.len());
+        let running = agreed.running.take();
+        let material = Material::of(&agreed);
+        let bundle = running.map(|running| Csb::new(running, layout, &offer.streams, sessions.len(), material));
         let stripped = sdp::check_protocols(&offer.message, lines, ask.policy.mikey.tolerances)?;
         let streams = offer.streams.iter().map(|stream| match stream.dir {
             Dir::Send => *stream,
-            Dir::Hear => layout.heard(stream, sessions),
+            Dir::Hear => layout.heard(stream, &sessions),
         });
         let (keys, policy) = keys::master_keys(&agreed, layout, &streams.collect::<Vec<_>>(), ask.policy)?;
         out.extend(agreed.tolerated.iter().copied().map(Output::Tolerated));

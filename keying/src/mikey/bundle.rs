@@ -3,8 +3,9 @@
 use super::derive::{CsbLabel, FromTgk, Secret};
 use super::mode::Updating;
 use super::policy::MikeyPolicy;
-use super::wire::{CsMap, KeyData, KeyKind, Sp};
-use crate::{Hop, Identity, Proof};
+use super::wire::{CsMap, Ext, KeyData, KeyKind, Sp};
+use crate::{Expect, Hop, Identity, Proof};
+use keyphone_media::srtp::Suite;
 use zeroize::Zeroizing;
 
 /// What one side brings to an exchange.
@@ -22,8 +23,20 @@ pub struct Bundle<'a> {
     pub protocols: &'a [String],
     /// Is the way between us and the next SIP entity protected?
     pub hop: Hop,
+    /// The suite of the keys that we make.
+    pub suite: Suite,
+    /// Who may be at the other end.
+    pub expect: Expect,
     /// What the configuration allows.
     pub policy: &'a MikeyPolicy,
+}
+
+impl Bundle<'_> {
+    /// The general extensions of our I_MESSAGE: the protocols that the SDP offers (RFC 4567 section 4.1.4) come first.
+    pub fn extensions(&self) -> impl Iterator<Item = Ext> {
+        let sdp_ids = Ext::SdpIds(self.protocols.join(";").into_bytes());
+        std::iter::once(sdp_ids).chain(self.policy.extensions.iter().cloned())
+    }
 }
 
 /// What an exchange has agreed on.
@@ -35,7 +48,7 @@ pub struct Agreed {
     pub map: CsMap,
     /// The security policies that hold.
     pub policies: Vec<Sp>,
-    /// TGKs and TEKs. None if they came out when the offer was made.
+    /// TGKs and TEKs. None in an update that changes none; and none if they came out when the offer was made.
     pub keys: Vec<KeyData>,
     /// What is proven of the peer: the way to release these keys.
     pub proof: Proof,
@@ -43,6 +56,25 @@ pub struct Agreed {
     pub tolerated: Vec<&'static str>,
     /// What the bundle is updated with, once both sides have it.
     pub running: Option<Box<dyn Updating>>,
+}
+
+/// What the keys of a bundle are made of: kept for crypto sessions that an update adds without new keys
+/// (RFC 3830 section 4.5).
+#[derive(Clone, Debug, Default)]
+pub struct Material {
+    /// TGKs and TEKs.
+    pub keys: Vec<KeyData>,
+    /// The security policies that hold.
+    pub policies: Vec<Sp>,
+    /// The CS ID map.
+    pub map: Option<CsMap>,
+}
+
+impl Material {
+    /// Of what was agreed on.
+    pub fn of(agreed: &Agreed) -> Self {
+        Self { keys: agreed.keys.clone(), policies: agreed.policies.clone(), map: Some(agreed.map.clone()) }
+    }
 }
 
 /// The keys of one crypto session.

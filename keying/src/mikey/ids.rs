@@ -1,7 +1,7 @@
 //! Who a message says that it is from, and for.
 
 use super::mode::Refused;
-use super::wire::{ErrorNo, Id, IdType, Message};
+use super::wire::{ErrorNo, Id, IdType, Message, Payload};
 use crate::{Error, Identity};
 
 /// The identities that were transported: a single one is the sender's.
@@ -25,6 +25,21 @@ impl Ids {
             return Err(Error::misbehaved("its message names more than two identities", "RFC 3830 section 3.1").into());
         }
         Ok(found)
+    }
+
+    /// Those of a message that says by CERT who it is from: a single ID behind the certificate is then the recipient's
+    /// (`[IDi|CERTi], [IDr]` in RFC 3830 sections 3.2 and 3.3).
+    ///
+    /// # Errors
+    /// There are more than two.
+    pub fn of_certified(message: &Message) -> Result<Self, Refused> {
+        let ids = Self::of_init(message)?;
+        let mut first = message.parts().iter().map(|part| &part.payload);
+        let certified = first.find(|p| matches!(p, Payload::Cert(_) | Payload::Id(_)));
+        match (certified, &ids.r) {
+            (Some(Payload::Cert(_)), None) => Ok(Self { i: None, r: ids.i }),
+            _ => Ok(ids),
+        }
     }
 
     /// Who the Initiator says to be; `named` if it does not say.

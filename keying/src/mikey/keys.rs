@@ -1,31 +1,74 @@
 //! From what was agreed on to master keys and the streams they are for.
 
-use super::bundle::{Agreed, SessionKeys};
+use super::bundle::{Agreed, Material, SessionKeys};
 use super::mode::Refused;
 use super::streams::Layout;
 use super::suite::{self, Protection};
 use super::tolerance::Tolerance;
-use super::wire::{CsMap, ErrorNo, KeyData, Kv, SrtpId};
+use super::wire::{CsMap, ErrorNo, KeyData, Kv, Message, Sp, SrtpId};
 use crate::{Dir, Error, Policy, Stream};
-use keyphone_media::srtp::{MasterKey, Mki};
+use keyphone_media::srtp::{MasterKey, Mki, Suite};
+use std::borrow::Cow;
 
-/// The crypto sessions of a message.
+/// The crypto sessions of a message. Those of an empty map are what SDP says: two for each m-line (RFC 4567 section 7.1),
+/// under SRTP's default policy, and no SSRC is named.
 ///
 /// # Errors
-/// The map is empty, or conveyed outside of MIKEY, or of a type that we do not know.
-pub(super) fn crypto_sessions(map: &CsMap) -> Result<&[SrtpId], Refused> {
+/// There are none, or the map is of a type that we do not know.
+pub(super) fn crypto_sessions(map: &CsMap) -> Result<Cow<'_, [SrtpId]>, Refused> {
     match map {
-        CsMap::Srtp(ids) if ids.is_empty() => {
+        CsMap::Srtp(_) | CsMap::Empty { .. } if map.count() == 0 => {
             Err(Error::incompatible("it has no crypto session, so there is nothing to key (RFC 3830 section 6.1)")
                 .into())
         }
-        CsMap::Srtp(ids) => Ok(ids),
-        CsMap::Empty { .. } | CsMap::Unknown { .. } => {
-            let what =
-                format!("its CS ID map is of type {}, and we know SRTP-ID (RFC 3830 table 6.1.d)", map.map_type());
+        CsMap::Srtp(ids) => Ok(Cow::Borrowed(ids)),
+        CsMap::Empty { count } => Ok(Cow::Owned(vec![SrtpId::default(); usize::from(*count)])),
+        CsMap::Unknown { .. } => {
+            let what = format!(
+                "its CS ID map is of type {}, and we know SRTP-ID and the empty map (RFC 3830 section 6.1, RFC 4563 section 5)",
+                map.map_type()
+            );
             Err(Error::incompatible(what).into())
         }
     }
+}
+
+/// A message with an empty map has no policies: they are conveyed outside of MIKEY too.
+///
+/// # Errors
+/// It has.
+pub(super) fn check_empty_map(message: &Message) -> Result<(), Refused> {
+    match message.hdr().map {
+        CsMap::Empty { .. } if message.many::<Sp>().next().is_some() => {
+            let what = "its CS ID map is empty, and it has a security policy all the same";
+            Err(Refused::new(ErrorNo::InvalidSp, Error::misbehaved(what, "RFC 4563 section 5")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The suite of the first crypto session; SRTP's default if its policy is one that will be refused.
+pub(super) fn suite(policies: &[Sp], sessions: &[SrtpId], policy: &Policy) -> Suite {
+    let policy_no = sessions.first().map_or(0, |id| id.policy_no);
+    let found = suite::of_policy(policies, policy_no, policy);
+    found.map_or(Suite::AesCm128HmacSha1_80, |(protection, _)| protection.suite)
+}
+
+/// An update without new keys cannot change how those that there are protect packets.
+///
+/// # Errors
+/// It does.
+pub(super) fn check_same_suites(before: &Material, now: &Agreed, policy: &Policy) -> Result<(), Refused> {
+    let Some(map) = &before.map else { return Ok(()) };
+    let protection =
+        |policies: &[Sp], id: &SrtpId| suite::of_policy(policies, id.policy_no, policy).map(|(found, _)| found);
+    for (was, is) in crypto_sessions(map)?.iter().zip(&*crypto_sessions(&now.map)?) {
+        if protection(&before.policies, was)? != protection(&now.policies, is)? {
+            let what = "its update changes a security policy and brings no new key";
+            return Err(Refused::new(ErrorNo::InvalidSp, Error::misbehaved(what, "RFC 3830 section 4.5")));
+        }
+    }
+    Ok(())
 }
 
 /// Keys, each with what it is for.

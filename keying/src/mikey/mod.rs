@@ -11,6 +11,8 @@ mod answer;
 pub mod bundle;
 pub mod derive;
 pub mod dh;
+pub mod envelope;
+mod envelopes;
 pub mod ids;
 mod keys;
 pub mod mode;
@@ -34,7 +36,7 @@ pub use policy::MikeyPolicy;
 pub use tolerance::{Tolerance, Tolerances};
 
 use crate::{Ask, Credentials, Error, Keying, Lines, Offered, Output, Refusal, Session};
-use bundle::Bundle;
+use bundle::{Bundle, Material};
 use keyphone_media::env::{Env, NtpTime};
 use mode::Initiation;
 use modes::Modes;
@@ -57,8 +59,8 @@ pub struct Mikey {
 impl Mikey {
     /// `now` is when this endpoint starts: older messages are refused, for what came before is not remembered
     /// (see [`replay`]).
-    pub fn new(credentials: impl Into<Credentials>, now: NtpTime) -> Self {
-        let station = Station::new(credentials.into(), now);
+    pub fn new(credentials: impl Into<Arc<Credentials>>, now: NtpTime) -> Self {
+        let station = Station::new(credentials, now);
         Self { modes: Modes::all(), station, protocols: vec!["mikey".into()] }
     }
 
@@ -77,24 +79,31 @@ impl Keying for Mikey {
         env: &mut Env<'_>,
         out: &mut Vec<Output>,
     ) -> Result<(Lines, Box<dyn Offered>), Error> {
-        let policy = suite::ours(ask.policy).next().ok_or(Error::Misuse("policy allows no crypto suite at all"))?;
+        let none = Error::Misuse("policy allows no crypto suite at all");
+        let (Some(policy), Some(&suite)) = (suite::ours(ask.policy).next(), ask.policy.suites.first()) else {
+            return Err(none);
+        };
         let layout = streams::Layout::OURS;
+        let sessions = streams::Layout::offer(ask.streams)?;
         let bundle = Bundle {
             me: ask.me,
             named: ask.named,
-            map: CsMap::Srtp(streams::Layout::offer(ask.streams)?),
+            suite: keys::suite(std::slice::from_ref(&policy), &sessions, ask.policy),
+            map: CsMap::Srtp(sessions),
             policies: vec![policy],
             protocols: &self.protocols,
             hop: ask.hop,
+            expect: ask.policy.expect,
             policy: &ask.policy.mikey,
         };
         let Initiation { message, known, initiated } =
             self.modes.offering(bundle.policy)?.initiate(&bundle, &mut self.station, env)?;
-        let mut hear = vec![];
+        let (mut hear, mut material) = (vec![], Material::default());
         if let Some(agreed) = known {
             let keys = keys::master_keys(&agreed, layout, ask.streams, ask.policy);
             let (keys, _) = keys.map_err(|refused| refused.error)?;
             hear = offer::hear(&keys);
+            material = Material::of(&agreed);
             agreed.proof.release((ask.named, ask.policy.expect), keys, out)?;
         }
         let lines = Lines(vec![sdp::line(crate::Level::Session, &message)]);
@@ -110,6 +119,7 @@ impl Keying for Mikey {
             policy: ask.policy.clone(),
             streams: ask.streams.to_vec(),
             hear,
+            material,
             layout,
             sessions,
             protocols: self.protocols.clone(),
@@ -126,6 +136,11 @@ impl Keying for Mikey {
     ) -> Result<(Lines, Box<dyn Session>), Refusal> {
         self.answer_offer(ask, offer, env, out)
     }
+}
+
+/// The mode of the first message of an offer; nothing in it is proven.
+pub fn offered(lines: &Lines) -> Option<ModeName> {
+    sdp::messages(lines).next().and_then(|message| ModeName::of(&message))
 }
 
 /// MIKEY travels in the signalling, so a packet in the media path is none of its own.

@@ -8,7 +8,7 @@
 
 use super::bundle::{Agreed, Bundle};
 use super::station::Station;
-use super::wire::{DataType, ErrorNo, Message, WireError};
+use super::wire::{DataType, EncrAlg, ErrorNo, Kemac, MacAlg, Message, Problem, WireError};
 use crate::{Error, Identity};
 use keyphone_media::env::{Env, NtpTime};
 use std::fmt;
@@ -146,10 +146,13 @@ modes! {
 }
 
 impl ModeName {
-    /// The mode that an I_MESSAGE belongs to; `None` if it is no I_MESSAGE.
+    /// The mode that an I_MESSAGE belongs to; `None` if it is no I_MESSAGE. NULL is PSK with neither encryption nor MAC.
     pub fn of(init: &Message) -> Option<Self> {
         match init.hdr().data_type {
-            DataType::PskInit => Some(Self::Psk),
+            DataType::PskInit => {
+                let null = |kemac: &Kemac| (kemac.encr_alg, kemac.mac_alg) == (EncrAlg::Null, MacAlg::Null);
+                Some(if init.many::<Kemac>().any(null) { Self::Null } else { Self::Psk })
+            }
             DataType::PkInit => Some(Self::Rsa),
             DataType::DhInit => Some(Self::DhSign),
             DataType::DhHmacInit => Some(Self::DhHmac),
@@ -199,7 +202,15 @@ impl From<Error> for Refused {
 
 impl From<WireError> for Refused {
     fn from(error: WireError) -> Self {
-        Self { error: error.into(), number: ErrorNo::Unspecified }
+        let number = match (error.field, &error.problem) {
+            ("TS type", Problem::Unknown(_)) => ErrorNo::InvalidTs,
+            ("MAC alg" | "Auth alg", Problem::Unknown(_)) => ErrorNo::InvalidMac,
+            ("Hash func", Problem::Unknown(_)) => ErrorNo::InvalidHa,
+            ("DH-Group", Problem::Unknown(_)) => ErrorNo::InvalidDh,
+            // RFC 4738 section 3.9.2.
+            _ => ErrorNo::UnsupportedMessage,
+        };
+        Self { error: error.into(), number }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Our offer, and the session with each of those who answer it.
 
 use super::agreement::Agreement;
+use super::bundle::Material;
 use super::ids;
 use super::keys;
 use super::keys::Keys;
@@ -25,6 +26,8 @@ pub(super) struct Sent {
     pub(super) streams: Vec<Stream>,
     /// What we want to hear, and under which key, if that is known before any answer.
     pub(super) hear: Vec<(KeyId, Stream)>,
+    /// What the keys are made of, if that is known before any answer.
+    pub(super) material: Material,
     /// How its crypto sessions lie over the m-lines, and how many there are.
     pub(super) layout: Layout,
     pub(super) sessions: usize,
@@ -70,7 +73,7 @@ impl Sent {
         lines: &Lines,
         now: NtpTime,
         out: &mut Vec<Output>,
-    ) -> Result<Option<Box<dyn Updating>>, Error> {
+    ) -> Result<(Option<Box<dyn Updating>>, Material), Error> {
         let tolerances = self.policy.mikey.tolerances;
         let message = sdp::answer(lines, tolerances)?;
         let mut agreed = self.initiated.complete(&message, now)?;
@@ -83,11 +86,12 @@ impl Sent {
             }
             tolerated.push(Tolerance::NoResponderSsrc.text());
         }
-        let mut keys = vec![];
+        let (mut keys, mut material) = (vec![], self.material.clone());
         if !agreed.keys.is_empty() {
             let (late, why) =
                 keys::master_keys(&agreed, self.layout, &streams, &self.policy).map_err(|refused| refused.error)?;
             keys = late;
+            material = Material::of(&agreed);
             tolerated.extend(why.map(Tolerance::text));
         }
         let running = agreed.running.take();
@@ -97,7 +101,7 @@ impl Sent {
             let named = streams.iter().find(|named| named.dir == Dir::Hear && named.line == stream.line);
             out.extend(named.filter(|named| named.ssrc.is_some()).map(|named| Output::Expect(*key, *named)));
         }
-        Ok(running)
+        Ok((running, material))
     }
 }
 
@@ -120,9 +124,9 @@ impl Session for Caller {
         match (&mut self.state, input) {
             (State::Agreed(agreement), input) => agreement.handle(input, env, out),
             (State::Waiting, Input::Answer(lines)) => {
-                let running = self.sent.answered(lines, env.now.ntp, out)?;
+                let agreed = self.sent.answered(lines, env.now.ntp, out)?;
                 let theirs = Lines(sdp::ours(lines).cloned().collect());
-                self.state = State::Agreed(Box::new(Agreement::new(running, &self.sent, theirs)));
+                self.state = State::Agreed(Box::new(Agreement::new(agreed, &self.sent, theirs)));
                 Ok(())
             }
             (State::Over, Input::Answer(_)) => Err(Error::Misuse("this offer was refused before")),

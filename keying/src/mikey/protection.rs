@@ -1,11 +1,13 @@
 //! How messages and the keys in them are protected under transport keys (RFC 3830 sections 4.2.3, 4.2.4 and 5.2),
 //! the same for a pre-shared key and for an envelope key.
 
+use super::bundle::Bundle;
 use super::derive::{CsbLabel, HASH_LEN, TransportKeys, hmac_sha1};
 use super::ids::Ids;
 use super::mode::Refused;
-use super::policy::MikeyPolicy;
+use super::policy::{KeyForm, MikeyPolicy};
 use super::transport;
+use super::turns::InUse;
 use super::wire::{EncrAlg, ErrorNo, Kemac, KeyData, KeyKind, Kv, MacAlg, Payload, Secret, T, key_data};
 use crate::Error;
 use keyphone_media::env::Env;
@@ -129,13 +131,56 @@ pub fn keys(plain: &[u8]) -> Result<Vec<KeyData>, Refused> {
     Ok(keys)
 }
 
-/// A fresh TGK: 16 octets, or as many more as AES-KW needs for the Key data to be a multiple of 8 octets, header, MKI and
-/// all (RFC 3394 section 2; RFC 3830 has no padding).
-pub fn tgk(encr: EncrAlg, kv: Kv, env: &mut Env<'_>) -> KeyData {
-    let beside = 4 + if let Kv::Spi(spi) = &kv { 1 + spi.len() } else { 0 };
-    let mut key = vec![0; if encr == EncrAlg::AesKw128 { 16 + (8 - beside % 8) % 8 } else { 16 }];
-    env.rng.fill(&mut key);
-    KeyData { kind: KeyKind::Tgk, key: Secret::new(key), salt: None, kv }
+/// The same of an update, which may bring no keys: then those before stay (RFC 3830 section 4.5).
+///
+/// # Errors
+/// Not readable, or an empty key.
+pub fn update_keys(plain: &[u8]) -> Result<Vec<KeyData>, Refused> {
+    if plain.is_empty() { Ok(vec![]) } else { keys(plain) }
+}
+
+/// A fresh key in the form that policy chooses, for a bundle whose keys have this MKI. `before` octets stand before its
+/// Key data in the KEMAC.
+///
+/// A TGK has 16 octets, or as many more as AES-KW needs for all that is encrypted to be a multiple of 8 octets
+/// (RFC 3394 section 2; RFC 3830 has no padding).
+///
+/// # Errors
+/// AES-KW does not take a TEK of this length.
+pub fn fresh(
+    ask: &Bundle<'_>,
+    encr: EncrAlg,
+    before: usize,
+    in_use: &InUse,
+    env: &mut Env<'_>,
+) -> Result<KeyData, Error> {
+    let kv = match (in_use.next(), ask.policy.validity) {
+        (Kv::Null, validity) if *in_use == InUse::default() => validity.first(),
+        (kv, _) => kv,
+    };
+    let (key_len, salt_len) = (ask.suite.key_len(), ask.suite.salt_len());
+    let (kind, key, salt) = match ask.policy.keys {
+        KeyForm::Tgk => (KeyKind::Tgk, 16, None),
+        KeyForm::TgkSalt => (KeyKind::Tgk, 16, Some(salt_len)),
+        KeyForm::TekSalt => (KeyKind::Tek, key_len, Some(salt_len)),
+        KeyForm::TekWithSalt => (KeyKind::Tek, key_len + salt_len, None),
+    };
+    // RFC 3830 section 6.13: Next payload, Type and KV, and the lengths.
+    let beside = before + 4 + salt.map_or(0, |len| 2 + len) + kv.octets();
+    let missing = (8 - (beside + key) % 8) % 8;
+    let key = match (encr, kind) {
+        (EncrAlg::AesKw128, KeyKind::Tgk) => key + missing,
+        (EncrAlg::AesKw128, KeyKind::Tek) if missing > 0 => {
+            return Err(Error::Misuse("AES-KW does not take a TEK of this length, and MIKEY has no padding"));
+        }
+        _ => key,
+    };
+    let mut random = |len| {
+        let mut octets = vec![0; len];
+        env.rng.fill(&mut octets);
+        Secret::new(octets)
+    };
+    Ok(KeyData { kind, key: random(key), salt: salt.map(random), kv })
 }
 
 /// A payload that a message of this kind has no use for.

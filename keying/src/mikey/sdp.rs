@@ -16,10 +16,15 @@ pub(super) fn ours(lines: &Lines) -> impl Iterator<Item = &Line> {
     lines.0.iter().filter(|line| line.name == NAME && key_mgmt(&line.value).is_some())
 }
 
-/// The bundles that the messages are about, as far as they can be read.
-pub(super) fn csb_ids(lines: &Lines) -> impl Iterator<Item = u32> + '_ {
+/// The messages, as far as they can be read. Nothing in them is proven.
+pub(super) fn messages(lines: &Lines) -> impl Iterator<Item = Message> + '_ {
     let message = |line: &Line| Message::from_key_mgmt(&line.value, Tolerances::interop())?.ok();
-    ours(lines).filter_map(message).map(|message| message.hdr().csb_id)
+    ours(lines).filter_map(message)
+}
+
+/// The bundles that the messages are about.
+pub(super) fn csb_ids(lines: &Lines) -> impl Iterator<Item = u32> + '_ {
+    messages(lines).map(|message| message.hdr().csb_id)
 }
 
 /// One message of an offer, and the streams that it keys.

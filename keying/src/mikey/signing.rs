@@ -7,8 +7,9 @@ use super::mode::Refused;
 use super::policy::MikeyPolicy;
 use super::wire::{Cert, CertType, Draft, ErrorNo, Message, Sign, SignType};
 use crate::crypto::{KeyType, Scheme};
-use crate::identity::{CertError, CertStore, Certificate, Own, Trusted};
-use crate::{Error, Proof};
+use crate::identity::{CertError, CertStore, Certificate, Own, Trusted, Use};
+use crate::{Error, Identity, Proof};
+use keyphone_media::env::NtpTime;
 
 /// How an S type is computed. `None` if we do not know it.
 pub(crate) fn scheme(s_type: SignType) -> Option<Scheme> {
@@ -90,6 +91,49 @@ pub fn chain(message: &Message) -> Result<Vec<Certificate>, Refused> {
         }
     }
     Ok(chain)
+}
+
+/// Whose signature a message must bear: of whoever it says that it is from (`claimed`), by the certificate that it
+/// carries or, without one, by the one that is pinned. If it does not say, it is from `named`, whom SIP names, provided
+/// that the certificate is for him, or else from the first name in the certificate.
+///
+/// # Errors
+/// The certificate is not accepted; there is none.
+pub fn signer(
+    message: &Message,
+    claimed: Option<&Identity>,
+    named: &Identity,
+    store: &CertStore,
+    now: NtpTime,
+) -> Result<Trusted, Refused> {
+    let chain = chain(message)?;
+    let Some(leaf) = chain.first() else {
+        let pinned = store.of_peer(claimed.unwrap_or(named), Use::Signing, now);
+        return pinned.map_err(|error| Refused::new(ErrorNo::InvalidCert, error));
+    };
+    let claimed = claimed.or(Some(named).filter(|named| store.is_for(leaf, named)));
+    store.verify(&chain, claimed, Use::Signing, now).map_err(refused)
+}
+
+/// The certificate that an envelope for the sender of a message is sealed to: its X.509v3 Encr, if it sent one, or else
+/// the one that it signs with.
+///
+/// # Errors
+/// It must not be used so; it is not accepted.
+pub fn recipient(message: &Message, signer: &Trusted, store: &CertStore, now: NtpTime) -> Result<Trusted, Refused> {
+    let apart = message.many::<Cert>().find(|cert| cert.cert_type == CertType::X509Encr);
+    if let Some(apart) = apart {
+        let mut chain = chain(message)?;
+        chain.insert(0, Certificate::from_der(&apart.data).map_err(refused)?);
+        chain.truncate(CertStore::MAX_CHAIN);
+        return store.verify(&chain, Some(signer.who()), Use::Enciphering, now).map_err(refused);
+    }
+    if message.many::<Cert>().next().is_some() {
+        // Its chain and its name were checked when the signature was.
+        return signer.also(Use::Enciphering).map_err(refused);
+    }
+    let pinned = store.of_peer(signer.who(), Use::Enciphering, now);
+    pinned.map_err(|error| Refused::new(ErrorNo::InvalidCert, error))
 }
 
 /// A certificate that is not accepted, told to both sides.

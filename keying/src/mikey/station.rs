@@ -1,11 +1,13 @@
 //! What the modes of one endpoint share: what it can prove itself with, its timestamps and CSB IDs, and what it has
 //! seen. So a message that one mode has taken is a replay to all.
 
+use super::derive::Secret;
+use super::envelopes::Envelopes;
 use super::mode::Refused;
 use super::policy::MikeyPolicy;
 use super::replay::{self, Fingerprint, ReplayCache};
-use super::wire::{ErrorNo, Message, T};
-use crate::{Credentials, Error, Identity};
+use super::wire::{ErrorNo, Message, Payload, T};
+use crate::{Credentials, Error, How, Identity};
 use keyphone_media::env::{Env, NtpTime};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,23 +16,33 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Station {
     credentials: Arc<Credentials>,
-    replay: ReplayCache,
+    /// What was proven, and what was only let in: nobody who proves nothing makes us forget what was proven.
+    proven: ReplayCache,
+    unproven: ReplayCache,
     last_t: u64,
     csb_ids: VecDeque<u32>,
+    envelopes: Envelopes,
 }
 
 /// An I_MESSAGE that passed [`Station::check_new`], to be remembered once it is proven.
 #[derive(Clone, Copy, Debug)]
-pub struct Unseen(T, Fingerprint);
+pub struct Unseen {
+    t: T,
+    fingerprint: Fingerprint,
+    /// It has a MAC or a signature.
+    proves: bool,
+}
 
 impl Station {
     /// Of our CSB IDs so many are remembered, lest one come twice (RFC 3830 section 6.1).
     const CSB_IDS: usize = 1024;
 
     /// `now` is when we start: what is dated before it is refused as a replay that we cannot remember.
-    pub fn new(credentials: Credentials, now: NtpTime) -> Self {
-        let replay = ReplayCache::new(now, ReplayCache::DEFAULT_CAPACITY);
-        Self { credentials: Arc::new(credentials), replay, last_t: 0, csb_ids: VecDeque::new() }
+    pub fn new(credentials: impl Into<Arc<Credentials>>, now: NtpTime) -> Self {
+        let cache = || ReplayCache::new(now, ReplayCache::DEFAULT_CAPACITY);
+        let (proven, unproven) = (cache(), cache());
+        let (csb_ids, envelopes) = (VecDeque::new(), Envelopes::default());
+        Self { credentials: credentials.into(), proven, unproven, last_t: 0, csb_ids, envelopes }
     }
 
     /// What we can prove ourselves with, and whom we know.
@@ -68,19 +80,43 @@ impl Station {
         policy: &MikeyPolicy,
         now: NtpTime,
     ) -> Result<Unseen, Refused> {
-        let (t, fingerprint) = (*init.one::<T>()?, replay::fingerprint(init));
+        let (t, fingerprint, proves) = (*init.one::<T>()?, replay::fingerprint(init), proves(init));
         if matches!(t, T::Counter(_)) && !policy.allow_counter {
             let what = "its timestamp is a COUNTER, which policy does not allow: it cannot tell old from new after a \
                         restart (RFC 3830 sections 5.4 and 6.6)";
             return Err(Refused::new(ErrorNo::InvalidTs, Error::incompatible(what)));
         }
-        let fresh = self.replay.check(sender, (t, fingerprint), now, policy.max_skew);
+        let fresh = self.cache(proves).check(sender, (t, fingerprint), now, policy.max_skew);
         fresh.map_err(|error| Refused::new(ErrorNo::InvalidTs, error))?;
-        Ok(Unseen(t, fingerprint))
+        Ok(Unseen { t, fingerprint, proves })
+    }
+
+    fn cache(&self, proves: bool) -> &ReplayCache {
+        if proves { &self.proven } else { &self.unproven }
+    }
+
+    /// Keeps an envelope key that both sides said to cache: it is a pre-shared key from now on (RFC 3830 section 3.2).
+    pub fn keep_envelope(&mut self, peer: &Identity, how: How, secret: Secret, now: NtpTime) {
+        self.envelopes.keep(peer, how, secret, now);
+    }
+
+    /// The envelope key that was kept with a peer, and how that peer was proven.
+    pub fn envelope(&self, peer: &Identity, now: NtpTime) -> Option<(&Secret, How)> {
+        self.envelopes.find(peer, now)
     }
 
     /// Remembers an I_MESSAGE, whose sender is proven now.
-    pub fn remember(&mut self, sender: &Identity, Unseen(t, mac): Unseen, policy: &MikeyPolicy, now: NtpTime) {
-        self.replay.insert(sender, (t, mac), now, policy.max_skew);
+    pub fn remember(&mut self, sender: &Identity, unseen: Unseen, policy: &MikeyPolicy, now: NtpTime) {
+        let cache = if unseen.proves { &mut self.proven } else { &mut self.unproven };
+        cache.insert(sender, (unseen.t, unseen.fingerprint), now, policy.max_skew);
+    }
+}
+
+/// Does it end with a signature, or with a MAC that is none of NULL?
+fn proves(init: &Message) -> bool {
+    match init.parts().last().map(|part| &part.payload) {
+        Some(Payload::Kemac(kemac)) => !kemac.mac.is_empty(),
+        Some(Payload::Sign(_)) => true,
+        _ => false,
     }
 }

@@ -5,7 +5,7 @@
 //! both ways: one TEK then has two uses. The sender of a stream chooses its SSRC; what the Initiator cannot know is
 //! zero until the Responder fills it in (RFC 3830 section 6.1.1).
 
-use super::wire::SrtpId;
+use super::wire::{CsMap, SrtpId};
 use crate::{Dir, Error, Level, Stream};
 use keyphone_media::rtp::Ssrc;
 
@@ -84,7 +84,14 @@ impl Layout {
         Ok(map)
     }
 
-    /// The map of our update of a bundle with `count` crypto sessions: they are what they were, whoever begins.
+    /// How many crypto sessions a bundle of `count` has when it covers these streams too.
+    pub(super) fn grown(self, count: usize, streams: &[Stream]) -> usize {
+        let lines = streams.iter().map(|stream| self.line(stream) + 1).max().unwrap_or(0);
+        count.max(if self.single { lines } else { 2 * lines })
+    }
+
+    /// The map of our update of a bundle that is to have `count` crypto sessions: they are what they were, whoever
+    /// begins.
     pub(super) fn update(self, count: usize, streams: &[Stream]) -> Vec<SrtpId> {
         let mut map = vec![SrtpId { policy_no: 0, ssrc: None, roc: 0 }; count];
         for stream in streams.iter().filter(|s| s.dir == Dir::Send) {
@@ -99,14 +106,15 @@ impl Layout {
     ///
     /// # Errors
     /// As in [`Self::answer`].
-    pub(super) fn answer_update(self, offered: &[SrtpId], streams: &[Stream]) -> Result<Vec<SrtpId>, Error> {
+    pub(super) fn answer_update(self, offered: &CsMap, streams: &[Stream]) -> Result<CsMap, Error> {
+        let CsMap::Srtp(offered) = offered else { return Ok(offered.clone()) };
         let mut unnamed = offered.to_vec();
         for stream in streams.iter().filter(|s| s.dir == Dir::Send && !self.single) {
             if let Some(id) = unnamed.get_mut(self.place(stream)).filter(|id| id.ssrc == stream.ssrc) {
                 (id.ssrc, id.roc) = (None, 0);
             }
         }
-        self.answer(&unnamed, streams)
+        self.answer(&CsMap::Srtp(unnamed), streams)
     }
 
     /// Where in the SDP its messages stand.
@@ -118,13 +126,14 @@ impl Layout {
     ///
     /// # Errors
     /// The Initiator chose an SSRC for us, or took ours.
-    pub(super) fn answer(self, offered: &[SrtpId], streams: &[Stream]) -> Result<Vec<SrtpId>, Error> {
-        let mut map = offered.to_vec();
+    pub(super) fn answer(self, offered: &CsMap, streams: &[Stream]) -> Result<CsMap, Error> {
+        let CsMap::Srtp(offered) = offered else { return Ok(offered.clone()) };
+        let mut map = offered.clone();
         for stream in streams.iter().filter(|s| s.dir == Dir::Send) {
             if offered.iter().any(|id| id.ssrc.is_some() && id.ssrc == stream.ssrc) {
                 return Err(Error::misbehaved(format!("it names our SSRC {} as its own", show(stream.ssrc)), SECTION));
             }
-            let id = &mut map[self.place(stream)];
+            let Some(id) = map.get_mut(self.place(stream)) else { continue };
             match id.ssrc {
                 None => (id.ssrc, id.roc) = (stream.ssrc, stream.roc),
                 Some(_) if self.single => {}
@@ -133,7 +142,7 @@ impl Layout {
                 }
             }
         }
-        Ok(map)
+        Ok(CsMap::Srtp(map))
     }
 
     /// What we hear, as the peer's map names it. A single crypto session names its Initiator's SSRC alone; an SSRC that
@@ -170,6 +179,18 @@ pub(super) fn check_answer(offered: &[SrtpId], answered: &[SrtpId]) -> Result<()
         }
     }
     Ok(())
+}
+
+/// The same of the whole map.
+///
+/// # Errors
+/// Another type of map, too.
+pub(super) fn check_map(offered: &CsMap, answered: &CsMap) -> Result<(), Error> {
+    match (offered, answered) {
+        (CsMap::Srtp(ours), CsMap::Srtp(theirs)) => check_answer(ours, theirs),
+        (ours, theirs) if ours == theirs => Ok(()),
+        _ => Err(Error::misbehaved("it changed the type of the CS ID map", "RFC 3830 section 6.1")),
+    }
 }
 
 fn show(ssrc: Option<Ssrc>) -> String {
@@ -209,7 +230,7 @@ mod tests {
         let both = [stream(0, Dir::Send, Some(8)), stream(0, Dir::Hear, None)];
         let layout = Layout::of_offer(Level::Session, 1, &both).unwrap();
         assert_eq!(both.map(|s| layout.place(&s)), [0, 0]);
-        assert_eq!(layout.answer(&offered, &both).unwrap(), offered);
+        assert_eq!(layout.answer(&CsMap::Srtp(offered.to_vec()), &both).unwrap(), CsMap::Srtp(offered.to_vec()));
         assert_eq!(layout.heard(&both[1], &offered), Stream { ssrc: Some(Ssrc(7)), roc: 2, ..both[1] });
     }
 

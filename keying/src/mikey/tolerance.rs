@@ -24,11 +24,20 @@ pub enum Tolerance {
     MissingId,
     /// A KEMAC of DHHMAC has the numbers of RFC 4650 section 4.2 in place of those of the registry.
     LiteralCodePoints,
+    /// The R_MESSAGE of RSA-R has a RAND of its own though the I_MESSAGE had one (RFC 4738 section 3.6). minisip does so,
+    /// and derives its keys with the Initiator's all the same.
+    SecondRand,
+    /// The signature of RSA-R's R_MESSAGE covers IDr and T behind the message, and not IDi (RFC 4738 section 3.6).
+    /// minisip does so.
+    SignedWithoutIdi,
+    /// The R_MESSAGE of RSA-R does not say which of the offered policies holds (RFC 4738 section 3.6). minisip does so;
+    /// all that was offered holds then.
+    NoChosenPolicy,
 }
 
 impl Tolerance {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::TrailingPadding,
         Self::FreshTimestamp,
         Self::TagLengthAsKeyLength,
@@ -36,6 +45,9 @@ impl Tolerance {
         Self::NoResponderSsrc,
         Self::MissingId,
         Self::LiteralCodePoints,
+        Self::SecondRand,
+        Self::SignedWithoutIdi,
+        Self::NoChosenPolicy,
     ];
 
     /// What the peer did, for the log.
@@ -52,13 +64,16 @@ impl Tolerance {
             Self::NoResponderSsrc => "the R_MESSAGE does not name the Responder's SSRC (RFC 3830 section 6.1.1)",
             Self::MissingId => "a mandatory identity is missing (RFC 3830 section 3.3, RFC 4650 section 3)",
             Self::LiteralCodePoints => "KEMAC has the literal code points of RFC 4650 section 4.2",
+            Self::SecondRand => "the R_MESSAGE has a RAND though the I_MESSAGE had one (RFC 4738 section 3.6)",
+            Self::NoChosenPolicy => "the R_MESSAGE does not repeat the policy that was offered (RFC 4738 section 3.6)",
+            Self::SignedWithoutIdi => "the signature of the R_MESSAGE does not cover IDi (RFC 4738 section 3.6)",
         }
     }
 }
 
 /// Which deviations are let pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tolerances(u8);
+pub struct Tolerances(u16);
 
 impl Tolerances {
     /// None: strict, and the default.

@@ -96,6 +96,12 @@ impl InUse {
         Self(keys.first().and_then(|key| if let Kv::Spi(spi) = &key.kv { Some(spi.clone()) } else { None }))
     }
 
+    /// The same after an update with these keys; one without keys changes nothing.
+    #[must_use]
+    pub fn then(self, keys: &[KeyData]) -> Self {
+        if keys.is_empty() { self } else { Self::of(keys) }
+    }
+
     /// The MKI of our next key.
     pub fn next(&self) -> Kv {
         let Some(mut mki) = self.0.clone() else { return Kv::Null };

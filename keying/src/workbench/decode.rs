@@ -6,8 +6,8 @@
 
 mod deviations;
 mod fields;
-mod input;
 
+use super::input::{self, Found, Place};
 use crate::mikey::tolerance::{Tolerance, Tolerances};
 use crate::mikey::wire::{Message, WireError};
 use serde_json::{Value, json};
@@ -33,8 +33,8 @@ pub struct Decoded {
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecodedMessage {
-    /// The line of the input, from one, if it was found among lines.
-    pub line: Option<usize>,
+    /// Where it was found.
+    pub place: Place,
     /// Octets of the message; 0 if it is no base64 or hex.
     pub octets: usize,
     /// Its payloads, as far as they could be read.
@@ -68,14 +68,19 @@ pub struct Field {
 
 /// Reads an input. An error says why there is no message in it; what is wrong with a message is said in its place.
 pub fn decode(input: &[u8], tolerances: Tolerances, keys: Keys) -> Result<Decoded, WireError> {
-    let messages = input::pieces(input)?
-        .into_iter()
-        .map(|piece| match piece.bytes {
-            Ok(bytes) => DecodedMessage { line: piece.line, ..message(&bytes, tolerances, keys) },
-            Err(error) => DecodedMessage { line: piece.line, ..unreadable(0, error) },
-        })
-        .collect();
-    Ok(Decoded { messages })
+    Ok(decode_found(&input::find(input)?, tolerances, keys))
+}
+
+/// The same, of messages that were found already.
+pub fn decode_found(found: &[Found], tolerances: Tolerances, keys: Keys) -> Decoded {
+    let decode = |found: &Found| {
+        let decoded = match &found.bytes {
+            Ok(bytes) => message(bytes, tolerances, keys),
+            Err(error) => unreadable(0, error.clone()),
+        };
+        DecodedMessage { place: found.place.clone(), ..decoded }
+    };
+    Decoded { messages: found.iter().map(decode).collect() }
 }
 
 fn message(bytes: &[u8], tolerances: Tolerances, keys: Keys) -> DecodedMessage {
@@ -85,7 +90,7 @@ fn message(bytes: &[u8], tolerances: Tolerances, keys: Keys) -> DecodedMessage {
             let (octets, tolerated) = (bytes.len(), message.tolerated());
             let error = error.or_else(|| message.complete().err());
             let deviations = deviations::of(&message);
-            DecodedMessage { line: None, octets, fields, tolerated, error, deviations, notes }
+            DecodedMessage { place: Place::default(), octets, fields, tolerated, error, deviations, notes }
         }
         Err(error) => unreadable(bytes.len(), error),
     }
@@ -93,7 +98,7 @@ fn message(bytes: &[u8], tolerances: Tolerances, keys: Keys) -> DecodedMessage {
 
 fn unreadable(octets: usize, error: WireError) -> DecodedMessage {
     let (fields, deviations, notes) = (vec![], vec![], vec![]);
-    DecodedMessage { line: None, octets, fields, tolerated: None, error: Some(error), deviations, notes }
+    DecodedMessage { place: Place::default(), octets, fields, tolerated: None, error: Some(error), deviations, notes }
 }
 
 impl Decoded {
@@ -104,16 +109,15 @@ impl Decoded {
 }
 
 impl DecodedMessage {
-    /// The message as an object: `octets`, `fields` and, where there is something to say, `line`, `tolerated`,
+    /// The message as an object: `octets`, `fields` and, where there is something to say, `packet`, `route`,
+    /// `line`, `tolerated`,
     /// `deviations`, `notes` and `error`.
     pub fn to_json(&self) -> Value {
         let mut object = json!({
             "octets": self.octets,
             "fields": self.fields.iter().map(Field::to_json).collect::<Vec<_>>(),
         });
-        if let Some(line) = self.line {
-            object["line"] = line.into();
-        }
+        self.place.add_to(&mut object);
         if let Some(tolerated) = self.tolerated {
             object["tolerated"] = tolerated.text().into();
         }
@@ -179,11 +183,7 @@ impl fmt::Display for Decoded {
 
 impl fmt::Display for DecodedMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MIKEY message of {} octets", self.octets)?;
-        match self.line {
-            Some(line) => writeln!(f, ", line {line}")?,
-            None => writeln!(f)?,
-        }
+        writeln!(f, "MIKEY message of {} octets{}", self.octets, self.place)?;
         self.fields.iter().try_for_each(|field| field.print(f, 0, ""))?;
         if let Some(tolerated) = self.tolerated {
             writeln!(f, "tolerated: {}", tolerated.text())?;

@@ -5,7 +5,9 @@
 //! one might `tolerate` it. Nothing in here knows any vector by name.
 
 mod dh;
+mod pke;
 mod psk;
+mod rsar;
 
 use crate::mikey::Tolerances;
 use serde::{Deserialize, Serialize};
@@ -152,16 +154,19 @@ enum Expect {
 #[derive(Debug, Deserialize)]
 struct Expected {
     csb_id: Option<String>,
+    csb_id_for_keys: Option<String>,
     rand: Option<String>,
     ts: Option<String>,
     r_ts_equal: Option<bool>,
     dh_r_first: Option<bool>,
     i_signed_sha1: Option<String>,
     r_signed_sha1: Option<String>,
+    envelope_key: Option<String>,
     encr_key: Option<String>,
     transport_salt: Option<String>,
     auth_key: Option<String>,
     kemac_plaintext: Option<String>,
+    kemac_id: Option<String>,
     tgk: Option<String>,
     #[serde(default)]
     key_data: Vec<ExpectedKey>,
@@ -208,6 +213,8 @@ impl Vector {
         let run = match self.mode.as_str() {
             "psk" => psk::exchange(self, tolerances, &mut done),
             "error" => psk::error(self, tolerances, &mut done),
+            "pke" => pke::exchange(self, tolerances, &mut done),
+            "rsa-r" => rsar::exchange(self, tolerances, &mut done),
             "dh" => dh::signed(self, tolerances, &mut done),
             "dhhmac" => dh::hmac(self, tolerances, &mut done),
             mode => {

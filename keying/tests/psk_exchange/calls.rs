@@ -11,6 +11,9 @@ use keyphone_media::srtp::Suite;
 fn both_sides_have_the_same_keys_under_every_protection_that_policy_allows() {
     for encryption in [EncrAlg::AesCm128, EncrAlg::AesKw128, EncrAlg::Null] {
         for mac in [MacAlg::HmacSha1_160, MacAlg::Null] {
+            if (encryption, mac) == (EncrAlg::Null, MacAlg::Null) {
+                continue; // that is MIKEY-NULL
+            }
             let (mut alice, mut bob) = pair();
             let mikey = MikeyPolicy { allow_null_encryption: true, allow_null_mac: true, ..MikeyPolicy::default() };
             alice.policy.mikey = MikeyPolicy { encryption, mac, ..mikey.clone() };

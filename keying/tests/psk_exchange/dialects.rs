@@ -2,8 +2,8 @@
 
 use crate::support::*;
 use keyphone_keying::mikey::wire::{DataType, Ext, Id, IdType, KeyData, KeyKind, Kv, Payload, Prf, Secret, Sp, T};
-use keyphone_keying::mikey::{Tolerance, Tolerances};
-use keyphone_keying::{Dir, How, Level, Line, Lines, Output, StreamKey};
+use keyphone_keying::mikey::{ModeName, Tolerance, Tolerances};
+use keyphone_keying::{Dir, Hop, How, Level, Line, Lines, Output, StreamKey};
 use keyphone_media::policy::Policy as MediaPolicy;
 use keyphone_media::rtp::Ssrc;
 
@@ -227,25 +227,27 @@ fn what_a_camera_offers_is_understood_where_policy_lets_it() {
     let mut bob = pair().1;
     bob.mikey = keyphone_keying::mikey::Mikey::new(keyphone_keying::PskStore::default(), START);
     bob.now.ntp.0 = 0xedde_661e_0000_0000;
-    assert!(bob.refuse(&offer).0.contains("RFC 3830 section 4.2.3"));
-    bob.policy.mikey.allow_null_encryption = true;
-    assert!(bob.refuse(&offer).0.contains("RFC 3830 section 4.2.4"));
-    bob.policy.mikey.allow_null_mac = true;
+    let (why, _) = bob.refuse(&offer);
+    assert!(why.contains("that is mikey-null, and policy accepts mikey-psk"), "{why}");
+    bob.policy.mikey.accept.insert(ModeName::Null);
+    let (why, _) = bob.refuse(&offer);
+    assert!(why.contains("this hop is not TLS") && why.contains("4.2.3"), "{why}");
+    bob.hop = Hop::Tls;
     bob.policy.mikey.tolerances = Tolerances::interop();
     let (answer, _, out) = bob.accept(&offer);
     assert!(answer.0.is_empty(), "it asks for no verification");
     let [key] = stream_keys(&out)[..] else { panic!("{out:?}") };
     assert_eq!(hex::encode(reveal(key)), "a67335a9c40b0ad5cc519f229978611382b7edbd4f4cc6a5dd684381db2c");
     assert_eq!(key.key().mki().unwrap().bytes(), [0, 0, 0, 1]);
-    assert!(matches!(&out[1], Output::Peer(peer) if peer.how == How::Nothing), "{out:?}");
+    assert!(matches!(&out[1], Output::Peer(peer) if peer.how == How::Hop), "{out:?}");
 }
 
 #[test]
 fn nothing_may_follow_the_key_data_even_where_no_mac_covers_it() {
     use keyphone_keying::mikey::wire::{Draft, EncrAlg, Kemac, MacAlg, Rand, key_data};
     let mut bob = pair().1;
-    bob.policy.mikey.allow_null_encryption = true;
-    bob.policy.mikey.allow_null_mac = true;
+    bob.policy.mikey.accept.insert(ModeName::Null);
+    bob.hop = Hop::Tls;
     let encr_data = key_data::write_keys(None, &[tgk()]).unwrap();
     let kemac = Kemac { encr_alg: EncrAlg::Null, encr_data, mac_alg: MacAlg::Null, mac: vec![] };
     let hdr = Foreign::new(vec![tgk()]).message().hdr().clone();

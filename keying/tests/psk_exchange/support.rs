@@ -44,6 +44,7 @@ pub(crate) struct Side {
     pub(crate) streams: Vec<Stream>,
     pub(crate) dice: Dice,
     pub(crate) now: Now,
+    pub(crate) hop: Hop,
 }
 
 pub(crate) type Sent = (Lines, Box<dyn Offered>, Vec<Output>);
@@ -61,21 +62,30 @@ impl Side {
     pub(crate) fn with_keys(me: Identity, peer: Identity, psks: PskStore, ssrc: u32) -> Self {
         let mikey = Mikey::new(psks, START);
         let policy = Policy::default();
-        Self { mikey, me, peer, policy, streams: line(0, ssrc).to_vec(), dice: Dice(ssrc.into()), now: at(1) }
+        Self {
+            mikey,
+            me,
+            peer,
+            policy,
+            streams: line(0, ssrc).to_vec(),
+            dice: Dice(ssrc.into()),
+            now: at(1),
+            hop: Hop::Clear,
+        }
     }
 
     pub(crate) fn offer(&mut self) -> Result<Sent, Error> {
         let mut out = vec![];
-        let (ask, env) = split(&self.me, &self.peer, &self.streams, &self.policy, &mut self.dice, self.now);
-        let (lines, offered) = self.mikey.offer(&ask, &mut { env }, &mut out)?;
+        let (mikey, ask, env) = self.split();
+        let (lines, offered) = mikey.offer(&ask, &mut { env }, &mut out)?;
         Ok((lines, offered, out))
     }
 
     /// The outputs are there even if it refuses.
     pub(crate) fn answer(&mut self, offer: &Lines) -> (Result<Agreement, Refusal>, Vec<Output>) {
         let mut out = vec![];
-        let (ask, env) = split(&self.me, &self.peer, &self.streams, &self.policy, &mut self.dice, self.now);
-        let result = self.mikey.answer(&ask, offer, &mut { env }, &mut out);
+        let (mikey, ask, env) = self.split();
+        let result = mikey.answer(&ask, offer, &mut { env }, &mut out);
         (result, out)
     }
 
@@ -96,10 +106,15 @@ impl Side {
     /// Offers again in the same dialog, through the session.
     pub(crate) fn answer_again(&mut self, session: &mut dyn Session, offer: &Lines) -> Result<Lines, Refusal> {
         let mut out = vec![];
-        let (ask, env) = split(&self.me, &self.peer, &self.streams, &self.policy, &mut self.dice, self.now);
+        let (_, ask, env) = self.split();
         let result = session.answer(&ask, offer, &mut { env }, &mut out);
         assert!(out.is_empty());
         result
+    }
+
+    fn split(&mut self) -> (&mut Mikey, Ask<'_>, Env<'_>) {
+        let Self { mikey, me, peer, policy, streams, dice, now, hop } = self;
+        (mikey, Ask { hop: *hop, me, named: peer, streams, policy }, Env { now: *now, rng: dice })
     }
 
     pub(crate) fn told(&mut self, session: &mut dyn Session, answer: &Lines) -> (Result<(), Error>, Vec<Output>) {
@@ -108,17 +123,6 @@ impl Side {
         let result = session.handle(Input::Answer(answer), &mut env, &mut out);
         (result, out)
     }
-}
-
-fn split<'a>(
-    me: &'a Identity,
-    named: &'a Identity,
-    streams: &'a [Stream],
-    policy: &'a Policy,
-    dice: &'a mut Dice,
-    now: Now,
-) -> (Ask<'a>, Env<'a>) {
-    (Ask { hop: Hop::Clear, me, named, streams, policy }, Env { now, rng: dice })
 }
 
 /// Alice calls bob.

@@ -1,7 +1,7 @@
 //! A phone that is a keying system and what it takes to speak and to hear.
 
 use keyphone_keying::crypto::PrivateKey;
-use keyphone_keying::mikey::wire::{DhGroup, EncrAlg};
+use keyphone_keying::mikey::wire::{CacheType, DhGroup, EncrAlg};
 use keyphone_keying::mikey::{Mikey, MikeyPolicy, ModeName};
 use keyphone_keying::{
     Ask, CertStore, Certificate, Credentials, Dir, Error, Hop, How, Identity, Input, Keying, Lines, Offered, Output,
@@ -42,6 +42,15 @@ pub(crate) fn systems() -> Vec<System> {
         System { name, policy, stand, early_media: false, fork_shares_key: false, how }
     };
     let (dhhmac, dhsign) = (ModeName::DhHmac, ModeName::DhSign);
+    let public = |name, mode, cache, stand| {
+        let accept = [mode].into();
+        let mikey = MikeyPolicy { offer: mode, accept, cache, ..MikeyPolicy::default() };
+        let (policy, how) = (Policy { mikey, ..Policy::default() }, How::Pinned);
+        let ours = mode == ModeName::Rsa;
+        let how = if ours { how } else { How::Certificate };
+        System { name, policy, stand, early_media: ours, fork_shares_key: ours, how }
+    };
+    let (rsa, rsar) = (ModeName::Rsa, ModeName::RsaR);
     vec![
         psk("MIKEY-PSK, AES-CM", EncrAlg::AesCm128),
         psk("MIKEY-PSK, AES-KW", EncrAlg::AesKw128),
@@ -49,19 +58,39 @@ pub(crate) fn systems() -> Vec<System> {
         dh("MIKEY-DHHMAC, OAKLEY 5", dhhmac, DhGroup::Oakley5, mikey_psk, How::SharedKey),
         dh("MIKEY-DHHMAC, P-384", dhhmac, DhGroup::P384, mikey_psk, How::SharedKey),
         dh("MIKEY-DHSIGN, RSA, OAKLEY 2", dhsign, DhGroup::Oakley2, mikey_rsa, How::Certificate),
+        public("MIKEY-RSA", rsa, CacheType::CacheForCsb, mikey_pinned),
+        public("MIKEY-RSA, cached for later", rsa, CacheType::Cache, mikey_pinned),
+        public("MIKEY-RSA-R", rsar, CacheType::CacheForCsb, mikey_rsa),
         dh("MIKEY-DHSIGN, ECDSA, X25519", dhsign, DhGroup::X25519, mikey_ecdsa, How::Certificate),
     ]
 }
 
+/// The certificates of tests/data/certs, pinned on both sides: nobody knows an authority.
+fn mikey_pinned(me: &Identity) -> Box<dyn Keying> {
+    let read = |pem: &[u8]| Certificate::read(pem).unwrap().remove(0);
+    let (alice, bob) = (read(include_bytes!("../data/certs/alice.pem")), read(include_bytes!("../data/certs/bob.pem")));
+    let (own, key) = own(me);
+    let mut certs = CertStore::default();
+    certs.add_own(Certificate::read(own).unwrap(), PrivateKey::read(key).unwrap()).unwrap();
+    certs.pin(Identity::new("sip:alice@example.org"), alice);
+    certs.pin(Identity::new("sip:bob@example.org"), bob);
+    Box::new(Mikey::new(Credentials { certs, ..Credentials::default() }, START))
+}
+
 /// The certificates of tests/data/certs: RSA.
 fn mikey_rsa(me: &Identity) -> Box<dyn Keying> {
+    let (own, key) = own(me);
+    with_certificate(own, key, include_bytes!("../data/certs/ca.pem"))
+}
+
+fn own(me: &Identity) -> (&'static [u8], &'static [u8]) {
     let [own, key] = match me.as_str() {
         "sip:alice@example.org" => {
             [include_bytes!("../data/certs/alice.pem").as_slice(), include_bytes!("../data/certs/alice.key")]
         }
         _ => [include_bytes!("../data/certs/bob.pem").as_slice(), include_bytes!("../data/certs/bob.key")],
     };
-    with_certificate(own, key, include_bytes!("../data/certs/ca.pem"))
+    (own, key)
 }
 
 /// Certificates on P-256, made once: an authority, and a chain and a key for each.

@@ -24,7 +24,7 @@ pub struct ClearSender {
 impl ClearSender {
     /// Begins a stream on an SSRC from [`super::Ledger::mint`], at a random sequence number (RFC 3550 section 5.1).
     pub fn new(_: ClearAllowed, ssrc: Ssrc, env: &mut Env<'_>) -> Self {
-        Self { ssrc, next: env.random() as u16, buffer: Vec::with_capacity(Sealed::MAX_LEN) }
+        Self { ssrc, next: env.random() as u16, buffer: vec![] }
     }
 
     /// Writes one frame as the next packet of the stream.
@@ -53,6 +53,7 @@ impl ClearSender {
             return Err(SealError::TooLong { octets });
         }
         self.buffer.clear();
+        self.buffer.reserve_exact(Sealed::MAX_LEN);
         parts.iter().for_each(|part| self.buffer.extend_from_slice(part));
         Ok(())
     }
@@ -86,7 +87,7 @@ impl ClearReceiver {
 
     /// Policy allows it.
     pub fn new(_: ClearAllowed) -> Self {
-        Self { tops: VecDeque::with_capacity(Self::MAX_SOURCES) }
+        Self { tops: VecDeque::new() }
     }
 
     /// Reads one packet; `None` if it is no RTP. Replays are not told apart.

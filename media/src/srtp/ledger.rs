@@ -82,7 +82,8 @@ struct Page {
     lifetime: u64,
     rtp_sent: u64,
     rtcp_sent: u64,
-    tracks: BTreeMap<Ssrc, Track>,
+    /// Boxed: most pages have one, and a leaf has room for eleven.
+    tracks: BTreeMap<Ssrc, Box<Track>>,
     strangers: usize,
 }
 
@@ -150,7 +151,7 @@ impl Ledger {
         let page = self.pages.entry(key).or_default();
         match page.tracks.get_mut(&ssrc) {
             None => {
-                page.tracks.insert(ssrc, Track::new(by));
+                page.tracks.insert(ssrc, Track::new(by).into());
                 self.known.insert(ssrc);
             }
             // Being heard before being named is no crime.
@@ -194,7 +195,7 @@ impl Ledger {
                 return Verdict::Refused;
             }
             page.strangers += 1;
-            page.tracks.insert(ssrc, Track::new(Owner::Nobody));
+            page.tracks.insert(ssrc, Track::new(Owner::Nobody).into());
             self.known.insert(ssrc);
         }
         let Some(track) = page.tracks.get_mut(&ssrc) else { return Verdict::Refused };

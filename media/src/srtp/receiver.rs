@@ -15,7 +15,8 @@ use std::fmt;
 /// by MKI where there is one and by trial where there is none.
 #[derive(Default)]
 pub struct Receiver {
-    pub(super) sessions: Vec<Session>,
+    /// Boxed: most receivers have one, and a list has room for four.
+    pub(super) sessions: Vec<Box<Session>>,
     places: BTreeMap<Ssrc, Place>, // per SSRC, not per key: a rekeying does not reset the ROC
     pub(super) buffer: Vec<u8>,
 }
@@ -75,7 +76,7 @@ impl Receiver {
     /// Hears with one more key. Where there are [`Self::MAX_KEYS`] already, the oldest makes room.
     pub fn add(&mut self, key: &MasterKey) {
         self.retire(key.id());
-        self.sessions.insert(0, Session::new(key)); // the newest is tried first
+        self.sessions.insert(0, Box::new(Session::new(key))); // the newest is tried first
         self.sessions.truncate(Self::MAX_KEYS);
     }
 
@@ -130,7 +131,7 @@ impl Receiver {
 
 /// Finds key and index under which a packet is authentic, and leaves its payload in `plain`.
 fn authentic(
-    sessions: &mut [Session],
+    sessions: &mut [Box<Session>],
     places: &BTreeMap<Ssrc, Place>,
     ledger: &Ledger,
     packet: &[u8],

@@ -43,8 +43,7 @@ impl Slot {
     /// Begins a stream. The first sequence number lies in the lower half, so that a lost first packet cannot hide a
     /// wrap (RFC 4568 section 6.4); the ROC is zero (RFC 3711 section 3.3.1).
     pub fn sender(self, env: &mut Env<'_>) -> Sender {
-        let buffer = Vec::with_capacity(Sealed::MAX_LEN);
-        Sender { slot: self, next: env.random() & 0x7fff, next_rtcp: 0, buffer }
+        Sender { slot: self, next: env.random() & 0x7fff, next_rtcp: 0, buffer: vec![] }
     }
 
     /// Where it lets us send.
@@ -85,6 +84,7 @@ impl Sender {
         let line = ledger.line(session.id, *ssrc, Kind::Rtp)?;
         let packet = &mut self.buffer;
         packet.clear();
+        packet.reserve_exact(Sealed::MAX_LEN); // once, and not before there is a packet
         packet.extend_from_slice(&header.write());
         packet.extend_from_slice(frame.payload);
         let mark = session.seal_rtp(packet, Header::FIXED_LEN, At { ssrc: *ssrc, index });

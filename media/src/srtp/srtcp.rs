@@ -58,6 +58,7 @@ impl Sender {
         let index = self.next_rtcp;
         let packet = &mut self.buffer;
         packet.clear();
+        packet.reserve_exact(Sealed::MAX_LEN);
         packet.extend_from_slice(compound);
         let mark = session.seal_rtcp(packet, At { ssrc: *ssrc, index: index.into() });
         line.write(index.into(), mark);

@@ -3,6 +3,7 @@
 mod asked;
 mod attack;
 mod bad_day;
+mod certs;
 mod common;
 mod downgrade;
 mod dtmf;
@@ -13,6 +14,7 @@ mod info;
 mod late_offer;
 mod locate;
 mod message;
+mod modes;
 mod offerless;
 mod prack;
 mod preconditions;

@@ -2,6 +2,7 @@
 
 use crate::common::*;
 use crate::signalling::Script;
+use keyphone_keying::mikey::ModeName;
 use keyphone_scenarios::link::Link;
 use keyphone_scenarios::world::{Middle, World};
 use keyphone_ua::endpoint::Command;
@@ -48,7 +49,7 @@ fn a_keyed_call_is_not_replaced_by_one_in_the_clear_nor_by_one_with_another_key(
     for theft in ["clear", "another key"] {
         // Bob would take a clear call from anybody, but not in place of a keyed one.
         let mut bob = phone("bob", Pair::BOB, |config| config.policy.allow_clear = true);
-        bob.keying = vec![System::MikeyPsk, System::Clear];
+        bob.keying = vec![System::Mikey(ModeName::Psk), System::Clear];
         let mut mallory = phone("mallory", "10.0.0.66", |config| {
             config.policy.allow_clear = true;
             if theft == "another key" {

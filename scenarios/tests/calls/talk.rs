@@ -29,7 +29,7 @@ fn with_codec(codec: Codec) -> impl Fn(&mut Config) {
     move |config| config.audio.codecs = vec![codec]
 }
 
-fn assert_heard_both_ways(world: &World, (alice, bob): (usize, usize), codec: Codec) {
+pub(crate) fn assert_heard_both_ways(world: &World, (alice, bob): (usize, usize), codec: Codec) {
     for (node, hz) in [(alice, BOB_HZ), (bob, ALICE_HZ)] {
         let heard = recording(world, node);
         assert_eq!(heard.rate, codec.rate());

@@ -10,7 +10,7 @@ use crate::phone::{self, Phone, Place};
 use crate::progress::Job;
 use crate::session::Session;
 use clap::Args;
-use keyphone_config::{Config, KeyingSystem, parse_duration};
+use keyphone_config::{Config, parse_duration};
 use keyphone_ua::settings::{HangUp, Incoming, Plan, Rules};
 use keyphone_ua::sip::{StatusCode, Uri};
 use serde_json::json;
@@ -133,12 +133,10 @@ fn refusal(text: &str) -> Result<StatusCode, String> {
 
 /// Without a key no call could be answered: that is better said before somebody calls.
 fn check_key(config: &Config) -> Result<(), Fault> {
-    if config.policy.keying.contains(&KeyingSystem::MikeyPsk) && config.credentials.psks.is_empty() {
-        return Err(usage(
-            "mikey-psk needs a key that we share with whoever calls: give --psk @FILE, where FILE holds hexadecimal \
-             digits (openssl rand -hex 32 makes them), or [[psk]] in a --config file; --keying none --allow-clear \
-             answers without any protection",
-        ));
+    for system in config.systems() {
+        if let Some(missing) = config.lacks(system) {
+            return Err(usage(format!("{missing}; --keying none --allow-clear answers without any protection")));
+        }
     }
     Ok(())
 }

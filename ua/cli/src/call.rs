@@ -10,6 +10,7 @@ use crate::session::Session;
 use clap::Args;
 use keyphone_config::{Config, KeyingSystem, Transport as Wanted, parse_duration};
 use keyphone_keying::Identity;
+use keyphone_keying::mikey::ModeName;
 use keyphone_ua::endpoint::Command;
 use keyphone_ua::locate::Abilities;
 use keyphone_ua::net::Resolver;
@@ -241,13 +242,23 @@ impl Dialer {
 
 /// Without a key no offer can be made: that is better said before anybody's phone rings.
 fn check_key(config: &Config, target: &Uri) -> Result<(), Fault> {
-    let first_is_psk = config.policy.keying.first() == Some(&KeyingSystem::MikeyPsk);
+    let Some(system @ KeyingSystem::Mikey(mode)) = config.systems().first().copied() else { return Ok(()) };
     let peer = Identity::new(&target.to_string());
-    if first_is_psk && config.credentials.psk_store().with(&peer).is_none() {
+    let by_key = matches!(mode, ModeName::Psk | ModeName::DhHmac);
+    if by_key && config.credentials.psk_store().with(&peer).is_none() {
         return Err(usage(format!(
-            "mikey-psk needs a key that we share with {peer}: give --psk @FILE, where FILE holds hexadecimal digits \
+            "{system} needs a key that we share with {peer}: give --psk @FILE, where FILE holds hexadecimal digits \
              (openssl rand -hex 32 makes them), or [[psk]] in a --config file; --keying none --allow-clear calls \
              without any protection"
+        )));
+    }
+    if let Some(missing) = config.lacks(system) {
+        return Err(usage(missing));
+    }
+    if mode == ModeName::Rsa && !config.credentials.certs.has_peer(&peer) {
+        return Err(usage(format!(
+            "{system} encrypts to the certificate of {peer}, which has to be there before the call: give --peer-cert \
+             FILE, or [[peer-cert]] in a --config file; mikey-rsar needs none"
         )));
     }
     Ok(())

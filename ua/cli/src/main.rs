@@ -9,6 +9,7 @@ mod answer;
 mod at;
 mod call;
 mod calls;
+mod cert;
 mod completions;
 mod config;
 mod control;
@@ -70,6 +71,7 @@ enum Command {
     Answer(Box<answer::Answer>),
     Register(Box<register::Register>),
     Mikey(mikey::Mikey),
+    Cert(cert::Certificates),
     Config(config::Configuration),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
@@ -108,6 +110,7 @@ fn run(command: Command) -> Result<u8, Fault> {
             block_on(register.run())
         }
         Command::Mikey(mikey) => mikey.run(),
+        Command::Cert(cert) => cert.run(),
         Command::Config(config) => config.run(),
         Command::Doctor(doctor) => {
             log(0);

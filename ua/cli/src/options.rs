@@ -3,9 +3,13 @@
 use crate::fault::{Fault, usage};
 use crate::secret::Secret;
 use clap::Args;
+use keyphone_config::mikey::parse_group;
 use keyphone_config::network::parse_listen;
 use keyphone_config::policy::parse_keying;
-use keyphone_config::{Account, Config, KeyingSystem, Login, Password, PskEntry, ServerUri, SipUri, parse_duration};
+use keyphone_config::{
+    Account, Config, KeyingSystem, Login, Password, PeerCert, PskEntry, ServerUri, SipUri, parse_duration,
+};
+use keyphone_keying::mikey::wire::registry::DhGroup;
 use keyphone_media::audio::Clip;
 use keyphone_media::audio::codec::Codec;
 use keyphone_ua::settings::{Play, Record};
@@ -24,8 +28,10 @@ pub(crate) struct Common {
     /// Listen for SIP here, over UDP and TCP, and with --cert for TLS on the next port; port 0 takes any that is free
     #[arg(long, value_name = "IP:PORT", value_parser = parse_listen, help_heading = COMMON)]
     pub(crate) listen: Option<SocketAddr>,
-    /// Key the media by these systems, preferred first: mikey-psk; "auto" is all of them, "none" is no keying at all
-    /// and needs --allow-clear
+    /// Key the media by these systems: the first is offered, each is accepted. mikey-psk and mikey-dhhmac need --psk;
+    /// mikey-dhsign, mikey-rsar and mikey-rsa need --cert, --key, and --ca or --peer-cert; mikey-null protects nothing
+    /// itself and needs SIP over TLS. "auto" is what there are keys and certificates for, without mikey-null; "none" is no
+    /// keying at all and needs --allow-clear
     #[arg(long, value_name = "LIST", help_heading = COMMON)]
     pub(crate) keying: Option<KeyingList>,
     /// Who we are: sip:user@host
@@ -48,7 +54,8 @@ pub(crate) struct Common {
     /// Prefer the file: other users of this machine can see a command line. May be given many times
     #[arg(long, value_name = "[PEER=]HEX|@FILE", help_heading = COMMON)]
     pub(crate) psk: Vec<Secret>,
-    /// Our certificate for TLS, in PEM, followed by those between it and its CA. With it we can be called over TLS
+    /// Our certificate for TLS and MIKEY, in PEM, followed by those between it and its CA. With it we can be called over
+    /// TLS; without --from it also says who we are
     #[arg(long, value_name = "FILE", help_heading = COMMON)]
     pub(crate) cert: Option<PathBuf>,
     /// The private key of that certificate, in PEM
@@ -57,6 +64,17 @@ pub(crate) struct Common {
     /// The CAs that we trust, in PEM. With them we can call over TLS
     #[arg(long, value_name = "FILE", help_heading = COMMON)]
     pub(crate) ca: Option<PathBuf>,
+    /// The certificate of a PEER (a SIP URI), or of whom it names, for MIKEY: it may be self-signed, and that peer proves
+    /// itself with no other. May be given many times
+    #[arg(long, value_name = "[PEER=]FILE", value_parser = PeerCert::from_flag, help_heading = COMMON)]
+    pub(crate) peer_cert: Vec<PeerCert>,
+    /// Certificates that MIKEY is to refuse: revocation lists, in PEM
+    #[arg(long, value_name = "FILE", help_heading = COMMON)]
+    pub(crate) crl: Option<PathBuf>,
+    /// The Diffie-Hellman group of our MIKEY offers: oakley5, oakley1, oakley2; or p256, p384, p521, x25519, which only
+    /// keyphone understands
+    #[arg(long, value_name = "NAME", value_parser = parse_group, help_heading = COMMON)]
+    pub(crate) group: Option<DhGroup>,
     /// Plain RTP may be used: everybody on the way can listen. Without this, neither side ever sends any
     #[arg(long, help_heading = COMMON)]
     pub(crate) allow_clear: bool,
@@ -137,14 +155,20 @@ impl Common {
         if let Some(CodecList(codecs)) = &self.codec {
             config.audio.codecs.clone_from(codecs);
         }
+        let tls = &mut config.tls;
         for (flag, field) in
-            [(&self.cert, &mut config.tls.cert), (&self.key, &mut config.tls.key), (&self.ca, &mut config.tls.ca)]
+            [(&self.cert, &mut tls.cert), (&self.key, &mut tls.key), (&self.ca, &mut tls.ca), (&self.crl, &mut tls.crl)]
         {
             if flag.is_some() {
                 field.clone_from(flag);
             }
         }
-        config.tls.own().map_err(|why| usage(format!("TLS: {why}")))?;
+        tls.peer_certs.extend(self.peer_cert.iter().cloned());
+        tls.own().map_err(|why| usage(format!("TLS: {why}")))?;
+        if let Some(warning) = config.load_certs().map_err(usage)? {
+            tracing::warn!("{warning}");
+        }
+        config.policy.mikey.group = self.group.unwrap_or(config.policy.mikey.group);
         config.policy.allow_clear |= self.allow_clear;
         config.policy.mikey.interop |= self.interop;
         for flag in &self.psk {
@@ -263,6 +287,7 @@ pub(crate) fn load(sound: &Sound) -> Result<Play, Fault> {
 mod tests {
     use super::*;
     use clap::Parser;
+    use keyphone_keying::mikey::ModeName;
     use keyphone_ua::settings::{Settings, System};
 
     #[derive(Parser)]
@@ -312,8 +337,11 @@ mod tests {
             let settings = Settings::new(&config(flags).unwrap(), "127.0.0.1:5060".parse().unwrap()).unwrap();
             (settings.keying, settings.policy.media.clear().is_some())
         };
-        assert_eq!(systems(&[]), (vec![System::MikeyPsk], false));
-        assert_eq!(systems(&["--keying", "auto", "--allow-clear"]), (vec![System::MikeyPsk, System::Clear], true));
+        assert_eq!(systems(&[]), (vec![System::Mikey(ModeName::Psk)], false));
+        assert_eq!(
+            systems(&["--keying", "auto", "--allow-clear"]),
+            (vec![System::Mikey(ModeName::Psk), System::Clear], true)
+        );
         // The phone refuses such a call itself, and says so to the other side.
         assert_eq!(systems(&["--keying", "none"]), (vec![System::Clear], false));
         assert_eq!(systems(&["--keying", "none", "--allow-clear"]), (vec![System::Clear], true));

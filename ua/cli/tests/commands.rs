@@ -9,14 +9,19 @@ const CAMERA: &str = "AQAFAP1td9ABAADCD1UcAAAAAAoAAdOOGc75XD0BAAAAGAABAQEBEAIBAQ
 /// What follows `AC 27 00 21 00 1e` in it: TGK and salt.
 const CAMERA_KEY: &str = "df40b9f54ac2944d1edbb50fe61fd6b72f542fcf9d7f383edadb669a8de4";
 
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 17] = [
     &[],
     &["demo"],
     &["call"],
     &["answer"],
     &["mikey"],
     &["mikey", "decode"],
+    &["mikey", "lint"],
+    &["mikey", "open"],
+    &["mikey", "diagnose"],
     &["mikey", "verify"],
+    &["cert"],
+    &["cert", "make"],
     &["config"],
     &["config", "init"],
     &["config", "check"],
@@ -88,6 +93,13 @@ fn a_wrong_command_line_ends_with_2_and_a_sentence() {
         &["mikey", "decode"],
         &["mikey", "decode", "--file", "nowhere"],
         &["mikey", "verify", "nowhere.json"],
+        &["mikey", "lint"],
+        &["mikey", "open", "AQAAABI0VngAAA==", "--psk", "xyz"],
+        &["mikey", "open", "AQAAABI0VngAAA==", "--key", "nowhere.key"],
+        &["mikey", "diagnose", "AQAAABI0VngAAA==", "--derived", "123"],
+        &["cert", "make", "alice"],
+        &["cert", "make", "sip:alice@h", "--ec", "p224"],
+        &["cert", "make", "sip:alice@h", "sip:alice@i"],
         &["config", "check", "nowhere.toml"],
     ] {
         let ran = keyphone(args);

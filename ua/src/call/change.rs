@@ -7,6 +7,7 @@ use super::{ALLOW, Call, Cx, Phase, supported_in_invite};
 use crate::event::{Event, Outcome, Side};
 use crate::sip::{Headers, Method, Request, Response, StatusCode};
 use crate::transaction::ClientKey;
+use keyphone_keying::mikey::policy::FailedRekey;
 use keyphone_media::env::Instant;
 use std::time::Duration;
 
@@ -215,6 +216,11 @@ impl Call {
         }
         talking.wishes.tries = 0;
         let what = format!("the peer refused a change: {status} {}", status.phrase());
+        if change.rekey && cx.settings.policy.mikey.failed_rekey == FailedRekey::End {
+            let why = format!("the keys could not be changed, which ends the call (RFC 4567 section 4.1.2): {what}");
+            let reason = decline::reason(StatusCode::NOT_ACCEPTABLE_HERE, &why);
+            return self.leave(Some(reason), Outcome::KeyingRefused { why }, cx);
+        }
         cx.event(Event::CallTrouble { call: *id, what });
         self.change(cx);
     }

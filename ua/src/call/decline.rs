@@ -111,9 +111,9 @@ pub(super) fn reason(status: StatusCode, why: &str) -> Reason {
     Reason { protocol: "SIP".into(), cause: Some(status.code()), text: Some(why.into()) }
 }
 
-/// `399` and a sentence for a person (RFC 3261 section 20.43).
-pub(crate) fn warning(settings: &Settings, why: &str) -> String {
-    Warning { code: 399, agent: settings.sip.to_string(), text: why.into() }.to_string()
+/// A code, `399` for want of a better one, and a sentence for a person (RFC 3261 section 20.43).
+pub(crate) fn warning(settings: &Settings, code: u16, why: &str) -> String {
+    Warning { code, agent: settings.sip.to_string(), text: why.into() }.to_string()
 }
 
 /// A response with a To-tag of its own.

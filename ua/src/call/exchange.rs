@@ -13,30 +13,15 @@
 use super::Cx;
 use super::first::FirstOffer;
 use super::media::Media;
+use super::parties::{self, Parties, streams};
 use super::precondition;
 use super::refused::{Refused, Unacceptable};
 use crate::sdp::{self, AnswerAsk, AnswerError, Negotiated, Profile, Reply, Sdp, SdpSession};
 use crate::settings::{Settings, System};
 use crate::sip::{Request, StatusCode};
-use keyphone_keying::{self as keying, Ask, Dir, Identity, Input, Keying, Lines, Session, Stream};
+use keyphone_keying::{self as keying, Input, Keying, Lines, Session};
 use keyphone_media::env::Instant;
 use keyphone_media::rtp::Ssrc;
-
-/// Who talks to whom, as keying sees it.
-#[derive(Clone, Debug)]
-pub(super) struct Parties {
-    pub(super) me: Identity,
-    pub(super) named: Identity,
-    /// How the INVITE came or goes.
-    pub(super) hop: keying::Hop,
-}
-
-impl Parties {
-    /// What keying is asked for.
-    pub(super) fn ask<'a>(&'a self, streams: &'a [Stream], settings: &'a Settings) -> Ask<'a> {
-        Ask { hop: self.hop, me: &self.me, named: &self.named, streams, policy: &settings.policy }
-    }
-}
 
 /// Offer and answer of one dialog.
 pub(super) struct Exchange {
@@ -114,14 +99,11 @@ impl Exchange {
     /// A dialog whose INVITE is theirs and brought the first offer.
     pub(super) fn answering(
         request: &Request,
-        hop: keying::Hop,
+        parties: Parties,
         offer: &Sdp,
         media: &mut Media,
         cx: &mut Cx<'_, '_>,
     ) -> Result<Self, Refused> {
-        let from = request.headers.from().map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
-        let named = Identity::new(&from.uri.to_string());
-        let parties = Parties { me: cx.settings.identity_for(request), named, hop };
         let mut exchange = Self::awaiting(parties, cx);
         exchange.answer_first(Some(request), offer, media, cx)?;
         Ok(exchange)
@@ -167,12 +149,7 @@ impl Exchange {
         if answered.is_err() || obeyed.is_err() {
             media.drop_keys(cx);
         }
-        let (lines, session) = answered.map_err(|refusal| {
-            // The error message travels in the SDP of the 488 (RFC 4567 section 4.1.2).
-            let lines = refusal.lines;
-            let body = lines.map(|lines| sdp::refusal(offer, &cx.origin(), cx.settings.sip.ip(), &lines).bytes());
-            Refused::keying(refusal.error, body)
-        })?;
+        let (lines, session) = answered.map_err(|refusal| parties::refused(refusal, offer, cx))?;
         obeyed.map_err(|error| Refused::keying(error, None))?;
         (self.ours, self.session) = (lines, Some(session));
         Ok(())
@@ -193,7 +170,7 @@ impl Exchange {
 
     /// How the media is keyed.
     pub(super) fn system(&self) -> System {
-        if self.session.is_some() { System::MikeyPsk } else { System::Clear }
+        if self.session.is_some() { System::of(&self.ours, &self.theirs) } else { System::Clear }
     }
 
     /// Is the media keyed, or will it be when our first offer is answered?
@@ -307,11 +284,6 @@ impl Exchange {
     }
 }
 
-/// One audio line, both ways: we are `ssrc`, and whoever authenticates is heard.
-pub(super) fn streams(line: u8, ssrc: Ssrc, roc: u32) -> [Stream; 2] {
-    [Stream { line, dir: Dir::Send, ssrc: Some(ssrc), roc }, Stream { line, dir: Dir::Hear, ssrc: None, roc: 0 }]
-}
-
 /// What we want: a peer on hold hears us, and we do not hear it (RFC 6337 section 5.3).
 pub(super) fn direction(holding: bool) -> sdp::Direction {
     if holding { sdp::Direction::SendOnly } else { sdp::Direction::SendRecv }
@@ -320,7 +292,7 @@ pub(super) fn direction(holding: bool) -> sdp::Direction {
 /// Which profiles we take: clear RTP only where it is configured and policy allows it.
 pub(crate) fn profiles(settings: &Settings) -> Vec<Profile> {
     let allowed = |system: &System| match system {
-        System::MikeyPsk => Some(Profile::Savp),
+        System::Mikey(_) => Some(Profile::Savp),
         System::Clear => settings.policy.media.clear().map(|_| Profile::Avp),
     };
     settings.keying.iter().filter_map(allowed).collect()

@@ -2,8 +2,8 @@
 //! it, so it outlives them.
 
 use super::Cx;
-use super::exchange::{Parties, streams};
 use super::media::Media;
+use super::parties::{Parties, streams};
 use crate::sdp::precondition::StatusTable;
 use crate::sdp::{Direction, OfferAsk, Profile, SdpSession};
 use crate::settings::System;
@@ -37,7 +37,7 @@ impl FirstOffer {
                 media.go_clear(allowed, cx);
                 (Profile::Avp, Lines::default(), None)
             }
-            Some(System::MikeyPsk) => {
+            Some(System::Mikey(_)) => {
                 let streams = streams(0, cx.ledger.mint(cx.env), 0);
                 let ask = parties.ask(&streams, cx.settings);
                 let mut known = vec![];

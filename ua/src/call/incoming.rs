@@ -1,8 +1,9 @@
 //! A call that comes in: what its INVITE must be like, so that it rings here (RFC 3261 section 13.3).
 
-use super::exchange::{Exchange, Parties};
+use super::exchange::Exchange;
 use super::first::FirstOffer;
 use super::media::Media;
+use super::parties::Parties;
 use super::precondition;
 use super::refresh::{self, TooSmall};
 use super::refused::Refused;
@@ -12,11 +13,10 @@ use super::{Call, Cx, Phase, Place};
 use crate::dialog::Dialog;
 use crate::event::{CallId, Direction, Event};
 use crate::io::MediaPorts;
-use crate::sdp::Sdp;
+use crate::sdp::{Sdp, key_mgmt};
 use crate::settings::{Incoming, Plan, Play, Preconditions, Reliable, System};
 use crate::sip::{Request, StatusCode, Uri};
-use crate::transaction::{Key, ServerKey};
-use keyphone_keying::{self as keying, Identity};
+use crate::transaction::ServerKey;
 use keyphone_media::env::Instant;
 use std::collections::BTreeMap;
 
@@ -43,16 +43,15 @@ impl Call {
         let peer = request.headers.from().map(|from| from.uri.to_string()).unwrap_or_default();
         let call_id = request.headers.call_id().unwrap_or_default().to_owned();
         // As it looks; whether it is in order is seen when it is answered.
-        let keyed = request.body.split(|octet| *octet == b'\n').any(|line| line.starts_with(b"a=key-mgmt:"));
+        let looks = key_mgmt::looks(&request.body);
         // Without an offer, ours says how.
-        let ours = cx.settings.keying.first().copied().filter(|_| request.body.is_empty());
-        let keying = ours.unwrap_or(if keyed { System::MikeyPsk } else { System::Clear });
+        let ours = cx.settings.keying.first().filter(|_| request.body.is_empty());
         cx.event(Event::Started {
             call: id,
             direction: Direction::Incoming,
             peer,
             call_id,
-            keying: keying.name().into(),
+            keying: ours.map_or(looks, System::to_string),
         });
         let invitation = Invitation { id, key, request, tag: cx.env.token::<4>() };
         let takes_place = place.is_some();
@@ -116,14 +115,11 @@ impl Call {
             return Err(refused.with("Require", precondition::TAG.into()));
         }
         let mut media = Media::new(*id, ports, plan.clone(), cx);
-        let hop = cx.transactions.hop(Key::Server(*key)).map_or_else(keying::Hop::default, |hop| hop.transport.into());
+        let parties = Parties::of_invite(request, *key, cx).map_err(bad)?;
         let body = request.session_body().map_err(|error| Refused::new(error.status(), error))?;
         let exchange = match body {
             // The offer is for us to make, keyed as ours are (RFC 3261 section 13.3.1.4).
             None => {
-                let from = request.headers.from().map_err(bad)?;
-                let named = Identity::new(&from.uri.to_string());
-                let parties = Parties { me: cx.settings.identity_for(request), named, hop };
                 let status = precondition::of_no_offer(cx.settings)?;
                 let offer = FirstOffer::new(parties, status, &mut media, cx);
                 Exchange::offering(offer.map_err(|why| Refused::keying(why, None))?)
@@ -131,7 +127,7 @@ impl Call {
             Some(body) => {
                 let offer = Sdp::parse(body);
                 let offer = offer.map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
-                Exchange::answering(request, hop, &offer, &mut media, cx)?
+                Exchange::answering(request, parties, &offer, &mut media, cx)?
             }
         };
         if must_be_keyed && !exchange.is_keyed() {

@@ -92,7 +92,7 @@ impl Call {
                 Ok(body) => Ok((body, None)),
                 Err(why) => Err(Refused::new(StatusCode::SERVER_INTERNAL_ERROR, why)),
             },
-            Some(offer) => exchange.answer(offer, &mut self.media, cx),
+            Some(offer) => exchange.answer((offer, key), &mut self.media, cx),
         });
         let (body, held) = match answered {
             Ok(answered) => answered,
@@ -133,7 +133,7 @@ impl Call {
         if let Err(conflict) = usage.exchange.is_free() {
             return self.put_off(key, request, Some(conflict), cx);
         }
-        match session_body(request).and_then(|body| usage.exchange.answer(body, media, cx)) {
+        match session_body(request).and_then(|body| usage.exchange.answer((body, key), media, cx)) {
             Ok((body, held)) => {
                 let ok = self.ok(request, body, cx);
                 cx.respond(key, &ok);

@@ -3,13 +3,13 @@
 //! 13.2.1, RFC 3262 section 5).
 
 use super::Cx;
-use super::exchange::{Exchange, Parties};
+use super::exchange::Exchange;
 use super::first::FirstOffer;
 use super::media::Media;
+use super::parties::Parties;
 use super::refused::Unacceptable;
 use crate::sdp::precondition::StatusTable;
 use crate::sdp::{self, Sdp};
-use crate::settings::System;
 use crate::sip::{Request, Response};
 use keyphone_keying::Lines;
 
@@ -56,7 +56,7 @@ impl First {
     pub(super) fn is_keyed(&self, cx: &Cx<'_, '_>) -> bool {
         match self {
             Self::Ours(offer) => offer.offered.is_some(),
-            Self::Theirs(_) => cx.settings.keying.first() == Some(&System::MikeyPsk),
+            Self::Theirs(_) => cx.settings.keying.first().is_some_and(|system| system.is_keyed()),
         }
     }
 

@@ -26,6 +26,7 @@ mod leg;
 mod media;
 mod name;
 mod outgoing;
+mod parties;
 mod path;
 mod precondition;
 mod redirect;

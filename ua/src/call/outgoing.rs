@@ -3,9 +3,9 @@
 
 use super::branch::Branch;
 use super::decline;
-use super::exchange::Parties;
 use super::late::{self, First};
 use super::media::Media;
+use super::parties::Parties;
 use super::redirect::Targets;
 use super::refused::Unacceptable;
 use super::usage::Usage;
@@ -79,7 +79,7 @@ impl Call {
             direction: Direction::Outgoing,
             peer: target.to_string(),
             call_id: call_id.clone(),
-            keying: system.map_or("none", System::name).into(),
+            keying: system.unwrap_or(System::Clear).to_string(),
         });
         let Some(ports) = ports else {
             let outcome = Outcome::Failed { status: None, why: "no media ports are left".into() };

@@ -45,7 +45,7 @@ pub(super) fn of_our_offer(settings: &Settings) -> Result<StatusTable, String> {
         _ if settings.rules.late_offer => {
             Err("whoever requires preconditions makes the offer, and leaves it to nobody".into())
         }
-        (Preconditions::Required, Some(System::MikeyPsk)) => Ok(StatusTable::security(Strength::Mandatory)),
+        (Preconditions::Required, Some(System::Mikey(_))) => Ok(StatusTable::security(Strength::Mandatory)),
         (Preconditions::Required, _) => Err("a call in the clear is never secure, so that nobody would ring".into()),
     }
 }

@@ -8,6 +8,8 @@ use crate::sip::{Request, Response, StatusCode, make};
 pub(super) struct Refused {
     pub(super) status: StatusCode,
     pub(super) why: String,
+    /// The code of the Warning.
+    code: u16,
     keying: bool,
     body: Option<Vec<u8>>,
     header: Option<(&'static str, String)>,
@@ -15,7 +17,7 @@ pub(super) struct Refused {
 
 impl Refused {
     pub(super) fn new(status: StatusCode, why: impl ToString) -> Self {
-        Self { status, why: why.to_string(), keying: false, body: None, header: None }
+        Self { status, why: why.to_string(), code: 399, keying: false, body: None, header: None }
     }
 
     /// The same with the header that the status needs.
@@ -29,13 +31,19 @@ impl Refused {
     }
 
     pub(super) fn keying(why: impl ToString, body: Option<Vec<u8>>) -> Self {
-        Self { status: StatusCode::NOT_ACCEPTABLE_HERE, why: why.to_string(), keying: true, body, header: None }
+        let why = why.to_string();
+        Self { status: StatusCode::NOT_ACCEPTABLE_HERE, why, code: 399, keying: true, body, header: None }
+    }
+
+    /// The same with a Warning of this code.
+    pub(super) fn warning(self, code: u16) -> Self {
+        Self { code, ..self }
     }
 
     /// The response that says so.
     pub(super) fn response(&self, request: &Request, tag: &str, cx: &mut Cx<'_, '_>) -> Response {
         let mut response = make::response(request, self.status, Some(tag));
-        response.headers.push("Warning", decline::warning(cx.settings, &self.why));
+        response.headers.push("Warning", decline::warning(cx.settings, self.code, &self.why));
         if let Some((name, value)) = &self.header {
             response.headers.push(name, value);
         }

@@ -1,12 +1,14 @@
 //! Offers inside a dialog that has a session: hold, new keys, or all as it is (RFC 3264 section 8). What is refused
 //! leaves the session as it was.
 
-use super::exchange::{Exchange, Held, State, direction, refuse, streams, unacceptable};
+use super::exchange::{Exchange, Held, State, direction, refuse, unacceptable};
 use super::media::Media;
+use super::parties::{self, streams};
 use super::refused::{Refused, Unacceptable};
 use super::{Cx, precondition};
 use crate::sdp::{self, AnswerError, OfferAsk, Profile, Reply, Sdp};
 use crate::sip::StatusCode;
+use crate::transaction::ServerKey;
 use keyphone_keying::{Input, Keying, Lines};
 
 impl Exchange {
@@ -121,11 +123,12 @@ impl Exchange {
     /// Answers an offer inside the dialog. The media follows it at once; on an error all stays as it was.
     pub(super) fn answer(
         &mut self,
-        body: &[u8],
+        (body, key): (&[u8], ServerKey),
         media: &mut Media,
         cx: &mut Cx<'_, '_>,
     ) -> Result<(Vec<u8>, Held), Refused> {
         let offer = Sdp::parse(body).map_err(|error| Refused::new(StatusCode::BAD_REQUEST, error))?;
+        self.parties.came(key, cx);
         // What is secure stays secure and what is clear stays clear; a running call keeps its codec
         // if it can.
         let profile = if self.session.is_some() { Profile::Savp } else { Profile::Avp };
@@ -179,11 +182,12 @@ impl Exchange {
                 ours
             }),
         };
-        let obeyed = media.obey(said, cx);
+        let obeyed = media.obey_answer(said, cx);
         if answered.is_err() || obeyed.is_err() {
             media.forget_coming(cx);
         }
-        let ours = answered.map_err(|refusal| Refused::keying(refusal.error, None))?;
+        // "One or more Warning headers (at least a 306)" (RFC 4567 section 4.1.2).
+        let ours = answered.map_err(|refusal| parties::refused(refusal, offer, cx).warning(306))?;
         self.voice = obeyed.map_err(|error| Refused::keying(error, None))?.or(self.voice);
         (self.ours, self.theirs) = (ours, lines);
         self.session = another.or_else(|| self.session.take());

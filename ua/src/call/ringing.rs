@@ -99,7 +99,7 @@ impl Call {
             }
             // A further offer is answered in the 2xx (RFC 3262 section 5).
             if !request.body.is_empty() && exchange.is_free().is_ok() {
-                match session_body(request).and_then(|body| exchange.answer(body, media, cx)) {
+                match session_body(request).and_then(|body| exchange.answer((body, key), media, cx)) {
                     Ok((body, _)) => {
                         response.headers.push("Content-Type", "application/sdp");
                         response.body = body;
@@ -206,7 +206,7 @@ impl Call {
         let Phase::Ringing(ringing) = &self.phase else { return };
         let status = StatusCode::NOT_ACCEPTABLE_HERE;
         let mut response = ringing.response(status, cx.settings);
-        response.headers.push("Warning", decline::warning(cx.settings, &bad.why));
+        response.headers.push("Warning", decline::warning(cx.settings, 399, &bad.why));
         cx.respond(ringing.key, &response);
         let (_, outcome) = bad.outcome(self.id, cx);
         self.end(outcome, cx);

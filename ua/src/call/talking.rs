@@ -100,7 +100,7 @@ impl Call {
     pub(super) fn tell_answered(&self, usage: &Usage, cx: &mut Cx<'_, '_>) {
         let exchange = &usage.exchange;
         let codec = exchange.agreed().map(|agreed| agreed.codec.name.clone()).unwrap_or_default();
-        let (branch, keying) = (usage.dialog.remote_tag().to_owned(), exchange.system().name().into());
+        let (branch, keying) = (usage.dialog.remote_tag().to_owned(), exchange.system().to_string());
         cx.event(Event::Answered { call: self.id, branch, codec, keying });
         if exchange.is_held() {
             cx.event(Event::Held { call: self.id, by: Side::Peer });

@@ -53,7 +53,7 @@ impl Refusal {
         match why {
             // The phrase says what the syntax problem was (RFC 3261 section 21.4.1).
             Some(why) if status == StatusCode::BAD_REQUEST => response.reason = format!("{}: {why}", response.reason),
-            Some(why) => response.headers.push("Warning", decline::warning(settings, &why)),
+            Some(why) => response.headers.push("Warning", decline::warning(settings, 399, &why)),
             None => {}
         }
         if let Some((name, value)) = header {

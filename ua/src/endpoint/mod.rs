@@ -94,7 +94,7 @@ impl Endpoint {
         Self {
             registrations: Registrations::new(accounts.len()),
             accounts,
-            mikey: Mikey::new(settings.psks.clone(), now.ntp),
+            mikey: Mikey::new(settings.credentials.clone(), now.ntp),
             ledger: Ledger::default(),
             transactions: Table::default().able(settings.abilities()).at(settings.local()),
             calls: BTreeMap::new(),

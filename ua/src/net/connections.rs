@@ -115,7 +115,7 @@ impl Connections {
                 let is_response = bytes.starts_with(b"SIP/");
                 let most = self.limits.connections / if is_response { 2 } else { 1 };
                 if self.open.values().filter(|c| c.ours).count() >= most {
-                    return Err("too many connections are open".into());
+                    return Err("too many connections of ours are open: others must end first".into());
                 }
                 self.begin(to, transport, name, Begin::Connect)
             }

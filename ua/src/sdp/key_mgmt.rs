@@ -22,6 +22,15 @@ pub fn read(sdp: &Sdp) -> Result<Lines, SdpError> {
     Ok(Lines(lines))
 }
 
+/// How a body looks as if its offer were keyed, for people: nothing in it has been checked.
+pub(crate) fn looks(body: &[u8]) -> String {
+    let value = |line: &[u8]| Some(String::from_utf8_lossy(line.strip_prefix(b"a=key-mgmt:")?).trim().to_owned());
+    let Some(value) = body.split(|octet| *octet == b'\n').find_map(value) else { return "none".into() };
+    let protocol = value.split(' ').next().filter(|word| is_token(word)).unwrap_or("unknown").to_owned();
+    let line = Line { level: Level::Session, name: NAME.into(), value };
+    keyphone_keying::mikey::offered(&Lines(vec![line])).map_or(protocol, |mode| mode.to_string())
+}
+
 /// The lines of one level, ready to stand in a block.
 pub(crate) fn write(lines: &Lines, level: Level) -> impl Iterator<Item = RawLine> + '_ {
     lines.0.iter().filter(move |l| l.level == level).map(|l| RawLine::new(b'a', format!("{}:{}", l.name, l.value)))
@@ -61,6 +70,16 @@ mod tests {
         e=alice@w-land.example.com\r\nt=0 0\r\nc=IN IP4 w-land.example.com\r\na=key-mgmt:mikey AQAFgM0X\r\n\
         m=audio 49000 RTP/SAVP 98\r\na=rtpmap:98 AMR/8000\r\nm=video 52230 RTP/SAVP 31\r\n\
         a=key-mgmt: mikey AQAFgM0Y\r\na=key-mgmt:keyp1 727gkdOs\r\n";
+
+    #[test]
+    fn what_a_body_looks_like_is_said_before_it_is_read() {
+        assert_eq!(looks(b"v=0\r\nm=audio 9 RTP/AVP 0\r\n"), "none");
+        assert_eq!(looks(b"v=0\r\na=key-mgmt:keyp1 727gkdOs\r\n"), "keyp1");
+        assert_eq!(looks(b"a=key-mgmt:mikey AQAFgM0X\n"), "mikey", "it cannot be read");
+        assert_eq!(looks(b"a=key-mgmt:\xff\x1b[1m\n"), "unknown");
+        // The fixed part of an I_MESSAGE of the DH method, without a crypto session, and a timestamp.
+        assert_eq!(looks(b"a=key-mgmt:mikey AQIFAAAAAAEAAAAAAAAAAAAAAAA="), "mikey-dhsign");
+    }
 
     #[test]
     fn key_mgmt_is_read_at_both_levels_in_order() {

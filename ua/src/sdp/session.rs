@@ -38,7 +38,7 @@ pub struct SdpSession {
     /// A secure profile was agreed on.
     secure: bool,
     /// What a number stands for under an m-line, on either side, for good.
-    numbers: BTreeMap<(u8, u8), CodecLine>,
+    numbers: BTreeMap<(u8, u8), Box<CodecLine>>,
     /// The preconditions of the audio, as every SDP of ours says them (RFC 3312).
     status: StatusTable,
 }
@@ -242,7 +242,7 @@ impl SdpSession {
         for codec in codecs {
             self.numbers.entry((line, codec.payload_type)).or_insert_with(|| {
                 let name: String = codec.name.chars().take(32).collect();
-                CodecLine::new(codec.payload_type, &name, codec.clock, codec.channels)
+                CodecLine::new(codec.payload_type, &name, codec.clock, codec.channels).into()
             });
         }
     }

@@ -3,7 +3,10 @@
 pub mod dh;
 pub mod dhhmac;
 pub mod dhsign;
+pub mod null;
 pub mod psk;
+pub mod rsa;
+pub mod rsar;
 
 use super::mode::{Mode, ModeName, Refused};
 use super::policy::MikeyPolicy;
@@ -17,7 +20,14 @@ pub struct Modes(Vec<Box<dyn Mode>>);
 impl Modes {
     /// Every mode that this build has.
     pub fn all() -> Self {
-        Self(vec![Box::new(psk::PskMode), Box::new(dhhmac::DhHmacMode::new()), Box::new(dhsign::DhSignMode::new())])
+        Self(vec![
+            Box::new(null::NullMode),
+            Box::new(psk::PskMode),
+            Box::new(rsa::RsaMode),
+            Box::new(dhhmac::DhHmacMode::new()),
+            Box::new(dhsign::DhSignMode::new()),
+            Box::new(rsar::RsaRMode::default()),
+        ])
     }
 
     fn find(&mut self, name: ModeName) -> Option<&mut (dyn Mode + 'static)> {

@@ -27,30 +27,16 @@ pub use update::Running;
 use crate::mikey::bundle::{Agreed, Bundle};
 use crate::mikey::derive::{CsbLabel, TransportKeys};
 use crate::mikey::mode::{Initiation, Mode, ModeName, Refused};
-use crate::mikey::protection::{encrypt, mac, tgk};
+use crate::mikey::protection::{encrypt, fresh, mac};
 use crate::mikey::station::Station;
 use crate::mikey::turns::{InUse, Turns};
-use crate::mikey::wire::{DataType, Draft, EncrAlg, ErrorNo, Ext, Hdr, Id, Kv, MacAlg, Message, Prf, Rand, key_data};
-use crate::{Error, Filed, Identity, Proof, PskStore};
-use keyphone_media::env::Env;
+use crate::mikey::wire::{DataType, Draft, EncrAlg, ErrorNo, Hdr, Id, MacAlg, Message, Prf, Rand, key_data};
+use crate::{Error, Filed, How, Identity, Proof};
+use keyphone_media::env::{Env, NtpTime};
 
 /// The pre-shared key method.
 #[derive(Clone, Copy, Debug)]
 pub struct PskMode;
-
-/// The transport keys of a bundle with this peer, and whether the key is the peer's own.
-fn transport_keys(
-    psks: &PskStore,
-    peer: &Identity,
-    csb: &CsbLabel,
-    protection: (EncrAlg, MacAlg),
-) -> Result<(Option<TransportKeys>, bool), Error> {
-    match psks.find(peer) {
-        Some(filed) => Ok((Some(TransportKeys::new(filed.psk().bytes(), csb)), matches!(filed, Filed::Own(_)))),
-        None if protection == (EncrAlg::Null, MacAlg::Null) => Ok((None, false)),
-        None => Err(Error::NoKey(peer.clone())),
-    }
-}
 
 impl Mode for PskMode {
     fn name(&self) -> ModeName {
@@ -60,40 +46,12 @@ impl Mode for PskMode {
     fn initiate(&mut self, ask: &Bundle<'_>, station: &mut Station, env: &mut Env<'_>) -> Result<Initiation, Error> {
         let protection = (ask.policy.encryption, ask.policy.mac);
         permitted(protection, ask.policy).map_err(|refused| refused.error)?;
+        if protection == (EncrAlg::Null, MacAlg::Null) {
+            return Err(Error::Misuse("without encryption and MAC no pre-shared key is used: ask for mikey-null"));
+        }
         let csb = CsbLabel { csb_id: station.csb_id(env), rand: env.bytes::<16>().to_vec() };
-        let (keys, own_key) = transport_keys(&station.credentials().psks, ask.named, &csb, protection)?;
-
-        let key_data = vec![tgk(protection.0, Kv::Null, env)];
-        let plain = key_data::write_keys(None, &key_data)?;
-        let t = station.timestamp(env.now.ntp);
-        let encrypted = encrypt(protection.0, &plain, keys.as_ref(), &csb, t)?;
-        let hdr =
-            Hdr { data_type: DataType::PskInit, v: true, prf: Prf::Mikey1, csb_id: csb.csb_id, map: ask.map.clone() };
-        let draft = Draft::new(&hdr)
-            .push(t)
-            .push(Rand(csb.rand.clone()))
-            .push(Id::uri(ask.me.as_str()))
-            .push(Id::uri(ask.named.as_str()));
-        let draft = ask.policies.iter().cloned().fold(draft, Draft::push);
-        let draft = draft.push(Ext::SdpIds(ask.protocols.join(";").into_bytes()));
-        let unsealed = draft.kemac(protection.0, encrypted, protection.1);
-        let mac = mac(protection.1, keys.as_ref(), &[unsealed.covered()])?;
-        let message = unsealed.seal(&mac)?;
-
-        let pending = {
-            let init = Init::read(&message).map_err(|refused| refused.error)?;
-            Pending::new(&init, keys.as_ref(), (ask.named.clone(), own_key), ask.policy)
-        };
-        let known = Agreed {
-            csb,
-            map: ask.map.clone(),
-            policies: ask.policies.clone(),
-            keys: key_data,
-            proof: Proof::own_message(),
-            tolerated: vec![],
-            running: None,
-        };
-        Ok(Initiation { message, known: Some(known), initiated: Box::new(pending) })
+        let (keys, own_key, how) = transport_keys(station, ask.named, &csb, env.now.ntp)?;
+        offer(ask, (Some(keys), own_key, how), (csb, protection), station, env)
     }
 
     fn respond(
@@ -109,30 +67,99 @@ impl Mode for PskMode {
         init.ids.check_recipient(ask.me)?;
         let unseen = station.check_new(&sender, message, ask.policy, env.now.ntp)?;
 
-        let keys = transport_keys(&station.credentials().psks, &sender, &init.csb, init.protection());
-        let (keys, own_key) = keys.map_err(|error| Refused::new(ErrorNo::AuthFailure, error))?;
-        let proof = init.verify(keys.as_ref(), sender.clone(), ask.policy)?;
+        let keys = transport_keys(station, &sender, &init.csb, env.now.ntp);
+        let (keys, own_key, how) = keys.map_err(|error| Refused::new(ErrorNo::AuthFailure, error))?;
+        let proof = init.verify(Some(&keys), sender.clone(), ask.policy)?.by(how);
         station.remember(&sender, unseen, ask.policy, env.now.ntp);
-
-        let key_data = init.keys(&init.decrypt(keys.as_ref(), &proof)?)?;
-        let answer = message.hdr().v.then(|| resp::write(&init, keys.as_ref(), ask)).transpose()?;
-        let running = Running {
-            keys,
-            csb: init.csb.clone(),
-            peer: (sender, own_key),
-            turns: Turns::joined(init.t),
-            policies: init.policies(),
-            mki: InUse::of(&key_data),
-        };
-        let agreed = Agreed {
-            map: ask.map.clone(),
-            policies: init.policies(),
-            keys: key_data,
-            proof,
-            tolerated: message.tolerated().iter().map(|t| t.text()).collect(),
-            csb: init.csb,
-            running: Some(Box::new(running)),
-        };
-        Ok((answer, agreed))
+        answer(init, (Some(keys), proof), (sender, own_key, how), ask)
     }
+}
+
+/// The transport keys of a bundle with this peer, whether the key is the peer's own, and what is behind it: a key that
+/// we hold with the peer goes before an envelope key that was cached (RFC 3830 section 3.2), and this one before a key
+/// that everybody has.
+fn transport_keys(
+    station: &Station,
+    peer: &Identity,
+    csb: &CsbLabel,
+    now: NtpTime,
+) -> Result<(TransportKeys, bool, How), Error> {
+    let derive = |secret: &[u8]| TransportKeys::new(secret, csb);
+    match (station.credentials().psks.find(peer), station.envelope(peer, now)) {
+        (Some(Filed::Own(psk)), _) => Ok((derive(psk.bytes()), true, How::SharedKey)),
+        (_, Some((secret, how))) => Ok((derive(secret), true, how)),
+        (Some(Filed::Common(psk)), None) => Ok((derive(psk.bytes()), false, How::SharedKey)),
+        (None, None) => Err(Error::NoKey(peer.clone())),
+    }
+}
+
+/// Makes the I_MESSAGE, also of the NULL mode, which has no keys.
+pub(super) fn offer(
+    ask: &Bundle<'_>,
+    (keys, own_key, how): (Option<TransportKeys>, bool, How),
+    (csb, protection): (CsbLabel, (EncrAlg, MacAlg)),
+    station: &mut Station,
+    env: &mut Env<'_>,
+) -> Result<Initiation, Error> {
+    let key_data = vec![fresh(ask, protection.0, 0, &InUse::default(), env)?];
+    let plain = key_data::write_keys(None, &key_data)?;
+    let t = station.timestamp(env.now.ntp);
+    let encrypted = encrypt(protection.0, &plain, keys.as_ref(), &csb, t)?;
+    let hdr = Hdr { data_type: DataType::PskInit, v: true, prf: Prf::Mikey1, csb_id: csb.csb_id, map: ask.map.clone() };
+    let draft = Draft::new(&hdr)
+        .push(t)
+        .push(Rand(csb.rand.clone()))
+        .push(Id::uri(ask.me.as_str()))
+        .push(Id::uri(ask.named.as_str()));
+    let draft = ask.policies.iter().cloned().fold(draft, Draft::push);
+    let draft = ask.extensions().fold(draft, Draft::push);
+    let unsealed = draft.kemac(protection.0, encrypted, protection.1);
+    let mac = mac(protection.1, keys.as_ref(), &[unsealed.covered()])?;
+    let message = unsealed.seal(&mac)?;
+
+    let pending = {
+        let init = Init::read(&message).map_err(|refused| refused.error)?;
+        Pending::new(&init, keys.as_ref(), (ask.named.clone(), own_key), ask.policy).by(how, &key_data)
+    };
+    let known = Agreed {
+        csb,
+        map: ask.map.clone(),
+        policies: ask.policies.clone(),
+        keys: key_data,
+        proof: Proof::own_message(),
+        tolerated: vec![],
+        running: None,
+    };
+    Ok(Initiation { message, known: Some(known), initiated: Box::new(pending) })
+}
+
+/// Answers an I_MESSAGE that was verified, also of the NULL mode.
+pub(super) fn answer(
+    init: Init<'_>,
+    (keys, proof): (Option<TransportKeys>, Proof),
+    (sender, own_key, how): (Identity, bool, How),
+    ask: &Bundle<'_>,
+) -> Result<(Option<Message>, Agreed), Refused> {
+    let message = init.message();
+    let key_data = init.keys(&init.decrypt(keys.as_ref(), &proof)?)?;
+    let answer = message.hdr().v.then(|| resp::write(&init, keys.as_ref(), ask)).transpose()?;
+    let running = Running {
+        keys,
+        csb: init.csb.clone(),
+        peer: (sender, own_key),
+        how,
+        turns: Turns::joined(init.t),
+        policies: init.policies(),
+        mki: InUse::of(&key_data),
+    };
+    let agreed = Agreed {
+        map: ask.map.clone(),
+        policies: init.policies(),
+        keys: key_data,
+        proof,
+        tolerated: message.tolerated().iter().map(|t| t.text()).collect(),
+        csb: init.csb,
+        running: Some(Box::new(running)),
+    };
+    Ok((answer, agreed))
 }

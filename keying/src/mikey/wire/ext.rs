@@ -9,7 +9,7 @@
 //! ```
 
 use super::codec::{Reader, WireError, Writer};
-use super::registry::KeyIdType;
+use super::registry::{BcastType, KeyIdType};
 
 /// An extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,13 @@ pub enum Ext {
     KeyIds(Vec<KeyId>),
     /// CSB_ID (4): the group's CSB ID, chosen by the Responder (RFC 4738 section 3.6).
     CsbId(u32),
+    /// OMA BCAST (5): a message of the Smartcard Profile (RFC 5410 section 3).
+    OmaBcast {
+        /// What it is.
+        subtype: BcastType,
+        /// Subtype Specific Data, which OMA defines.
+        data: Vec<u8>,
+    },
     /// An extension that we do not know, with its data.
     Unknown {
         /// Type.
@@ -48,6 +55,7 @@ impl Ext {
             Self::SdpIds(_) => 1,
             Self::KeyIds(_) => 3,
             Self::CsbId(_) => 4,
+            Self::OmaBcast { .. } => 5,
             Self::Unknown { ext_type, .. } => *ext_type,
         }
     }
@@ -86,6 +94,7 @@ impl Ext {
             }
             4 if len == 4 => Self::CsbId(data.u32("CSB_ID")?),
             4 => return Err(data.bad("Length", format!("is {len} where a CSB_ID has 4 octets"))),
+            5 => Self::OmaBcast { subtype: data.u8("Subtype")?.into(), data: all(data)? },
             ext_type => Self::Unknown { ext_type, data: all(data)? },
         })
     }
@@ -97,6 +106,7 @@ impl Ext {
         match self {
             Self::VendorId(data) | Self::SdpIds(data) | Self::Unknown { data, .. } => w.sized16(data, "Data"),
             Self::CsbId(csb_id) => w.sized16(&csb_id.to_be_bytes(), "Data"),
+            Self::OmaBcast { subtype, data } => w.sized16(&[&[u8::from(*subtype)], &data[..]].concat(), "Data"),
             Self::KeyIds(ids) => {
                 let mut data = Vec::new();
                 for KeyId { id_type, id } in ids {
@@ -124,7 +134,8 @@ mod tests {
             ("000100056d696b6579", Ext::SdpIds(b"mikey".to_vec())),
             ("0003000401020708", Ext::KeyIds(vec![key_id])),
             ("000400046b735943", Ext::CsbId(0x6b73_5943)),
-            ("0005000101", Ext::Unknown { ext_type: 5, data: vec![1] }),
+            ("00050003020708", Ext::OmaBcast { subtype: BcastType::Stkm, data: vec![7, 8] }),
+            ("0002000101", Ext::Unknown { ext_type: 2, data: vec![1] }),
         ] {
             let bytes = hex::decode(hex).unwrap();
             assert_eq!(Ext::read(&mut Reader::new(&bytes)).as_ref(), Ok(&ext));
@@ -136,7 +147,7 @@ mod tests {
 
     #[test]
     fn an_extension_that_breaks_its_own_form_is_refused() {
-        for hex in ["0004000300 0000", "00030003010207", "0000000301"] {
+        for hex in ["0004000300 0000", "00030003010207", "0000000301", "00050000"] {
             assert!(Ext::read(&mut Reader::new(&hex::decode(hex.replace(' ', "")).unwrap())).is_err(), "{hex}");
         }
     }

@@ -57,7 +57,7 @@ pub enum CsMap {
 }
 
 /// One SRTP stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SrtpId {
     /// The number of the SP payload that holds its policy.
     pub policy_no: u8,

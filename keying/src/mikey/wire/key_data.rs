@@ -202,6 +202,15 @@ impl Kv {
         }
     }
 
+    /// Octets of its data.
+    pub fn octets(&self) -> usize {
+        match self {
+            Self::Null => 0,
+            Self::Spi(spi) => 1 + spi.len(),
+            Self::Interval { from, to } => 2 + from.len() + to.len(),
+        }
+    }
+
     pub(super) fn read(kv: u8, r: &mut Reader<'_>) -> Result<Self, WireError> {
         if kv > Self::LAST {
             return Err(r.unknown("KV", kv));

@@ -333,6 +333,20 @@ registry! {
     }
 }
 
+registry! {
+    /// What an OMA BCAST extension is (RFC 5410 section 3).
+    BcastType {
+        /// Long Term Key Message.
+        1 => Ltkm "LTKM",
+        /// Short Term Key Message.
+        2 => Stkm "STKM",
+        /// LTKM Reporting Message.
+        3 => LtkmReporting "LTKM Reporting",
+        /// Parental Control Message.
+        4 => ParentalControl "Parental Control",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 
 use crate::mikey::Tolerances;
 use crate::mikey::wire::{DataType, Dh, Id, Message, Payload, ProtType, T};
+use crate::workbench::lint::is_filetime;
 
 /// One sentence for each, with the section of the rule.
 pub(super) fn of(message: &Message) -> Vec<String> {
@@ -30,10 +31,4 @@ fn payload(payload: &Payload) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// 100 ns since 1601: what a FILETIME of 2004 (when MIKEY was published) to 2040 begins with. As NTP time it would be
-/// a day in early 2037.
-fn is_filetime(value: u64) -> bool {
-    (0x01c3_d000..0x01e6_0000).contains(&(value >> 32))
 }

@@ -80,6 +80,7 @@ fn section(payload: &Payload) -> &'static str {
     match payload {
         Payload::Ext(Ext::KeyIds(_)) => "RFC 4563 section 4",
         Payload::Ext(Ext::CsbId(_)) => "RFC 4738 section 3.6",
+        Payload::Ext(Ext::OmaBcast { .. }) => "RFC 5410 section 3",
         other => other.section(),
     }
 }
@@ -253,6 +254,10 @@ fn ext(t: &mut Tree<'_>, ext: &Ext) {
             for KeyId { id_type, id } in ids {
                 t.field(id_type.to_string(), 2 + id.len(), hex::encode(id));
             }
+        }
+        Ext::OmaBcast { subtype, data } => {
+            t.code("Subtype", *subtype, subtype);
+            t.hex("Subtype Specific Data", data.len());
         }
         Ext::Unknown { data, .. } => t.hex("Data", data.len()),
     }

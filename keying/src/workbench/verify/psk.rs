@@ -92,19 +92,23 @@ pub(super) fn header(vector: &Vector, csb: &CsbLabel, t: T, done: &mut Done) -> 
 }
 
 pub(super) fn transport_keys(vector: &Vector, csb: &CsbLabel, done: &mut Done) -> Result<Option<TransportKeys>, Stop> {
-    let expected = &vector.expected;
     let Some(psk) = vector.input("psk")? else { return Ok(None) };
     if psk.is_empty() {
         return Err(Error::Misuse("an empty pre-shared key is none").into());
     }
     let keys = TransportKeys::new(&psk, csb);
-    done.octets("encr_key", expected.encr_key.as_ref(), &keys.encr)?;
-    done.octets("transport_salt", expected.transport_salt.as_ref(), &keys.salt)?;
-    done.octets("auth_key", expected.auth_key.as_ref(), &keys.auth)?;
+    transport(vector, &keys, done)?;
     Ok(Some(keys))
 }
 
-fn key_data(vector: &Vector, keys: &[KeyData], done: &mut Done) -> Result<(), Stop> {
+pub(super) fn transport(vector: &Vector, keys: &TransportKeys, done: &mut Done) -> Result<(), Stop> {
+    let expected = &vector.expected;
+    done.octets("encr_key", expected.encr_key.as_ref(), &keys.encr)?;
+    done.octets("transport_salt", expected.transport_salt.as_ref(), &keys.salt)?;
+    done.octets("auth_key", expected.auth_key.as_ref(), &keys.auth)
+}
+
+pub(super) fn key_data(vector: &Vector, keys: &[KeyData], done: &mut Done) -> Result<(), Stop> {
     let expected = &vector.expected;
     let tgk = keys.iter().find(|key| key.kind == KeyKind::Tgk);
     done.octets("tgk", expected.tgk.as_ref(), tgk.map_or(&[], |key| key.key.bytes()))?;

@@ -2,6 +2,7 @@
 
 use super::{Checked, Verdict};
 use keyphone_config::{Config, KeyingSystem, Severity, check};
+use keyphone_keying::mikey::ModeName;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -50,13 +51,18 @@ pub(super) fn config(path: Option<&Path>) -> (Vec<Checked>, Option<Config>) {
 /// Is there a key, and is it long enough?
 pub(super) fn keys(config: &Config) -> Checked {
     const WHAT: &str = "keys";
-    if !config.policy.keying.contains(&KeyingSystem::MikeyPsk) {
+    let systems = config.systems();
+    if systems.is_empty() {
         return match config.policy.allow_clear {
             true => Checked::warning(WHAT, "calls are not keyed, and everybody on the way can listen", "use keying"),
             false => Checked::problem(WHAT, "calls are not keyed, and none is allowed to be clear", "use keying"),
         };
     }
     let psks = &config.credentials.psks;
+    let by_key = |system: &KeyingSystem| matches!(system, KeyingSystem::Mikey(ModeName::Psk | ModeName::DhHmac));
+    if psks.is_empty() && !systems.iter().any(by_key) {
+        return Checked::ok(WHAT, "no pre-shared key is needed");
+    }
     if let Some(weakness) = psks.iter().find_map(|psk| psk.weakness()) {
         return Checked::warning(WHAT, weakness, MAKE_A_KEY);
     }

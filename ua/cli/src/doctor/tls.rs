@@ -1,7 +1,8 @@
-//! Certificates for TLS: do they fit their keys, are they for us, and will they last?
+//! Certificates for TLS and MIKEY: do they fit their keys, are they for us, and will they last?
 
 use super::Checked;
-use keyphone_config::Config;
+use keyphone_config::{Config, KeyingSystem};
+use keyphone_keying::mikey::ModeName;
 use keyphone_ua::net::{Certificate, Tls, TlsFiles};
 use keyphone_ua::sip::Uri;
 use std::path::Path;
@@ -29,7 +30,7 @@ pub(super) fn certificates(config: &Config, now: Duration) -> Vec<Checked> {
         let advice = "give a certificate and its own key, both in PEM, and the CAs in PEM";
         return vec![Checked::problem(WHAT, why, advice)];
     }
-    let mut checks = vec![];
+    let mut checks = mikey(config);
     if let Some((cert, _)) = own {
         checks.extend(each(cert, now, own_host(config).as_deref()));
     }
@@ -37,6 +38,27 @@ pub(super) fn certificates(config: &Config, now: Duration) -> Vec<Checked> {
         checks.extend(each(ca, now, None));
     }
     checks
+}
+
+/// What MIKEY makes of them: nothing, if it uses none.
+fn mikey(config: &Config) -> Vec<Checked> {
+    const WHAT: &str = "MIKEY";
+    let mut config = config.clone();
+    match config.load_certs() {
+        Err(why) => return vec![Checked::problem(WHAT, why, "give a certificate and its own key, both in PEM")],
+        Ok(Some(why)) => return vec![Checked::warning(WHAT, why, "give certificates with RSA or NIST-curve keys")],
+        Ok(None) => {}
+    }
+    let lacking = config.systems().into_iter().filter_map(|system| config.lacks(system));
+    let problems: Vec<_> =
+        lacking.map(|why| Checked::problem(WHAT, why, "do that, or take the system out of keying")).collect();
+    let proves = config.systems().contains(&KeyingSystem::Mikey(ModeName::DhSign));
+    match config.credentials.certs.own() {
+        Some(own) if problems.is_empty() && proves => {
+            vec![Checked::ok(WHAT, format!("we can prove to be {}", own.shown()))]
+        }
+        _ => problems,
+    }
 }
 
 /// What peers compare our certificate with: the host of our address.

@@ -8,7 +8,7 @@ use crate::mikey::ids::Ids;
 use crate::mikey::mode::Refused;
 use crate::mikey::policy::MikeyPolicy;
 use crate::mikey::tolerance::Tolerance;
-use crate::mikey::wire::{Dh, Draft, ErrorNo, Ext, Hdr, Id, Message, Payload, Prf, Rand, Sp, T};
+use crate::mikey::wire::{Dh, Draft, ErrorNo, Hdr, Id, Message, Payload, Prf, Rand, Sp, T};
 
 /// An I_MESSAGE in good order and not proven.
 pub struct Init<'m> {
@@ -109,5 +109,5 @@ pub(super) fn write<M: Method>(running: &Running<M>, t: T, ask: &Bundle<'_>, fir
     draft = draft.push(Id::uri(ask.named.as_str()));
     draft = ask.policies.iter().cloned().fold(draft, Draft::push);
     // Bidding down is seen by it (RFC 4567 section 4.1.4, RFC 4650 section 4.4).
-    Ok(draft.push(Ext::SdpIds(ask.protocols.join(";").into_bytes())))
+    Ok(ask.extensions().fold(draft, Draft::push))
 }

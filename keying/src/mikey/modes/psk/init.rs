@@ -85,12 +85,14 @@ impl<'m> Init<'m> {
         self.message.many::<Sp>().cloned().collect()
     }
 
-    /// Verifies the MAC: whoever made the message holds the key, and that is `who`.
+    /// Verifies the MAC: whoever made the message holds the key, and that is `who`. Without keys it is the NULL mode's,
+    /// which has asked whether the hop is TLS.
     ///
     /// # Errors
     /// It does not verify, or there is none and policy wants one.
     pub fn verify(&self, keys: Option<&TransportKeys>, who: Identity, policy: &MikeyPolicy) -> Result<Proof, Refused> {
         let proof = match self.kemac.mac_alg {
+            MacAlg::Null if keys.is_none() => Some(Proof::hop(who)),
             MacAlg::Null => Proof::nothing(who, policy),
             alg => Proof::verify_mac(who, &mac(alg, keys, &[self.message.before_mac()?])?, &self.kemac.mac),
         };

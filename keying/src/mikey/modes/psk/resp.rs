@@ -8,11 +8,11 @@ use crate::mikey::ids::{Ids, identity};
 use crate::mikey::mode::{Initiated, hint};
 use crate::mikey::policy::MikeyPolicy;
 use crate::mikey::protection::{misplaced, verify_data};
-use crate::mikey::streams::check_answer;
+use crate::mikey::streams::check_map;
 use crate::mikey::tolerance::Tolerance;
 use crate::mikey::turns::{InUse, Turns};
 use crate::mikey::wire::{CsMap, DataType, Draft, Hdr, Id, KeyData, MacAlg, Message, Payload, Prf, T, V};
-use crate::{Error, Identity, Proof};
+use crate::{Error, How, Identity, Proof};
 use keyphone_media::env::NtpTime;
 
 /// What an Initiator needs to verify any number of answers to one I_MESSAGE.
@@ -43,6 +43,7 @@ impl Pending {
             keys: keys.cloned(),
             csb: init.csb.clone(),
             peer: (named.clone(), own_key),
+            how: How::SharedKey,
             turns: Turns::began(init.t),
             policies: init.policies(),
             mki: InUse::default(),
@@ -62,9 +63,14 @@ impl Pending {
         }
     }
 
+    /// What is behind the transport keys, and which keys were offered.
+    pub(super) fn by(self, how: How, keys: &[KeyData]) -> Self {
+        Self { running: Running { how, mki: InUse::of(keys), ..self.running }, ..self }
+    }
+
     /// It is an update of this bundle, with these keys.
     pub(super) fn updating(self, running: Running, keys: &[KeyData]) -> Self {
-        Self { running: Running { mki: InUse::of(keys), ..running }, is_update: true, ..self }
+        Self { running: Running { mki: running.mki.clone().then(keys), ..running }, is_update: true, ..self }
     }
 
     fn check_header(&self, resp: &Message) -> Result<(), Error> {
@@ -123,6 +129,7 @@ impl Initiated for Pending {
         }
         let running = Running { peer: (who.clone(), self.own_key), ..self.running.clone() };
         let proof = match v.auth_alg {
+            MacAlg::Null if self.keys.is_none() => Some(Proof::hop(who)),
             MacAlg::Null => Proof::nothing(who, &self.policy),
             alg => {
                 let ids = Ids { i: self.ids.i.clone(), r: id.or(self.ids.r.as_ref()).cloned() };
@@ -130,15 +137,11 @@ impl Initiated for Pending {
                 Proof::verify_mac(who, &computed, &v.ver_data)
             }
         };
-        let proof = proof.ok_or_else(|| {
+        let proof = proof.map(|proof| proof.by(self.running.how)).ok_or_else(|| {
             let what = "its V does not verify: the key is another one, or the message was changed on the way";
             Error::misbehaved(what, "RFC 3830 section 5.2")
         })?;
-        match (&self.map, &resp.hdr().map) {
-            (CsMap::Srtp(ours), CsMap::Srtp(theirs)) => check_answer(ours, theirs)?,
-            (ours, theirs) if ours == theirs => {}
-            _ => return Err(Error::misbehaved("it changed the type of the CS ID map", "RFC 3830 section 6.1")),
-        }
+        check_map(&self.map, &resp.hdr().map)?;
         Ok(Agreed {
             csb: self.csb.clone(),
             map: resp.hdr().map.clone(),

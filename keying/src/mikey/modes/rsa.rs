@@ -1,0 +1,149 @@
+//! MIKEY-RSA, the public-key method (RFC 3830 section 3.2).
+//!
+//! ```text
+//! Initiator                                   Responder
+//!
+//!    I_MESSAGE =
+//!    HDR, T, RAND, [IDi|CERTi], [IDr], {SP},
+//!         KEMAC, [CHASH], PKE, SIGNi  --->
+//!                                                R_MESSAGE =
+//!                                   [<---]       HDR, T, [IDr], V
+//! ```
+//!
+//! The Initiator must have the Responder's certificate before it calls: it is the one that is pinned for whoever SIP
+//! names. We send both IDs, our chain, one TGK of our own making, the SDP IDs of RFC 4567, and CHASH only if several
+//! certificates are pinned for the peer; and we ask for the R_MESSAGE.
+//!
+//! What a Responder checks, cheapest first, so that a flood of bad messages costs little (sections 5.3 and 9.5):
+//!
+//! 1. the form of the message, its algorithms, whether it is for us and for a certificate of ours, and its length:
+//!    some comparisons;
+//! 2. its timestamp, and the memory of what was seen: a look-up;
+//! 3. time, name and use of the sender's certificate: some comparisons;
+//! 4. the chain of that certificate: one public-key verification for each link, only for names that would be accepted;
+//! 5. the signature of the message: one verification. From here on the message is remembered, and no copy of it costs
+//!    more than step 2;
+//! 6. the envelope: one private-key operation, thirty times as costly as a verification, only for a peer that is known
+//!    by now; then its MAC, and the sender's name in it.
+//!
+//! After an exchange both sides may use the envelope key as a pre-shared key (section 3.2) as far as its cache
+//! indicator says: to update the bundle ([`super::psk::Running`]), and for other calls (the station's memory of
+//! envelope keys). With "No cache" a bundle cannot be updated: section 4.5 then wants another envelope, and another
+//! call makes one as well.
+
+mod init;
+mod resp;
+
+pub use init::Init;
+pub use resp::Pending;
+
+use super::psk;
+use crate::identity::Use;
+use crate::mikey::bundle::{Agreed, Bundle};
+use crate::mikey::derive::CsbLabel;
+use crate::mikey::envelope::{self, Opened};
+use crate::mikey::mode::{Initiation, Mode, ModeName, Refused};
+use crate::mikey::signing;
+use crate::mikey::station::Station;
+use crate::mikey::turns::{InUse, Turns};
+use crate::mikey::wire::{CacheType, Chash, DataType, Draft, HashFunc, Hdr, Id, Message, Prf, Rand};
+use crate::{Error, Proof};
+use keyphone_media::env::Env;
+use zeroize::Zeroizing;
+
+/// The public-key method.
+#[derive(Clone, Copy, Debug)]
+pub struct RsaMode;
+
+impl Mode for RsaMode {
+    fn name(&self) -> ModeName {
+        ModeName::Rsa
+    }
+
+    fn initiate(&mut self, ask: &Bundle<'_>, station: &mut Station, env: &mut Env<'_>) -> Result<Initiation, Error> {
+        let credentials = station.credentials().clone();
+        let own = credentials.certs.signer()?;
+        let peer = credentials.certs.of_peer(ask.named, Use::Enciphering, env.now.ntp)?;
+        let csb = CsbLabel { csb_id: station.csb_id(env), rand: env.bytes::<16>().to_vec() };
+        let (t, id) = (station.timestamp(env.now.ntp), Id::uri(ask.me.as_str()));
+        let key_data = vec![envelope::fresh(&id, ask, env)?];
+        let sealed = envelope::seal((&id, &key_data), &peer, (&csb, t), ask.policy, env)?;
+
+        let hdr =
+            Hdr { data_type: DataType::PkInit, v: true, prf: Prf::Mikey1, csb_id: csb.csb_id, map: ask.map.clone() };
+        let draft = Draft::new(&hdr).push(t).push(Rand(csb.rand.clone())).push(id);
+        let draft = signing::certs(own).fold(draft, Draft::push).push(Id::uri(ask.named.as_str()));
+        let draft = ask.policies.iter().cloned().fold(draft, Draft::push);
+        let mut draft = ask.extensions().fold(draft, Draft::push).push(sealed.kemac);
+        if credentials.certs.pinned(ask.named) > 1 {
+            let hash = peer.certificate().sha1().to_vec();
+            draft = draft.push(Chash { hash_func: HashFunc::Sha1, hash });
+        }
+        let message = signing::sign(draft.push(sealed.pke), own, ask.policy, &[])?;
+
+        if ask.policy.cache == CacheType::Cache {
+            station.keep_envelope(ask.named, peer.how(), sealed.secret, env.now.ntp);
+        }
+        let pending = {
+            let init = Init::read(&message).map_err(|refused| refused.error)?;
+            Pending::new(&init, (&sealed.keys, &key_data), &peer, ask.policy)
+        };
+        let known = Agreed {
+            csb,
+            map: ask.map.clone(),
+            policies: ask.policies.clone(),
+            keys: key_data,
+            proof: Proof::own_message(),
+            tolerated: vec![],
+            running: None,
+        };
+        Ok(Initiation { message, known: Some(known), initiated: Box::new(pending) })
+    }
+
+    fn respond(
+        &mut self,
+        message: &Message,
+        ask: &Bundle<'_>,
+        station: &mut Station,
+        env: &mut Env<'_>,
+    ) -> Result<(Option<Message>, Agreed), Refused> {
+        let (credentials, now) = (station.credentials().clone(), env.now.ntp);
+        let init = Init::read(message)?;
+        envelope::protected(init.protection(), ask.policy)?;
+        init.ids.check_recipient(ask.me)?;
+        let own = envelope::opener(message, &credentials.certs)?;
+        let claimed = init.claimed()?;
+        let unseen = station.check_new(claimed.as_ref().unwrap_or(ask.named), message, ask.policy, now)?;
+
+        let peer = signing::signer(message, claimed.as_ref(), ask.named, &credentials.certs, now)?;
+        let proof = signing::verify(message, &peer, &[])?;
+        station.remember(peer.who(), unseen, ask.policy, now);
+
+        let instead = Zeroizing::new(env.bytes::<16>().to_vec());
+        let Opened { keys, secret, key_data, .. } =
+            envelope::open(message, own, (&init.csb, init.t), peer.who(), ask.policy, instead)?;
+        let answer = message.hdr().v.then(|| resp::write(&init, &keys, ask)).transpose()?;
+        if init.cache() == CacheType::Cache {
+            station.keep_envelope(peer.who(), peer.how(), secret, now);
+        }
+        let running = psk::Running {
+            keys: Some(keys),
+            csb: init.csb.clone(),
+            peer: (peer.who().clone(), true),
+            how: peer.how(),
+            turns: Turns::joined(init.t),
+            policies: init.policies(),
+            mki: InUse::of(&key_data),
+        };
+        let agreed = Agreed {
+            map: ask.map.clone(),
+            policies: init.policies(),
+            keys: key_data,
+            proof,
+            tolerated: message.tolerated().iter().map(|t| t.text()).collect(),
+            running: envelope::updates(init.cache()).then(|| Box::new(running) as _),
+            csb: init.csb,
+        };
+        Ok((answer, agreed))
+    }
+}

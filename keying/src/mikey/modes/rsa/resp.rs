@@ -1,0 +1,148 @@
+//! The R_MESSAGE, by which the Responder proves that it has opened the envelope, and fills in its SSRCs.
+
+use super::Init;
+use super::psk;
+use crate::identity::Trusted;
+use crate::mikey::bundle::{Agreed, Bundle};
+use crate::mikey::derive::{CsbLabel, TransportKeys};
+use crate::mikey::envelope;
+use crate::mikey::ids::{Ids, identity};
+use crate::mikey::mode::{Initiated, hint};
+use crate::mikey::policy::MikeyPolicy;
+use crate::mikey::protection::verify_data;
+use crate::mikey::streams::check_map;
+use crate::mikey::tolerance::Tolerance;
+use crate::mikey::turns::{InUse, Turns};
+use crate::mikey::wire::{
+    CacheType, CsMap, DataType, Draft, Hdr, Id, KeyData, MacAlg, Message, Payload, Prf, Sp, T, V,
+};
+use crate::{Error, How, Identity, Proof};
+use keyphone_media::env::NtpTime;
+
+/// What an Initiator needs to verify any number of answers to one I_MESSAGE. Only whoever has the private key of the
+/// certificate that it was sealed to can give one.
+pub struct Pending {
+    keys: TransportKeys,
+    mac_alg: MacAlg,
+    csb: CsbLabel,
+    map: CsMap,
+    policies: Vec<Sp>,
+    cache: CacheType,
+    t: T,
+    ids: Ids,
+    peer: (Identity, How),
+    mki: InUse,
+    policy: MikeyPolicy,
+}
+
+impl Pending {
+    /// For answers to `init`, which brings `key_data` and was sealed to `peer`.
+    pub fn new(
+        init: &Init<'_>,
+        (keys, key_data): (&TransportKeys, &[KeyData]),
+        peer: &Trusted,
+        policy: &MikeyPolicy,
+    ) -> Self {
+        Self {
+            keys: keys.clone(),
+            mac_alg: init.protection().1,
+            csb: init.csb.clone(),
+            map: init.message().hdr().map.clone(),
+            policies: init.policies(),
+            cache: init.cache(),
+            t: init.t,
+            ids: init.ids.clone(),
+            peer: (peer.who().clone(), peer.how()),
+            mki: InUse::of(key_data),
+            policy: policy.clone(),
+        }
+    }
+
+    fn check_header(&self, resp: &Message) -> Result<(), Error> {
+        let hdr = resp.hdr();
+        if hdr.data_type == DataType::Error {
+            return Err(hint(resp));
+        }
+        let wrong = |what| Err(Error::misbehaved(what, "RFC 3830 section 6.1"));
+        if hdr.data_type != DataType::PkVer {
+            return wrong(format!("it answers a Public key message with {}", hdr.data_type));
+        }
+        if hdr.prf != Prf::Mikey1 {
+            return wrong(format!("it answers with the PRF {} instead of MIKEY-1", hdr.prf));
+        }
+        if hdr.csb_id != self.csb.csb_id {
+            return wrong(format!("it answers CSB {:08x} with CSB {:08x}", self.csb.csb_id, hdr.csb_id));
+        }
+        let stray = |p: &&Payload| !matches!(p, Payload::T(_) | Payload::Id(_) | Payload::V(_) | Payload::Ext(_));
+        match resp.parts().iter().map(|part| &part.payload).find(stray) {
+            Some(payload) => {
+                let what = format!("{} has no place in an R_MESSAGE of the public-key method", payload.name());
+                Err(Error::misbehaved(what, "RFC 3830 section 3.2"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Initiated for Pending {
+    fn complete(&self, resp: &Message, _: NtpTime) -> Result<Agreed, Error> {
+        resp.complete()?;
+        self.check_header(resp)?;
+        let mut tolerated: Vec<_> = resp.tolerated().into_iter().collect();
+        if *resp.one::<T>()? != self.t {
+            if !self.policy.tolerances.allows(Tolerance::FreshTimestamp) {
+                let what = "its R_MESSAGE has a timestamp of its own instead of ours";
+                return Err(Error::misbehaved(what, "RFC 3830 section 5.2"));
+            }
+            tolerated.push(Tolerance::FreshTimestamp);
+        }
+        let (id, v) = (resp.maybe::<Id>()?, resp.one::<V>()?);
+        if let Some(says) = id.map(identity).transpose().map_err(|refused| refused.error)?
+            && says != self.peer.0
+        {
+            let what = format!("it says to be {says} and has opened what was sealed for {}", self.peer.0);
+            return Err(Error::misbehaved(what, "RFC 3830 section 3.2"));
+        }
+        if v.auth_alg != self.mac_alg {
+            let what = format!("its V is {} where our message had {}", v.auth_alg, self.mac_alg);
+            return Err(Error::misbehaved(what, "RFC 3830 section 6.9"));
+        }
+        let ids = Ids { i: self.ids.i.clone(), r: id.or(self.ids.r.as_ref()).cloned() };
+        let computed = verify_data(v.auth_alg, Some(&self.keys), resp.before_ver_data()?, &ids, self.t)?;
+        let proof = Proof::verify_mac(self.peer.0.clone(), &computed, &v.ver_data).ok_or_else(|| {
+            let what = "its V does not verify: it has not opened the envelope, or the message was changed on the way";
+            Error::misbehaved(what, "RFC 3830 section 5.2")
+        })?;
+        check_map(&self.map, &resp.hdr().map)?;
+        let running = psk::Running {
+            keys: Some(self.keys.clone()),
+            csb: self.csb.clone(),
+            peer: (self.peer.0.clone(), true),
+            how: self.peer.1,
+            turns: Turns::began(self.t),
+            policies: self.policies.clone(),
+            mki: self.mki.clone(),
+        };
+        Ok(Agreed {
+            csb: self.csb.clone(),
+            map: resp.hdr().map.clone(),
+            policies: vec![],
+            keys: vec![],
+            proof: proof.by(self.peer.1),
+            tolerated: tolerated.into_iter().map(Tolerance::text).collect(),
+            running: envelope::updates(self.cache).then(|| Box::new(running) as _),
+        })
+    }
+}
+
+/// Makes the R_MESSAGE: it repeats T (RFC 3830 section 5.2), and the IDr by which we were called.
+pub(super) fn write(init: &Init<'_>, keys: &TransportKeys, ask: &Bundle<'_>) -> Result<Message, Error> {
+    let hdr =
+        Hdr { data_type: DataType::PkVer, v: false, prf: Prf::Mikey1, csb_id: init.csb.csb_id, map: ask.map.clone() };
+    let id = init.ids.r.clone().unwrap_or_else(|| Id::uri(ask.me.as_str()));
+    let ids = Ids { i: init.ids.i.clone(), r: Some(id.clone()) };
+    let alg = init.protection().1;
+    let unsealed = Draft::new(&hdr).push(init.t).push(id).v(alg);
+    let data = verify_data(alg, Some(keys), unsealed.covered(), &ids, init.t)?;
+    Ok(unsealed.seal(&data)?)
+}
