@@ -14,7 +14,6 @@ use super::ids::identity;
 use super::mode::Refused;
 use super::policy::MikeyPolicy;
 use super::protection::{self, decrypt, encrypt, mac, permitted};
-use super::turns::InUse;
 use super::wire::{
     CacheType, Chash, EncrAlg, ErrorNo, HashFunc, Id, Kemac, KeyData, MacAlg, Message, Pke, T, key_data,
 };
@@ -57,7 +56,7 @@ const ENVELOPE_KEY: usize = 16;
 /// AES-KW does not take a TEK of this length.
 pub fn fresh(id: &Id, ask: &Bundle<'_>, env: &mut Env<'_>) -> Result<KeyData, Error> {
     // RFC 3830 section 6.7: Next payload, ID Type and ID len stand before ID Data.
-    protection::fresh(ask, ask.policy.encryption, 4 + id.data.len(), &InUse::default(), env)
+    protection::fresh(ask, ask.policy.encryption, 4 + id.data.len(), None, env)
 }
 
 /// Seals keys under our ID for the owner of a certificate. `csb` is what the envelope itself is protected with.
