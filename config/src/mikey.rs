@@ -22,7 +22,8 @@ pub struct Mikey {
     pub interop: bool,
     /// How the keys in our own offers are encrypted.
     pub encryption: MikeyEncryption,
-    /// The group of our own Diffie-Hellman values; those of other groups are answered all the same.
+    /// The group of our own Diffie-Hellman values. Those of other groups are answered too, but OAKLEY 1 and 2, of 768 and
+    /// 1024 bits, only by who is content with as little.
     pub group: DhGroup,
 }
 

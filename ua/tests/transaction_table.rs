@@ -3,8 +3,8 @@
 
 mod transaction_world;
 
-use keyphone_ua::transaction::Local;
 use keyphone_ua::transaction::Transport::{Tcp, Udp};
+use keyphone_ua::transaction::{Local, Table};
 use transaction_world::{ACK, BYE, CANCEL, INVITE, OPTIONS, World, request, response, to_invite};
 
 #[test]
@@ -314,4 +314,16 @@ fn via_and_contact_name_the_port_of_the_transport_that_is_chosen() {
     // A Contact that is not ours is left alone.
     let other = ours.replace("alice@192.0.2.50:5060", "alice@pc33.atlanta.com");
     assert_eq!(sent(&other, "sip:bob@192.0.2.8;transport=tcp").1, "Contact: <sip:alice@pc33.atlanta.com>");
+}
+
+#[test]
+fn of_a_thousand_answers_that_do_not_arrive_the_latest_hear_of_it_and_so_does_every_request_of_ours() {
+    let mut world = World::new();
+    world.request(OPTIONS, Udp);
+    for n in 0..1000 {
+        world.hear(&BYE.replace("z9hG4bKbye", &format!("z9hG4bKbye{n}")));
+    }
+    let told = world.fail(Udp);
+    assert_eq!(told, vec!["0 transport failed"; 1 + Table::MOST_UNDELIVERED]);
+    assert_eq!(world.table.len(), 1000, "the request is over, and who answers waits for its timers");
 }

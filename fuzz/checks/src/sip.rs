@@ -53,6 +53,10 @@ fn read_headers(headers: &Headers) {
         value::<Via>(&via);
         let _ = (via.branch(), via.rport(), hop::response_hop(&via));
     });
+    for (name, address) in [("From", headers.from()), ("To", headers.to())] {
+        address.into_iter().for_each(|address| assert_eq!(headers.tag(name), address.tag(), "{name}"));
+    }
+    headers.via().into_iter().for_each(|via| assert_eq!(headers.transport(), Some(via.transport)));
     let _ = (headers.cseq(), headers.call_id(), headers.max_forwards(), headers.content_type());
     let _ = (headers.allow(), headers.supported(), headers.require(), headers.unsupported());
     let _ = (headers.warning(), headers.reason());

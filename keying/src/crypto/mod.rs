@@ -11,10 +11,15 @@ pub use rsa::Envelope;
 pub use sign::Scheme;
 
 use crate::Error;
+use openssl::bn::{BigNum, BigNumContext};
+use openssl::ec::{EcGroup, EcKey, EcPoint};
 use openssl::error::ErrorStack;
 use openssl::nid::Nid;
 use openssl::pkey::{HasPublic, Id, PKey, PKeyRef, Private, Public};
+use openssl::rsa::Rsa;
 use std::fmt;
+use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo};
+use x509_parser::public_key::PublicKey as Parsed;
 
 /// A private key. It is never shown; OpenSSL wipes its numbers when the last copy is dropped.
 #[derive(Clone)]
@@ -69,6 +74,9 @@ impl fmt::Display for KeyType {
 /// RSA keys outside of these bounds are refused: a shorter one can be broken, a longer one keeps us busy.
 const RSA_BITS: std::ops::RangeInclusive<u32> = 1024..=8192;
 
+/// A public exponent may have so many bits: a long one makes a verification as slow as a signature.
+const RSA_EXPONENT_BITS: i32 = 64;
+
 fn key_type<T: HasPublic>(key: &PKeyRef<T>) -> Option<KeyType> {
     match key.id() {
         Id::RSA if RSA_BITS.contains(&key.bits()) => Some(KeyType::Rsa(key.bits())),
@@ -118,10 +126,39 @@ impl PrivateKey {
     }
 }
 
+/// The named curve of an EC key (RFC 5480 section 2.1.1.1).
+fn curve(spki: &SubjectPublicKeyInfo<'_>) -> Option<Nid> {
+    let oid = spki.algorithm.parameters.as_ref()?.as_oid().ok()?;
+    match oid.to_id_string().as_str() {
+        "1.2.840.10045.3.1.7" => Some(Nid::X9_62_PRIME256V1),
+        "1.3.132.0.34" => Some(Nid::SECP384R1),
+        "1.3.132.0.35" => Some(Nid::SECP521R1),
+        _ => None,
+    }
+}
+
 impl PublicKey {
     /// Reads a SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7). `None` if it is none, or of a kind that we cannot use.
     pub fn from_spki(der: &[u8]) -> Option<Self> {
-        let key = PKey::public_key_from_der(der).ok()?;
+        let (_, spki) = SubjectPublicKeyInfo::from_der(der).ok()?;
+        // From its numbers: OpenSSL's own decoders take ten times as long as a verification.
+        let key = match spki.parsed().ok()? {
+            Parsed::RSA(rsa) => {
+                let number = |octets| BigNum::from_slice(octets).ok();
+                let (n, e) = (number(rsa.modulus)?, number(rsa.exponent)?);
+                if e.num_bits() > RSA_EXPONENT_BITS || !e.is_bit_set(0) || !n.is_bit_set(0) {
+                    return None;
+                }
+                PKey::from_rsa(Rsa::from_public_components(n, e).ok()?)
+            }
+            Parsed::EC(point) => {
+                let group = EcGroup::from_curve_name(curve(&spki)?).ok()?;
+                let point = EcPoint::from_bytes(&group, point.data(), &mut *BigNumContext::new().ok()?).ok()?;
+                PKey::from_ec_key(EcKey::from_public_key(&group, &point).ok()?)
+            }
+            _ => return None,
+        };
+        let key = key.ok()?;
         key_type(&key)?;
         Some(Self(key))
     }
@@ -187,5 +224,29 @@ pub(crate) mod tests {
         let short = openssl::rsa::Rsa::generate(512).unwrap().private_key_to_der().unwrap();
         assert!(reason(&short).contains("1024 to 8192"));
         assert!(PublicKey::from_spki(&[0x30, 0]).is_none());
+    }
+
+    #[test]
+    fn a_public_key_is_read_from_its_numbers_or_not_at_all() {
+        for key in [rsa(), ec(Nid::X9_62_PRIME256V1), ec(Nid::SECP384R1), ec(Nid::SECP521R1)] {
+            let spki = key.0.public_key_to_der().unwrap();
+            assert!(PublicKey::from_spki(&spki).unwrap().fits(&key));
+            for len in 0..spki.len() {
+                assert!(PublicKey::from_spki(&spki[..len]).is_none());
+            }
+        }
+        let n = rsa().0.rsa().unwrap().n().to_owned().unwrap();
+        for (e, good) in [("010001", true), ("03", true), ("010000", false), ("01000000000000000001", false)] {
+            let key = Rsa::from_public_components(n.to_owned().unwrap(), BigNum::from_hex_str(e).unwrap()).unwrap();
+            assert_eq!(PublicKey::from_spki(&key.public_key_to_der().unwrap()).is_some(), good, "{e}");
+        }
+        let off_the_curve = {
+            let mut spki = ec(Nid::X9_62_PRIME256V1).0.public_key_to_der().unwrap();
+            *spki.last_mut().unwrap() ^= 1;
+            spki
+        };
+        assert!(PublicKey::from_spki(&off_the_curve).is_none());
+        let ed25519 = PKey::generate_ed25519().unwrap().public_key_to_der().unwrap();
+        assert!(PublicKey::from_spki(&ed25519).is_none());
     }
 }

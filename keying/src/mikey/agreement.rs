@@ -10,8 +10,8 @@
 //! and new ones are told apart by trial, for two seconds; where the first exchange brought an MKI, each update has one.
 
 use super::bundle::{Bundle, Material};
-use super::mode::{Initiation, Refused, Updating};
-use super::offer::{self, Sent};
+use super::mode::{Refused, Updating};
+use super::offer::Sent;
 use super::streams::Layout;
 use super::wire::{CsMap, Message};
 use super::{answer, keys, sdp};
@@ -173,8 +173,7 @@ impl Session for Agreement {
             return Err(super::no_rekeying().error);
         };
         let peer = running.peer().clone();
-        let sessions = layout.grown(*sessions, ask.streams);
-        let map = layout.update(sessions, ask.streams);
+        let map = layout.update(layout.grown(*sessions, ask.streams), ask.streams);
         let bundle = Bundle {
             me: ask.me,
             named: &peer,
@@ -186,29 +185,10 @@ impl Session for Agreement {
             expect: ask.policy.expect,
             policy: &ask.policy.mikey,
         };
-        let Initiation { message, known, initiated } = running.initiate(&bundle, env)?;
-        let (mut hear, mut material) = (vec![], Material::default());
-        if let Some(agreed) = known {
-            let keys = keys::master_keys(&agreed, *layout, ask.streams, ask.policy);
-            let (keys, _) = keys.map_err(|refused| refused.error)?;
-            hear = offer::hear(&keys);
-            material = Material::of(&agreed);
-            agreed.proof.release((ask.named, ask.policy.expect), keys, out)?;
-        }
-        let lines = Lines(vec![sdp::line(layout.level(), &message)]);
-        self.waiting = Some(Sent {
-            initiated,
-            csb_id: running.csb_id(),
-            lines: lines.clone(),
-            named: ask.named.clone(),
-            policy: ask.policy.clone(),
-            streams: ask.streams.to_vec(),
-            hear,
-            material,
-            layout: *layout,
-            sessions,
-            protocols: self.protocols.clone(),
-        });
+        let initiation = running.initiate(&bundle, env)?;
+        let sent = Sent::new(initiation, ask, (*layout, &self.protocols), out)?;
+        let lines = sent.lines.clone();
+        self.waiting = Some(sent);
         Ok(lines)
     }
 

@@ -36,9 +36,8 @@ pub use policy::MikeyPolicy;
 pub use tolerance::{Tolerance, Tolerances};
 
 use crate::{Ask, Credentials, Error, Keying, Lines, Offered, Output, Refusal, Session};
-use bundle::{Bundle, Material};
+use bundle::Bundle;
 use keyphone_media::env::{Env, NtpTime};
-use mode::Initiation;
 use modes::Modes;
 use station::Station;
 use std::sync::Arc;
@@ -93,34 +92,9 @@ impl Keying for Mikey {
             expect: ask.policy.expect,
             policy: &ask.policy.mikey,
         };
-        let Initiation { message, known, initiated } =
-            self.modes.offering(bundle.policy)?.initiate(&bundle, &mut self.station, env)?;
-        let (mut hear, mut material) = (vec![], Material::default());
-        if let Some(agreed) = known {
-            let keys = keys::master_keys(&agreed, layout, ask.streams, ask.policy);
-            let (keys, _) = keys.map_err(|refused| refused.error)?;
-            hear = offer::hear(&keys);
-            material = Material::of(&agreed);
-            agreed.proof.release((ask.named, ask.policy.expect), keys, out)?;
-        }
-        let lines = Lines(vec![sdp::line(crate::Level::Session, &message)]);
-        let sessions = match &message.hdr().map {
-            CsMap::Srtp(map) => map.len(),
-            CsMap::Empty { .. } | CsMap::Unknown { .. } => 0,
-        };
-        let sent = offer::Sent {
-            initiated,
-            csb_id: message.hdr().csb_id,
-            lines: lines.clone(),
-            named: ask.named.clone(),
-            policy: ask.policy.clone(),
-            streams: ask.streams.to_vec(),
-            hear,
-            material,
-            layout,
-            sessions,
-            protocols: self.protocols.clone(),
-        };
+        let initiation = self.modes.offering(bundle.policy)?.initiate(&bundle, &mut self.station, env)?;
+        let sent = offer::Sent::new(initiation, ask, (layout, &self.protocols), out)?;
+        let lines = sent.lines.clone();
         Ok((lines, Box::new(offer::Waiting(Arc::new(sent)))))
     }
 

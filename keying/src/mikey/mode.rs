@@ -204,7 +204,7 @@ impl From<WireError> for Refused {
     fn from(error: WireError) -> Self {
         let number = match (error.field, &error.problem) {
             ("TS type", Problem::Unknown(_)) => ErrorNo::InvalidTs,
-            ("MAC alg" | "Auth alg", Problem::Unknown(_)) => ErrorNo::InvalidMac,
+            ("Mac alg" | "Auth alg", Problem::Unknown(_)) => ErrorNo::InvalidMac,
             ("Hash func", Problem::Unknown(_)) => ErrorNo::InvalidHa,
             ("DH-Group", Problem::Unknown(_)) => ErrorNo::InvalidDh,
             // RFC 4738 section 3.9.2.
@@ -217,6 +217,30 @@ impl From<WireError> for Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_read_has_the_error_that_says_why() {
+        let hdr = "0100050012345678 0001";
+        for (rest, number) in [
+            ("000300", ErrorNo::InvalidTs),    // T of type 3
+            ("", ErrorNo::UnsupportedMessage), // cut short
+        ] {
+            let bytes = hex::decode(format!("{hdr}{rest}").replace(' ', "")).unwrap();
+            let message = Message::read(&bytes, crate::mikey::Tolerances::none());
+            let error = message.and_then(|message| message.complete()).unwrap_err();
+            assert_eq!(Refused::from(error).number, number);
+        }
+        let field = |field, value| WireError { offset: 0, payload: "", field, problem: Problem::Unknown(value) };
+        for (name, number) in [
+            ("Mac alg", ErrorNo::InvalidMac),
+            ("Auth alg", ErrorNo::InvalidMac),
+            ("Hash func", ErrorNo::InvalidHa),
+            ("DH-Group", ErrorNo::InvalidDh),
+            ("CS ID map type", ErrorNo::UnsupportedMessage),
+        ] {
+            assert_eq!(Refused::from(field(name, 99)).number, number, "{name}");
+        }
+    }
 
     #[test]
     fn every_mode_is_read_as_it_is_written() {

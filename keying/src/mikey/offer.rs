@@ -5,7 +5,7 @@ use super::bundle::Material;
 use super::ids;
 use super::keys;
 use super::keys::Keys;
-use super::mode::{self, Initiated, Updating};
+use super::mode::{self, Initiated, Initiation, Updating};
 use super::sdp;
 use super::streams::Layout;
 use super::tolerance::Tolerance;
@@ -57,6 +57,39 @@ impl Offered for Waiting {
 }
 
 impl Sent {
+    /// Of an I_MESSAGE on its way. Keys that are known already come out.
+    ///
+    /// # Errors
+    /// A policy of our own that we cannot follow.
+    pub(super) fn new(
+        Initiation { message, known, initiated }: Initiation,
+        ask: &Ask<'_>,
+        (layout, protocols): (Layout, &[String]),
+        out: &mut Vec<Output>,
+    ) -> Result<Self, Error> {
+        let (mut hear, mut material) = (vec![], Material::default());
+        if let Some(agreed) = known {
+            let keys = keys::master_keys(&agreed, layout, ask.streams, ask.policy);
+            let (keys, _) = keys.map_err(|refused| refused.error)?;
+            hear = heard(&keys);
+            material = Material::of(&agreed);
+            agreed.proof.release((ask.named, ask.policy.expect), keys, out)?;
+        }
+        Ok(Self {
+            initiated,
+            csb_id: message.hdr().csb_id,
+            lines: Lines(vec![sdp::line(layout.level(), &message)]),
+            named: ask.named.clone(),
+            policy: ask.policy.clone(),
+            streams: ask.streams.to_vec(),
+            hear,
+            material,
+            layout,
+            sessions: message.hdr().map.count(),
+            protocols: protocols.to_vec(),
+        })
+    }
+
     /// The streams, and those that we hear as an answer names them.
     fn named(&self, answer: &Message) -> Vec<Stream> {
         let CsMap::Srtp(map) = &answer.hdr().map else { return vec![] };
@@ -165,7 +198,7 @@ impl Session for Caller {
 }
 
 /// The streams of our offer that we hear, with the keys they come under.
-pub(super) fn hear(keys: &Keys) -> Vec<(KeyId, Stream)> {
-    let heard = |stream: &&Stream| stream.dir == Dir::Hear;
-    keys.iter().flat_map(|(key, streams)| streams.iter().filter(heard).map(|s| (key.id(), *s))).collect()
+fn heard(keys: &Keys) -> Vec<(KeyId, Stream)> {
+    let hear = |stream: &&Stream| stream.dir == Dir::Hear;
+    keys.iter().flat_map(|(key, streams)| streams.iter().filter(hear).map(|s| (key.id(), *s))).collect()
 }

@@ -72,7 +72,8 @@ pub struct MikeyPolicy {
     pub offer: ModeName,
     /// The modes of offers that we answer.
     pub accept: BTreeSet<ModeName>,
-    /// The group of our Diffie-Hellman values; those of other groups are answered all the same.
+    /// The group of our Diffie-Hellman values. Those of other groups are answered too, but OAKLEY 1 and 2, of 768 and 1024
+    /// bits, only by who is content with as little.
     pub group: DhGroup,
     /// A KEMAC without encryption may be offered and accepted: everybody on the way sees the keys
     /// (RFC 3830 section 4.2.3).

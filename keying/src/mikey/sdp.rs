@@ -1,7 +1,7 @@
 //! MIKEY in SDP: `a=key-mgmt:mikey <base64>` at session level or under an m-line (RFC 4567 section 3.1).
 
 use super::tolerance::{Tolerance, Tolerances};
-use super::wire::{Ext, Message, key_mgmt};
+use super::wire::{Ext, Message, from_base64, key_mgmt};
 use crate::{Error, Level, Line, Lines, Stream};
 
 const NAME: &str = "key-mgmt";
@@ -64,6 +64,17 @@ pub(super) fn offers(lines: &Lines, streams: &[Stream], tolerances: Tolerances) 
         offers.push(Offer { level, message: read(value, tolerances)?, streams: vec![*stream] });
     }
     Ok(offers)
+}
+
+/// A message of an offer that cannot be read to its end, as far as it can.
+pub(super) fn unreadable(lines: &Lines) -> Option<(Level, Message)> {
+    ours(lines).find_map(|line| {
+        let bytes = from_base64(key_mgmt(&line.value)?).ok()?;
+        match Message::read_as_far(&bytes, Tolerances::none()).ok()? {
+            (message, Some(_)) => Some((line.level, message)),
+            (_, None) => None,
+        }
+    })
 }
 
 /// The one message of an answer, wherever it stands.

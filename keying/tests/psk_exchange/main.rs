@@ -4,4 +4,5 @@ mod attacks;
 mod calls;
 mod dialects;
 mod forks;
+mod maps;
 mod support;

@@ -103,11 +103,20 @@ impl Side {
         (refusal.error.to_string(), refusal.lines)
     }
 
-    /// Offers again in the same dialog, through the session.
-    pub(crate) fn answer_again(&mut self, session: &mut dyn Session, offer: &Lines) -> Result<Lines, Refusal> {
+    pub(crate) fn answer_with(
+        &mut self,
+        session: &mut dyn Session,
+        offer: &Lines,
+    ) -> (Result<Lines, Refusal>, Vec<Output>) {
         let mut out = vec![];
         let (_, ask, env) = self.split();
         let result = session.answer(&ask, offer, &mut { env }, &mut out);
+        (result, out)
+    }
+
+    /// Offers again in the same dialog, through the session.
+    pub(crate) fn answer_again(&mut self, session: &mut dyn Session, offer: &Lines) -> Result<Lines, Refusal> {
+        let (result, out) = self.answer_with(session, offer);
         assert!(out.is_empty());
         result
     }
@@ -179,6 +188,10 @@ pub(crate) struct Foreign {
     pub(crate) v: bool,
     pub(crate) t: T,
     pub(crate) ssrcs: Vec<u32>,
+    /// Another map than that of these SSRCs.
+    pub(crate) map: Option<CsMap>,
+    /// An update: it has no RAND.
+    pub(crate) is_update: bool,
     pub(crate) payloads: Vec<Payload>,
     pub(crate) keys: Vec<KeyData>,
     pub(crate) prf: Prf,
@@ -191,7 +204,17 @@ impl Foreign {
     pub(crate) fn new(keys: Vec<KeyData>) -> Self {
         let payloads = vec![Id::uri("sip:alice@example.org").into(), Ext::SdpIds(b"mikey".to_vec()).into()];
         let (ssrcs, t) = (vec![0xf0, 0], T::NtpUtc(at(1).ntp.0));
-        Self { v: true, t, ssrcs, payloads, keys, prf: Prf::Mikey1, data_type: DataType::PskInit }
+        Self {
+            v: true,
+            t,
+            ssrcs,
+            map: None,
+            is_update: false,
+            payloads,
+            keys,
+            prf: Prf::Mikey1,
+            data_type: DataType::PskInit,
+        }
     }
 
     pub(crate) fn transport() -> (CsbLabel, TransportKeys) {
@@ -207,9 +230,10 @@ impl Foreign {
             ssrc: (ssrc != 0).then_some(Ssrc(ssrc)),
             roc: if ssrc == 0 { 0 } else { 5 },
         });
-        let map = CsMap::Srtp(ids.collect());
+        let map = self.map.clone().unwrap_or_else(|| CsMap::Srtp(ids.collect()));
         let hdr = Hdr { data_type: self.data_type, v: self.v, prf: self.prf, csb_id: csb.csb_id, map };
-        let draft = Draft::new(&hdr).push(self.t).push(Rand(csb.rand));
+        let draft = Draft::new(&hdr).push(self.t);
+        let draft = if self.is_update { draft } else { draft.push(Rand(csb.rand)) };
         let draft = self.payloads.iter().cloned().fold(draft, Draft::push);
         let plain = key_data::write_keys(None, &self.keys).unwrap();
         let data = aes_cm(&keys, Self::CSB, self.t.octets(), &plain);

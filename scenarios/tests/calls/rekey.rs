@@ -2,12 +2,13 @@
 //! here, both are heard, and nothing is lost.
 
 use crate::common::*;
+use keyphone_keying::mikey::ModeName;
 use keyphone_keying::mikey::policy::FailedRekey;
 use keyphone_scenarios::link::Link;
 use keyphone_scenarios::world::{Middle, World};
 use keyphone_ua::endpoint::Command;
 use keyphone_ua::event::{CallId, Event, KeyUse, Outcome};
-use keyphone_ua::settings::HangUp;
+use keyphone_ua::settings::{HangUp, Settings};
 use keyphone_ua::sip::Method;
 use std::collections::BTreeSet;
 
@@ -23,8 +24,16 @@ fn keys(world: &World, node: usize, which: KeyUse) -> Vec<String> {
 }
 
 fn talking(seed: u64) -> Pair {
+    talking_by(ModeName::Psk, seed)
+}
+
+fn talking_by(mode: ModeName, seed: u64) -> Pair {
+    let by = |mut settings: Settings| {
+        (settings.policy.mikey.offer, settings.policy.mikey.accept) = (mode, [mode].into());
+        settings
+    };
     let (alice, bob) = (phone("alice", Pair::ALICE, no_change), phone("bob", Pair::BOB, no_change));
-    let mut pair = Pair::on(seed, Link::PERFECT, alice, bob);
+    let mut pair = Pair::on(seed, Link::PERFECT, by(alice), by(bob));
     pair.dial(HangUp::Never);
     pair.run(1000);
     pair
@@ -59,6 +68,50 @@ fn either_side_changes_the_keys_and_no_frame_is_lost() {
         assert_eq!(all.len(), 8, "no key twice");
         assert_nothing_was_lost(pair);
     }
+}
+
+/// In Diffie-Hellman the caller has the new key with the answer and no sooner. Whatever becomes of that answer on its way,
+/// what the callee says can be heard, and what it hears it can open.
+#[test]
+fn new_keys_that_come_with_the_answer_cost_no_frame_though_the_answer_is_late_or_lost() {
+    let fates: [fn() -> Middle; 4] = [
+        || Middle::Pass,
+        || Middle::Drop,
+        || Middle::Hold(ms(700)),
+        || Middle::Hold(ms(2600)), // longer than an old key is heard after the change
+    ];
+    for mode in [ModeName::DhHmac, ModeName::Psk] {
+        for (n, fate) in fates.into_iter().enumerate() {
+            for who in [0, 1] {
+                let mut pair = talking_by(mode, 1);
+                let answerer = if who == 0 { Pair::BOB } else { Pair::ALICE };
+                let mut first = true;
+                pair.world.set_middle(Box::new(move |sent| {
+                    let answer = sent.from.ip().to_string() == answerer && is_response(sent, 200);
+                    if answer && std::mem::take(&mut first) { fate() } else { Middle::Pass }
+                }));
+                pair.world.command(who, Command::Rekey(CALL));
+                pair.run(9000);
+                let [alice, bob] = [pair.alice, pair.bob]
+                    .map(|n| (keys(&pair.world, n, KeyUse::Send), keys(&pair.world, n, KeyUse::Hear)));
+                assert_eq!((&alice.0, &alice.1, alice.0.len()), (&bob.1, &bob.0, 2), "{mode} {n} {who}");
+                assert_nothing_was_lost(pair);
+            }
+        }
+    }
+}
+
+/// Nobody speaks back: then it is time that tells.
+#[test]
+fn a_silent_peer_is_spoken_to_with_the_new_key_while_it_still_hears_the_old_one() {
+    let mut pair = talking_by(ModeName::DhHmac, 1);
+    // Bob holds alice: she hears him and he does not hear her, for she is quiet.
+    pair.world.command(pair.bob, Command::Hold(CALL));
+    pair.run(2000);
+    pair.world.command(pair.alice, Command::Rekey(CALL));
+    pair.run(12_000);
+    assert_eq!(keys(&pair.world, pair.bob, KeyUse::Send).len(), 2);
+    assert_nothing_was_lost(pair);
 }
 
 #[test]

@@ -169,3 +169,29 @@ fn a_call_is_not_given_up_for_one_that_may_never_be_answered() {
     assert_eq!(outcomes(&pair.world, pair.alice), [WE_HUNG_UP]);
     pair.assert_nothing_left();
 }
+
+#[test]
+fn a_keyed_call_is_replaced_by_one_without_an_offer_because_ours_is_keyed() {
+    let mut second = phone("alice", "10.0.0.4", no_change);
+    second.rules.late_offer = true;
+    let alice = phone("alice", Pair::ALICE, no_change);
+    let mut pair = Pair::on(1, Link::PERFECT, alice, phone("bob", Pair::BOB, no_change));
+    let second = pair.world.add("second", second);
+    pair.dial(HangUp::Never);
+    pair.run(1000);
+    let (id, ours, theirs) = dialog(&pair.world);
+    pair.world.set_middle(Box::new(move |sent| match is_request(sent, "INVITE") {
+        true => {
+            let replaces = format!("\r\nReplaces: {id};to-tag={ours};from-tag={theirs}\r\n\r\n");
+            let text = String::from_utf8_lossy(&sent.bytes);
+            Middle::Change(text.replacen("\r\n\r\n", &replaces, 1).into_bytes())
+        }
+        false => Middle::Pass,
+    }));
+    let udp = keyphone_ua::transaction::Transport::Udp;
+    pair.world.command(second, call(Pair::BOB, udp, plan(ALICE_HZ, HangUp::After(ms(1000)))));
+    pair.run(200_000);
+    assert_eq!(outcomes(&pair.world, second), [WE_HUNG_UP]);
+    assert_eq!((replaced(&pair.world, pair.bob), outcomes(&pair.world, pair.alice)), (1, vec![PEER_HUNG_UP]));
+    pair.assert_nothing_left();
+}

@@ -71,8 +71,8 @@ pub(crate) struct Common {
     /// Certificates that MIKEY is to refuse: revocation lists, in PEM
     #[arg(long, value_name = "FILE", help_heading = COMMON)]
     pub(crate) crl: Option<PathBuf>,
-    /// The Diffie-Hellman group of our MIKEY offers: oakley5, oakley1, oakley2; or p256, p384, p521, x25519, which only
-    /// keyphone understands
+    /// The Diffie-Hellman group of our MIKEY offers: oakley5; oakley2 and oakley1, which are weak, so that without this
+    /// nobody is answered in them; or p256, p384, p521, x25519, which are not interoperable: only keyphone has them
     #[arg(long, value_name = "NAME", value_parser = parse_group, help_heading = COMMON)]
     pub(crate) group: Option<DhGroup>,
     /// Plain RTP may be used: everybody on the way can listen. Without this, neither side ever sends any

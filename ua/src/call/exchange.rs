@@ -173,6 +173,11 @@ impl Exchange {
         if self.session.is_some() { System::of(&self.ours, &self.theirs) } else { System::Clear }
     }
 
+    /// Is the media keyed, or will it be when our first offer is answered?
+    pub(super) fn is_keyed(&self) -> bool {
+        self.session.is_some() || matches!(&self.state, State::First(Some(first)) if first.offered.is_some())
+    }
+
     /// Have we put the peer on hold?
     pub(super) fn is_holding(&self) -> bool {
         self.holding

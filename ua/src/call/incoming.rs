@@ -130,7 +130,8 @@ impl Call {
                 Exchange::answering(request, parties, &offer, &mut media, cx)?
             }
         };
-        if must_be_keyed && exchange.system() == System::Clear {
+        if must_be_keyed && !exchange.is_keyed() {
+            media.drop_keys(cx);
             return Err(Refused::keying("a call that is keyed cannot be replaced by one that is not", None));
         }
         cx.book.add_server(*key, *id);

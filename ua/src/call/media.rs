@@ -162,6 +162,18 @@ impl Media {
         Ok(named)
     }
 
+    /// The same, of what comes with an answer of ours inside the dialog.
+    pub(super) fn obey_answer(
+        &mut self,
+        said: Vec<keying::Output>,
+        cx: &mut Cx<'_, '_>,
+    ) -> Result<Option<Ssrc>, TwoTimePad> {
+        if let Path::Keyed(leg) = &mut self.path {
+            leg.answers();
+        }
+        self.obey(said, cx)
+    }
+
     /// Of all who share our key, this is the one to hear.
     pub(super) fn prefer(&mut self, ssrc: Ssrc) {
         self.preferred = Some(ssrc);

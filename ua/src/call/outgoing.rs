@@ -117,7 +117,11 @@ impl Call {
         extra.into_iter().for_each(|(name, value)| invite.headers.push(name, value));
         cx.auth.preempt(&mut invite);
         let invite = decline::with_via(invite, cx);
-        let key = cx.transactions.request(invite.clone(), to.clone(), cx.env, cx.said).map_err(|e| e.to_string())?;
+        let sent = cx.transactions.request(invite.clone(), to.clone(), cx.env, cx.said);
+        let key = sent.map_err(|error| {
+            media.drop_keys(cx);
+            error.to_string()
+        })?;
         cx.book.add_client(key, id);
         cx.book.add_media(ports, id);
         cx.book.add_dialog(call_id, &our_tag, id);

@@ -182,7 +182,7 @@ impl Exchange {
                 ours
             }),
         };
-        let obeyed = media.obey(said, cx);
+        let obeyed = media.obey_answer(said, cx);
         if answered.is_err() || obeyed.is_err() {
             media.forget_coming(cx);
         }

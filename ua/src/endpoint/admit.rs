@@ -12,6 +12,7 @@ use crate::sip::{Method, Request, Response, SipError, SipUri, StatusCode, Transp
 use crate::transaction::{ServerKey, Table};
 use keyphone_media::env::Env;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 /// The longest body that we look at, in bytes; beyond it stands 413 (RFC 3261 section 21.4.11).
 pub const MAX_ENTITY: usize = 64 * 1024;
@@ -179,8 +180,8 @@ fn content(request: &Request) -> Result<(), Refusal> {
 #[derive(Debug, Default)]
 pub(super) struct Merged {
     ongoing: BTreeMap<Name, ServerKey>,
-    /// So many entries are kept before those whose transaction is over are thrown away.
-    limit: usize,
+    /// As far as those were thrown away whose transaction is over.
+    swept: Name,
 }
 
 /// From tag, Call-ID and CSeq, as one text.
@@ -190,8 +191,9 @@ impl Merged {
     /// Longer names are not looked at: nobody fills our memory with Call-IDs. With [`Table::MOST`] it is a bound of about
     /// 4 MB.
     const LONGEST: usize = 256;
-    /// Fewer entries than this are never worth a search.
-    const FEW: usize = 64;
+    /// So many entries are looked at for every one that is added. With two there are never many more than twice as many as
+    /// go on, and no request pays for all of them at once.
+    const SWEEP: usize = 2;
 
     /// How many requests still go on.
     pub(super) fn len(&self, transactions: &Table) -> usize {
@@ -204,12 +206,19 @@ impl Merged {
         if self.ongoing.get(&name).is_some_and(|first| *first != key && transactions.is_open(*first)) {
             return true;
         }
-        if self.ongoing.len() >= self.limit.max(Self::FEW) {
-            self.ongoing.retain(|_, key| transactions.is_open(*key));
-            self.limit = 2 * self.ongoing.len();
-        }
+        self.sweep(transactions);
         self.ongoing.insert(name, key);
         false
+    }
+
+    fn sweep(&mut self, transactions: &Table) {
+        let next = self.ongoing.range::<str, _>((Bound::Excluded(self.swept.as_str()), Bound::Unbounded));
+        let next: Vec<(Name, ServerKey)> = next.take(Self::SWEEP).map(|(name, key)| (name.clone(), *key)).collect();
+        // Behind the last comes the first again.
+        self.swept = next.get(Self::SWEEP - 1).map(|(name, _)| name.clone()).unwrap_or_default();
+        for (name, _) in next.into_iter().filter(|(_, key)| !transactions.is_open(*key)) {
+            self.ongoing.remove(&name);
+        }
     }
 }
 

@@ -147,6 +147,7 @@ mod tests {
     fn parts(text: &str) -> (Option<String>, String, String) {
         let addr = NameAddr::parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
         assert_eq!(NameAddr::parse(&addr.to_string()).as_ref(), Ok(&addr));
+        assert_eq!(tag_in(text), addr.tag(), "{text}");
         (addr.display, addr.uri.to_string(), addr.params.to_string())
     }
 

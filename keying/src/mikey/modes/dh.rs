@@ -146,7 +146,7 @@ impl<M: Method> Mode for DhMode<M> {
             policies: ask.policies.clone(),
             mki: InUse::default(),
         };
-        let dh = ours(&half, Kv::Null);
+        let dh = ours(&half, ask.policy.validity.first());
         let draft = init::write::<M>(&first, t, ask, true)?.push(dh.clone());
         let message = first.method.seal(draft)?;
         let pending = Pending::new(first, &message, t, Some((half, dh)), ask);

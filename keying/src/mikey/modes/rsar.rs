@@ -19,6 +19,8 @@
 //! call may be answered by somebody else, which is what this mode is for (section 4). If the key that we sign with
 //! cannot open envelopes, a second certificate, X.509v3 Encr, goes with it.
 //!
+//! The envelope key may be cached "for re-keying" (section 3.6), so it serves this bundle alone, whatever policy says.
+//!
 //! In the group form (section 3.2) the Initiator sends no SP, and the Responder has the CSB ID, the RAND, the policy and
 //! the TGK of the group to give: see [`Group`]. The group's CSB ID goes into the TEKs; what protects the envelope is
 //! still derived with the CSB ID of the header (section 3.6 leaves that open). A group is not updated through one of its
@@ -158,7 +160,10 @@ impl Mode for RsaRMode {
         };
         // The envelope is protected under the CSB ID of the header, with the RAND that both sides use.
         let csb = CsbLabel { csb_id: message.hdr().csb_id, rand: given.csb.rand.clone() };
-        let sealed = envelope::seal((&id, &given.keys), &to, (&csb, init.t), ask.policy, env)?;
+        let mut sealed = envelope::seal((&id, &given.keys), &to, (&csb, init.t), ask.policy, env)?;
+        if sealed.pke.cache == CacheType::Cache {
+            sealed.pke.cache = CacheType::CacheForCsb;
+        }
         let new_rand = (self.group.is_some() || init.rand().is_none()).then(|| Rand(csb.rand.clone()));
         let (data_type, csb_id, map) = (DataType::RsaRResp, csb.csb_id, given.map.clone());
         let mut draft = Draft::new(&Hdr { data_type, v: false, prf: Prf::Mikey1, csb_id, map });
@@ -181,9 +186,6 @@ impl Mode for RsaRMode {
             policies: given.policies.clone(),
             mki: InUse::of(&given.keys),
         };
-        if ask.policy.cache == CacheType::Cache {
-            station.keep_envelope(peer.who(), peer.how(), sealed.secret, now);
-        }
         let updates = self.group.is_none() && envelope::updates(ask.policy.cache);
         let agreed = Agreed {
             csb: given.csb,

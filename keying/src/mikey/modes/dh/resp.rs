@@ -168,10 +168,8 @@ impl<M: Method> Initiated for Pending<M> {
         let (method, proof) = method.verify(resp, claimed.as_ref(), now).map_err(|refused| refused.error)?;
         // Only what is proven is worth an exponentiation.
         let keys = self.keys(dhr)?;
-        let mut running = Running { method, ..self.running.clone() };
-        if !keys.is_empty() {
-            running.mki = InUse::of(&keys);
-        }
+        let mki = self.running.mki.clone().then(&keys);
+        let running = Running { method, mki, ..self.running.clone() };
         Ok(Agreed {
             csb: running.csb.clone(),
             map: resp.hdr().map.clone(),
@@ -211,9 +209,7 @@ pub(super) fn answer<M: Method>(
     draft = draft.push(or(&init.ids.i, running.method.peer()));
     draft = halves.into_iter().fold(draft, Draft::push);
     let message = running.method.seal(draft)?;
-    if !keys.is_empty() {
-        running.mki = InUse::of(&keys);
-    }
+    running.mki = running.mki.then(&keys);
     let agreed = Agreed {
         csb: running.csb.clone(),
         map: ask.map.clone(),

@@ -11,7 +11,7 @@
 //!                                                     [DHr, DHi], SEAL
 //! ```
 //! Ours bring two new halves, and so a new TGK that nobody learns who gets hold of the old one. A peer's may bring none:
-//! then the keys stay, and so must the policies, for the keys are used under them already. Either side may begin.
+//! then the keys stay. Either side may begin.
 
 use super::{Init, Method, Pending, init, ours, resp};
 use crate::mikey::bundle::{Agreed, Bundle};
@@ -85,15 +85,8 @@ impl<M: Method> Updating for Running<M> {
         let (method, proof) = self.method.verify(message, Some(self.method.peer()), env.now.ntp)?;
         // Only now is anything remembered (RFC 3830 section 9.5).
         self.turns.hear(init.t);
-        let policies = match init.policies() {
-            none if none.is_empty() => self.policies.clone(),
-            theirs if init.dh.is_some() || theirs == self.policies => theirs,
-            _ => {
-                let what = "its update changes the security policies and brings no key for them: we cannot use one key \
-                            in two ways (RFC 3830 section 4.5)";
-                return Err(Refused::new(ErrorNo::InvalidSp, Error::incompatible(what)));
-            }
-        };
+        let theirs = init.policies();
+        let policies = if theirs.is_empty() { self.policies.clone() } else { theirs };
         if let Some(dhi) = init.dh {
             // Of the key that will be: its MKI must be a new one.
             let key = KeyData { kind: KeyKind::Tgk, key: Secret::new(vec![]), salt: None, kv: dhi.kv.clone() };
