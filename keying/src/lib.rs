@@ -15,6 +15,7 @@
 
 pub mod crypto;
 pub mod error;
+pub mod how_to;
 pub mod identity;
 pub mod mikey;
 pub mod policy;

@@ -10,6 +10,11 @@ use keyphone_keying::mikey::wire::{
 };
 use keyphone_keying::mikey::{Mikey, Tolerances};
 use keyphone_keying::workbench::decode::{Field, Keys, decode};
+use keyphone_keying::workbench::diagnose::{Evidence, diagnose};
+use keyphone_keying::workbench::input::{Carrier, Found, Place};
+use keyphone_keying::workbench::lint::lint;
+use keyphone_keying::workbench::open::{Secrets, open};
+use keyphone_keying::workbench::stream::{First, first};
 use keyphone_keying::{
     Ask, Dir, Error, Hop, Identity, Input, Keying, Level, Line, Lines, Offered, Output, Policy, Psk, PskStore, Refusal,
     Session, Stream,
@@ -27,6 +32,7 @@ pub fn mikey(data: &[u8]) {
         }
     }
     shown(data);
+    judged(data);
     if let Ok(text) = std::str::from_utf8(data) {
         let _ = Message::from_key_mgmt(text, Tolerances::interop());
         let _ = Message::from_key_mgmt(&format!("mikey {text}"), Tolerances::none());
@@ -52,6 +58,20 @@ fn read(message: &Message, data: &[u8]) {
         let value = rewritten.to_key_mgmt();
         let octets = key_mgmt(&value).map(from_base64).expect("we wrote mikey").expect("we wrote base64");
         assert_eq!(&octets[..], rewritten.bytes());
+    }
+}
+
+/// The workbench judges and opens whatever there is, and points at octets that are there.
+fn judged(data: &[u8]) {
+    let found = [(); 2].map(|()| Found::octets(data, Carrier::Unknown, Place::default()));
+    for linted in lint(&found, None) {
+        assert!(linted.findings.iter().all(|finding| finding.offset <= data.len()), "{linted}");
+    }
+    let secrets = Secrets { psk: Psk::new(data.iter().rev().copied().take(16).collect()), ..Secrets::default() };
+    let _ = open(&found, &secrets);
+    let _ = diagnose(&found, &Evidence::default());
+    if let First::Whole(len) = first(data) {
+        assert!((1..=data.len()).contains(&len));
     }
 }
 

@@ -15,9 +15,9 @@ use super::exchange;
 use super::input::{Found, Place};
 use super::lint::{self, Finding, Severity};
 use super::open::Secrets;
-use crate::mikey::Tolerances;
 use crate::mikey::derive;
 use crate::mikey::wire::{Message, WireError};
+use crate::mikey::{Tolerance, Tolerances};
 use deviations::ALL;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -105,7 +105,9 @@ pub fn diagnose(found: &[Found], evidence: &Evidence) -> Vec<Diagnosis> {
 }
 
 fn read(found: &Found) -> Result<(Message, Option<WireError>), WireError> {
-    Message::read_as_far(found.bytes.as_ref().map_err(Clone::clone)?, Tolerances::interop())
+    // The code points of RFC 4650 are not let pass here: they are what may be found out.
+    let tolerances = Tolerances::none().with(Tolerance::TrailingPadding);
+    Message::read_as_far(found.bytes.as_ref().map_err(Clone::clone)?, tolerances)
 }
 
 /// Tries the RFCs' way, then every known deviation that concerns `axes`, then two at once, then three.

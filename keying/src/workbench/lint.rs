@@ -126,7 +126,8 @@ impl<'a> Subject<'a> {
 
     /// Could all of it be read? If not, nothing can be said of what is missing in it.
     fn complete(&self) -> bool {
-        self.message.tail().is_none() && self.error.is_none_or(|error| structure::is_trailing(self, error))
+        let literal = structure::literal_kemac(self).is_some();
+        self.message.tail().is_none() && self.error.is_none_or(|error| literal || structure::is_trailing(self, error))
     }
 
     fn payloads(&self) -> impl Iterator<Item = (usize, &'a Payload)> {

@@ -52,7 +52,7 @@ fn every_exchanged_message_is_read_whole_and_written_again_to_the_octet() {
         // The code points of RFC 4650 section 4.2 look like a NULL MAC with octets behind it.
         if name.starts_with("py-dhhmac-05") {
             let error = strict(&bytes).unwrap_err().to_string();
-            assert!(error.contains("leaves 20 trailing octets"), "{name}: {error}");
+            assert!(error.contains("literal code points of RFC 4650"), "{name}: {error}");
             continue;
         }
         let message = strict(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));

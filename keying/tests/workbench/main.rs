@@ -1,6 +1,7 @@
 //! The workbench, on messages of the field and on those of other implementations.
 
 mod diagnose;
+mod how_to;
 mod lint;
 mod make;
 mod open;

@@ -109,7 +109,10 @@ fn run(command: Command) -> Result<u8, Fault> {
             log(register.common.verbose);
             block_on(register.run())
         }
-        Command::Mikey(mikey) => mikey.run(),
+        Command::Mikey(mikey) => {
+            log(0);
+            block_on(mikey.run())
+        }
         Command::Cert(cert) => cert.run(),
         Command::Config(config) => config.run(),
         Command::Doctor(doctor) => {

@@ -2,7 +2,9 @@
 
 mod capture;
 mod input;
+mod listen;
 mod look;
+mod make;
 mod secrets;
 mod verify;
 
@@ -22,7 +24,7 @@ EXAMPLES:
   Does my implementation agree with this one?
       keyphone mikey verify vectors.json";
 
-/// Read, open, judge and diagnose MIKEY messages, and check vectors
+/// Read, open, judge, diagnose and answer MIKEY messages; make and check vectors
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Mikey {
@@ -37,16 +39,20 @@ enum Command {
     Open(look::Open),
     Diagnose(look::Diagnose),
     Verify(verify::Verify),
+    Make(make::Make),
+    Listen(listen::Listen),
 }
 
 impl Mikey {
-    pub(crate) fn run(self) -> Result<u8, Fault> {
+    pub(crate) async fn run(self) -> Result<u8, Fault> {
         match self.command {
             Command::Decode(decode) => decode.run(),
             Command::Lint(lint) => lint.run(),
             Command::Open(open) => open.run(),
             Command::Diagnose(diagnose) => diagnose.run(),
             Command::Verify(verify) => verify.run(),
+            Command::Make(make) => make.run(),
+            Command::Listen(listen) => listen.run().await,
         }
     }
 }

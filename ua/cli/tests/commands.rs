@@ -9,7 +9,7 @@ const CAMERA: &str = "AQAFAP1td9ABAADCD1UcAAAAAAoAAdOOGc75XD0BAAAAGAABAQEBEAIBAQ
 /// What follows `AC 27 00 21 00 1e` in it: TGK and salt.
 const CAMERA_KEY: &str = "df40b9f54ac2944d1edbb50fe61fd6b72f542fcf9d7f383edadb669a8de4";
 
-const COMMANDS: [&[&str]; 17] = [
+const COMMANDS: [&[&str]; 19] = [
     &[],
     &["demo"],
     &["call"],
@@ -20,6 +20,8 @@ const COMMANDS: [&[&str]; 17] = [
     &["mikey", "open"],
     &["mikey", "diagnose"],
     &["mikey", "verify"],
+    &["mikey", "make"],
+    &["mikey", "listen"],
     &["cert"],
     &["cert", "make"],
     &["config"],
@@ -97,6 +99,10 @@ fn a_wrong_command_line_ends_with_2_and_a_sentence() {
         &["mikey", "open", "AQAAABI0VngAAA==", "--psk", "xyz"],
         &["mikey", "open", "AQAAABI0VngAAA==", "--key", "nowhere.key"],
         &["mikey", "diagnose", "AQAAABI0VngAAA==", "--derived", "123"],
+        &["mikey", "make", "--mode", "mikey-rsa", "--seed", "x"],
+        &["mikey", "make", "--mode", "psk", "--seed", "x"],
+        &["mikey", "make", "--seed", "x"],
+        &["mikey", "listen", "--listen", "nowhere"],
         &["cert", "make", "alice"],
         &["cert", "make", "sip:alice@h", "--ec", "p224"],
         &["cert", "make", "sip:alice@h", "sip:alice@i"],

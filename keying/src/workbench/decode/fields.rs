@@ -1,6 +1,7 @@
 //! A message as a tree of fields. Every octet is shown once, in its order.
 
 use super::{Field, Keys};
+use crate::identity::Certificate;
 use crate::mikey::wire::*;
 
 /// The fields of a message, and what is worth knowing besides.
@@ -282,6 +283,17 @@ fn note(payload: &Payload, message: &Message) -> Option<String> {
         Payload::Rand(Rand(rand)) if rand.len() < 16 => {
             Some("RAND should have at least 16 octets (RFC 3830 section 6.11)".into())
         }
+        Payload::Dh(dh) if dh.group.is_private() => {
+            Some("its DH group has a number of our own, for none was assigned: not interoperable (RFC 5197 section 4.1)".into())
+        }
+        Payload::Sign(sign) if sign.s_type == SignType::Ecdsa => {
+            Some("its signature type has a number of our own, for none was assigned: not interoperable (RFC 5197 section 4.1)".into())
+        }
+        Payload::Cert(cert) if matches!(cert.cert_type, CertType::X509 | CertType::X509Sign | CertType::X509Encr) => {
+            let cert = Certificate::from_der(&cert.data).ok()?;
+            let expires = unix_date(cert.not_after());
+            Some(format!("a certificate for {}, issued by {}, which expires {expires}", cert.shown(), cert.issuer()))
+        }
         _ => None,
     }
 }
@@ -290,7 +302,11 @@ fn note(payload: &Payload, message: &Message) -> Option<String> {
 fn date(ntp: u64) -> String {
     const EPOCH_1970: i64 = 2_208_988_800;
     let seconds = (ntp >> 32) as i64;
-    let unix = if seconds >> 31 == 1 { seconds } else { seconds + (1 << 32) } - EPOCH_1970;
+    unix_date(if seconds >> 31 == 1 { seconds } else { seconds + (1 << 32) } - EPOCH_1970)
+}
+
+/// The same, of seconds since 1970.
+fn unix_date(unix: i64) -> String {
     let (day, second) = (unix.div_euclid(86_400), unix.rem_euclid(86_400));
     // Years begin in March, so that a leap day ends them; 719468 days go before 1970-01-01, 146097 make 400 years.
     let days = day + 719_468;

@@ -1,5 +1,6 @@
 //! Rules of what protects keys, and of keys that stand in clear.
 
+use super::structure::literal_kemac;
 use super::{Hit, Rule, Severity, Subject};
 use crate::mikey::wire::{DataType, EncrAlg, Kemac, KeyData, KeyKind, Kv, MacAlg, V};
 
@@ -31,7 +32,8 @@ pub(super) const RULES: &[Rule] = &[
         section: "RFC 3830 section 4.2.4",
         should: "HMAC-SHA-1-160: whoever likes can make such a message",
         check: |s| {
-            let kemac = s.each::<Kemac>().filter(|(_, kemac)| kemac.mac_alg == MacAlg::Null);
+            let none = |kemac: &Kemac| kemac.mac_alg == MacAlg::Null && literal_kemac(s).is_none();
+            let kemac = s.each::<Kemac>().filter(|(_, kemac)| none(kemac));
             let kemac = kemac.map(|(at, kemac)| Hit::new(at + 4 + kemac.encr_data.len(), "KEMAC has no MAC"));
             let v = s.each::<V>().filter(|(_, v)| v.auth_alg == MacAlg::Null);
             kemac.chain(v.map(|(at, _)| Hit::new(at + 1, "V has no MAC, and so verifies nothing"))).collect()

@@ -185,7 +185,19 @@ pub(super) const RULES: &[Rule] = &[
         should: "not interoperable: no number of an elliptic curve was ever published",
         check: |s| {
             let private = s.each::<Dh>().filter(|(_, dh)| u8::from(dh.group) > 2);
-            private.map(|(at, dh)| Hit::new(at + 1, format!("the DH group is {}", dh.group))).collect()
+            private
+                .map(|(at, dh)| Hit::new(at + 1, format!("the DH group has the number {}", u8::from(dh.group))))
+                .collect()
+        },
+    },
+    Rule {
+        id: "sign-type-private",
+        severity: Severity::Note,
+        section: "RFC 5197 section 4.1",
+        should: "not interoperable: no number of ECDSA was ever published",
+        check: |s| {
+            let private = s.each::<Sign>().filter(|(_, sign)| sign.s_type == SignType::Ecdsa);
+            private.map(|(at, _)| Hit::new(at, "the signature is ECDSA")).collect()
         },
     },
     Rule {

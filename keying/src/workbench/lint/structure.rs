@@ -121,7 +121,8 @@ fn is_duplicate(error: &WireError) -> bool {
 }
 
 fn broken(s: &Subject<'_>) -> Vec<Hit> {
-    let error = s.error.filter(|error| !is_trailing(s, error) && !is_duplicate(error));
+    let known = |error: &&WireError| is_trailing(s, error) || is_duplicate(error) || literal_kemac(s).is_some();
+    let error = s.error.filter(|error| !known(error));
     let hit = |error: &WireError| {
         let section = section(error.payload);
         Hit::new(error.offset, error.to_string()).section(section)
@@ -186,8 +187,7 @@ fn trailing_zeros(s: &Subject<'_>) -> Vec<Hit> {
 }
 
 fn trailing_octets(s: &Subject<'_>) -> Vec<Hit> {
-    let rest = rest(s)
-        .filter(|rest| rest.iter().any(|&octet| octet != 0) && literal_4650(s).is_empty() && cs_count(s).is_empty());
+    let rest = rest(s).filter(|rest| rest.iter().any(|&octet| octet != 0) && cs_count(s).is_empty());
     rest.map(|rest| Hit::new(s.read_to(), format!("{} behind the last payload", octets(rest.len()))))
         .into_iter()
         .collect()
@@ -195,22 +195,22 @@ fn trailing_octets(s: &Subject<'_>) -> Vec<Hit> {
 
 /// Encr alg 2 and MAC alg 0, without any key data and with 20 octets that could be the MAC.
 fn literal_4650(s: &Subject<'_>) -> Vec<Hit> {
+    let what = "KEMAC has Encr alg 2 and MAC alg 0, and 20 octets of a MAC follow; --interop takes it so";
+    literal_kemac(s).map(|at| Hit::new(at + 1, what)).into_iter().collect()
+}
+
+/// Where that KEMAC begins.
+pub(super) fn literal_kemac(s: &Subject<'_>) -> Option<usize> {
     let dhhmac = matches!(s.message.hdr().data_type, DataType::DhHmacInit | DataType::DhHmacResp);
-    let last = s.message.parts().last().filter(|_| dhhmac);
-    let kemac = last.and_then(|part| match &part.payload {
-        Payload::Kemac(kemac) => Some((part.range.start, kemac)),
-        _ => None,
-    });
-    let hit = kemac.filter(|(_, kemac)| u8::from(kemac.encr_alg) == 2 && u8::from(kemac.mac_alg) == 0);
-    let hit = hit.filter(|(_, kemac)| kemac.encr_data.is_empty() && rest(s).is_some_and(|rest| rest.len() == 20));
-    hit.map(|(at, _)| Hit::new(at, "KEMAC has Encr alg 2 and MAC alg 0, and 20 octets of a MAC follow"))
-        .into_iter()
-        .collect()
+    let part = s.message.parts().last().filter(|_| dhhmac)?;
+    let Payload::Kemac(kemac) = &part.payload else { return None };
+    let literal = u8::from(kemac.encr_alg) == 2 && u8::from(kemac.mac_alg) == 0 && kemac.encr_data.is_empty();
+    (literal && s.message.bytes().len() == part.range.end + 20).then_some(part.range.start)
 }
 
 /// Another number of crypto sessions that would make all of it readable.
 fn cs_count(s: &Subject<'_>) -> Vec<Hit> {
-    let readable = s.error.is_none() && s.message.tail().is_none();
+    let readable = (s.error.is_none() && s.message.tail().is_none()) || literal_kemac(s).is_some();
     if readable || s.message.hdr().map.map_type() != 0 || !trailing_zeros(s).is_empty() {
         return vec![];
     }

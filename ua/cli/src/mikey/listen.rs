@@ -11,7 +11,7 @@ use crate::signals::Signals;
 use clap::Args;
 use keyphone_config::{PskEntry, SipUri};
 use keyphone_keying::crypto::PrivateKey;
-use keyphone_keying::identity::{Certificate, PskStore};
+use keyphone_keying::identity::Certificate;
 use keyphone_keying::workbench::decode::{Keys, decode_found};
 use keyphone_keying::workbench::input::{Carrier, Found, Place};
 use keyphone_keying::workbench::lint::lint;
@@ -70,12 +70,11 @@ pub(super) struct Listen {
 
 impl Listen {
     fn credentials(&self) -> Result<Credentials, Fault> {
-        let mut psks = PskStore::default();
+        let mut psks = keyphone_config::Credentials::default();
         for flag in &self.psk {
-            let entry = PskEntry::from_flag(flag).map_err(|why| usage(format!("--psk: {why}")))?;
-            psks.insert(entry.peer.clone(), entry.psk.clone());
+            psks.psks.push(PskEntry::from_flag(flag).map_err(|why| usage(format!("--psk: {why}")))?);
         }
-        let mut credentials = Credentials::from(psks);
+        let mut credentials = Credentials::from(psks.psk_store());
         let read = |path: &PathBuf| {
             Certificate::read(&read_file(path)?).map_err(|error| usage(format!("{}: {error}", path.display())))
         };
@@ -160,7 +159,11 @@ impl Desk {
             }
             Ok(Outcome::NotAsked) => {
                 let reason = "it is no I_MESSAGE, and so nothing to answer";
-                self.printer.say("mikey.unanswered", json!({ "number": number, "reason": reason }), format!("{reason}\n"));
+                self.printer.say(
+                    "mikey.unanswered",
+                    json!({ "number": number, "reason": reason }),
+                    format!("{reason}\n"),
+                );
                 None
             }
             Err(error) => {

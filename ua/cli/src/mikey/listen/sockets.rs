@@ -102,12 +102,12 @@ async fn serve(mut stream: TcpStream, from: SocketAddr, out: mpsc::Sender<Receiv
     let mut open = true;
     while open {
         let len = match first(&buffer) {
-            First::Whole(len) if !buffer.is_empty() => len,
+            First::Whole(len) => len,
             First::Endless => {
                 open = false;
                 buffer.len()
             }
-            First::Whole(_) | First::Partial => {
+            First::Partial => {
                 let mut chunk = [0; 4096];
                 match timeout(IDLE, stream.read(&mut chunk)).await {
                     Ok(Ok(len)) if len > 0 => {
@@ -128,8 +128,9 @@ async fn serve(mut stream: TcpStream, from: SocketAddr, out: mpsc::Sender<Receiv
         if out.send(Received { from, transport: "TCP", octets, back: Some(back) }).await.is_err() {
             return;
         }
-        if let Ok(Some(answer)) = answer.await
-            && timeout(IDLE, stream.write_all(&answer)).await.is_err()
+        let Ok(answer) = answer.await else { return };
+        if let Some(answer) = answer
+            && !matches!(timeout(IDLE, stream.write_all(&answer)).await, Ok(Ok(())))
         {
             return;
         }
