@@ -14,6 +14,7 @@ use super::ids::identity;
 use super::mode::Refused;
 use super::policy::MikeyPolicy;
 use super::protection::{self, decrypt, encrypt, mac, permitted};
+use super::turns::InUse;
 use super::wire::{
     CacheType, Chash, EncrAlg, ErrorNo, HashFunc, Id, Kemac, KeyData, MacAlg, Message, Pke, T, key_data,
 };

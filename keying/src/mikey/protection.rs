@@ -8,7 +8,7 @@ use super::mode::Refused;
 use super::policy::{KeyForm, MikeyPolicy};
 use super::transport;
 use super::turns::InUse;
-use super::wire::{EncrAlg, ErrorNo, Kemac, KeyData, KeyKind, Kv, MacAlg, Payload, Secret, T, key_data};
+use super::wire::{EncrAlg, ErrorNo, Kemac, KeyData, KeyKind, MacAlg, Payload, Secret, T, key_data};
 use crate::Error;
 use keyphone_media::env::Env;
 use zeroize::Zeroizing;
