@@ -3,8 +3,10 @@
 use crate::duration::parse_between;
 use crate::finding::Report;
 use crate::section::Section;
+use keyphone_keying::crypto::Envelope;
 use keyphone_keying::mikey::MikeyPolicy;
-use keyphone_keying::mikey::wire::registry::{DhGroup, EncrAlg};
+use keyphone_keying::mikey::policy::{FailedRekey, KeyForm, Validity};
+use keyphone_keying::mikey::wire::registry::{CacheType, DhGroup, EncrAlg, SignType};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -25,13 +27,37 @@ pub struct Mikey {
     /// The group of our own Diffie-Hellman values. Those of other groups are answered too, but OAKLEY 1 and 2, of 768 and
     /// 1024 bits, only by who is content with as little.
     pub group: DhGroup,
+    /// How we sign with an RSA key.
+    pub signature: SignType,
+    /// How envelope keys are encrypted, ours and the peer's.
+    pub envelope: Envelope,
+    /// Whether envelope keys are kept, so that calls under them can be rekeyed and others be made.
+    pub cache: CacheType,
+    /// In which form keys travel where they are transported.
+    pub keys: KeyForm,
+    /// Which packets our keys are for.
+    pub validity: Validity,
+    /// What becomes of a call whose keys could not be changed.
+    pub failed_rekey: FailedRekey,
 }
 
 impl Default for Mikey {
     fn default() -> Self {
-        let MikeyPolicy { allow_null_encryption, allow_null_mac, max_skew, group, .. } = MikeyPolicy::default();
-        let encryption = MikeyEncryption::AesCm;
-        Self { allow_null_encryption, allow_null_mac, max_skew, interop: false, encryption, group }
+        let default = MikeyPolicy::default();
+        Self {
+            allow_null_encryption: default.allow_null_encryption,
+            allow_null_mac: default.allow_null_mac,
+            max_skew: default.max_skew,
+            interop: false,
+            encryption: MikeyEncryption::AesCm,
+            group: default.group,
+            signature: default.signature,
+            envelope: default.envelope,
+            cache: default.cache,
+            keys: default.keys,
+            validity: default.validity,
+            failed_rekey: default.failed_rekey,
+        }
     }
 }
 
@@ -45,6 +71,22 @@ impl Mikey {
         section.flag("interop", &mut self.interop, report);
         section.parse("encryption", &mut self.encryption, report, str::parse);
         section.parse("group", &mut self.group, report, parse_group);
+        let table = &[("rsa-pkcs1", SignType::RsaPkcs1), ("rsa-pss", SignType::RsaPss)];
+        section.parse("signature", &mut self.signature, report, |text| one_of(text, table));
+        let table = &[("pkcs1", Envelope::Pkcs1), ("oaep", Envelope::Oaep)];
+        section.parse("envelope", &mut self.envelope, report, |text| one_of(text, table));
+        let table = &[("no", CacheType::NoCache), ("yes", CacheType::Cache), ("csb", CacheType::CacheForCsb)];
+        section.parse("cache", &mut self.cache, report, |text| one_of(text, table));
+        let table = &[
+            ("tgk", KeyForm::Tgk),
+            ("tgk+salt", KeyForm::TgkSalt),
+            ("tek+salt", KeyForm::TekSalt),
+            ("tek-with-salt", KeyForm::TekWithSalt),
+        ];
+        section.parse("keys", &mut self.keys, report, |text| one_of(text, table));
+        section.number("mki", &mut self.validity, report, parse_mki);
+        let table = &[("keep", FailedRekey::Keep), ("end", FailedRekey::End)];
+        section.parse("failed-rekey", &mut self.failed_rekey, report, |text| one_of(text, table));
 
         let doubts = [
             (
@@ -85,6 +127,23 @@ pub fn parse_group(text: &str) -> Result<DhGroup, String> {
         let names: Vec<_> = DhGroup::ALL.iter().map(|group| group.short()).collect();
         format!("{text:?} is no group of this build, which has {}", names.join(", "))
     })
+}
+
+/// One of a few words.
+fn one_of<T: Copy>(text: &str, table: &[(&str, T)]) -> Result<T, String> {
+    table.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
+        let words: Vec<_> = table.iter().map(|(word, _)| *word).collect();
+        format!("{text:?} is none of {}", words.join(", "))
+    })
+}
+
+/// `mki`: so many octets; 0 is no MKI.
+fn parse_mki(octets: u64) -> Result<Validity, String> {
+    match u8::try_from(octets) {
+        Ok(0) => Ok(Validity::Null),
+        Ok(octets @ 1..=128) => Ok(Validity::Mki(octets)),
+        _ => Err(format!("an MKI has 1 to 128 octets, and not {octets}; 0 is none")),
+    }
 }
 
 /// How the key data in a KEMAC is encrypted (RFC 3830 section 6.2).

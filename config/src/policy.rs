@@ -66,6 +66,12 @@ impl Policy {
         policy.mikey.max_skew = self.mikey.max_skew;
         policy.mikey.encryption = self.mikey.encryption.algorithm();
         policy.mikey.group = self.mikey.group;
+        policy.mikey.signature = self.mikey.signature;
+        policy.mikey.envelope = self.mikey.envelope;
+        policy.mikey.cache = self.mikey.cache;
+        policy.mikey.keys = self.mikey.keys;
+        policy.mikey.validity = self.mikey.validity;
+        policy.mikey.failed_rekey = self.mikey.failed_rekey;
         if self.mikey.interop {
             policy.mikey.tolerances = Tolerances::interop();
         }

@@ -1,7 +1,9 @@
 //! What a user meets when a configuration file is read.
 
 use keyphone_config::*;
-use keyphone_keying::mikey::wire::registry::DhGroup;
+use keyphone_keying::crypto::Envelope;
+use keyphone_keying::mikey::policy::{FailedRekey, KeyForm, Validity};
+use keyphone_keying::mikey::wire::registry::{CacheType, DhGroup, SignType};
 use keyphone_keying::{Expect, Identity};
 use keyphone_media::audio::codec::Codec;
 use keyphone_media::srtp::Suite;
@@ -82,6 +84,12 @@ fn every_field_replaces_its_default() {
         interop = true
         encryption = "null"
         group = "x25519"
+        signature = "rsa-pss"
+        envelope = "oaep"
+        cache = "yes"
+        keys = "tek+salt"
+        mki = 4
+        failed-rekey = "end"
         [audio]
         play = "hello.wav"
         record = "/tmp/heard.wav"
@@ -117,6 +125,12 @@ fn every_field_replaces_its_default() {
         interop: true,
         encryption: MikeyEncryption::Null,
         group: DhGroup::X25519,
+        signature: SignType::RsaPss,
+        envelope: Envelope::Oaep,
+        cache: CacheType::Cache,
+        keys: KeyForm::TekSalt,
+        validity: Validity::Mki(4),
+        failed_rekey: FailedRekey::End,
     };
     assert_eq!(config.policy.mikey, mikey);
     assert_eq!(config.audio.play, Play::File("/etc/keyphone/hello.wav".into()), "beside the configuration");
@@ -413,6 +427,17 @@ fn a_suite_without_a_cipher_is_refused_unless_the_policy_says_so() {
         let found = mistakes(&format!("[policy]\nkey-derivation-rate = {wrong}"));
         assert!(found[0].contains("policy.key-derivation-rate: must be a whole number, zero or more"), "{found:?}");
     }
+}
+
+#[test]
+fn what_mikey_may_be_told_is_told_in_words_that_a_mistake_lists() {
+    let mikey = |field: &str| mistakes(&format!("[mikey]\n{field}")).remove(0);
+    assert!(mikey("signature = \"rsa\"").ends_with("mikey.signature: \"rsa\" is none of rsa-pkcs1, rsa-pss"));
+    assert!(mikey("envelope = \"\"").ends_with("mikey.envelope: \"\" is none of pkcs1, oaep"));
+    assert!(mikey("cache = \"maybe\"").ends_with("mikey.cache: \"maybe\" is none of no, yes, csb"));
+    assert!(mikey("keys = \"tek\"").ends_with("\"tek\" is none of tgk, tgk+salt, tek+salt, tek-with-salt"));
+    assert!(mikey("mki = 129").ends_with("mikey.mki: an MKI has 1 to 128 octets, and not 129; 0 is none"));
+    assert!(mikey("failed-rekey = \"try\"").ends_with("mikey.failed-rekey: \"try\" is none of keep, end"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The socket for keying systems: offer, answer, and who the peer is, always in that order.
 //!
-//! MIKEY stands in it today; SDES, DTLS-SRTP, ZRTP and the others are to fit the same four traits. A keying system
+//! MIKEY stands in it today, in all its modes ([`mikey`]); SDES, DTLS-SRTP, ZRTP and the others are to fit the same four traits. A keying system
 //! reads and writes [`Lines`] of SDP, never the rest; it hands out keys through [`Proof::release`] alone, which names
 //! the peer and asks policy first. What is done with the keys, in which order and for which branch of a forked call,
 //! is the call's business (`ua/src/call`), one order for all systems.

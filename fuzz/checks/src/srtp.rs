@@ -3,22 +3,25 @@
 use crate::dice::{Dice, damaged, env};
 use keyphone_media::rtcp::Compound;
 use keyphone_media::rtp::{Frame, Ssrc};
-use keyphone_media::srtp::{Heard, HeardRtcp, Ledger, MasterKey, Mki, Receiver, Sealed, Sender, Suite};
+use keyphone_media::srtp::{DerivationRate, Heard, HeardRtcp, Ledger, MasterKey, Mki, Receiver, Sealed, Sender, Suite};
 
 const US: Ssrc = Ssrc(1);
 const PEER: Ssrc = Ssrc(2);
 
 /// Nothing opens that the peer did not seal, and it leaves nothing behind; what the peer sealed opens afterwards all
-/// the same, once. All tags here have 80 bits, so that no fuzzer finds one by chance.
+/// the same, once. All tags here have 80 bits or more, so that no fuzzer finds one by chance.
 pub fn srtp(data: &[u8]) {
     let mki = || Mki::new(&[7, 7]).expect("an MKI may have two octets");
     // Nothing was ever sealed under these, so no fuzzer can have seen it.
-    for unheard in [key(3), key(3).with_mki(mki())] {
+    for unheard in [key(3, CM), key(3, CM).with_mki(mki()), key(3, GCM)] {
         let mut us = Phone::new(&unheard, US, 1);
         us.refuses(data);
         us.is_untouched();
     }
-    for key in [key(1), key(1).with_mki(mki())] {
+    // Another epoch for each packet: what says that it is of one is derived for, and nothing is kept.
+    let rate = DerivationRate::new(1).expect("a power of two");
+    let gcm = || key(1, GCM).with_mki(mki());
+    for key in [key(1, CM), key(1, CM).with_mki(mki()), gcm(), gcm().with_derivation_rate(rate)] {
         let (mut us, mut peer) = (Phone::new(&key, US, 1), Phone::new(&key, PEER, 2));
         let packet = peer.says(data);
         us.refuses_damaged(&packet, data);
@@ -46,8 +49,12 @@ pub fn srtp(data: &[u8]) {
 /// So much fits into a packet beside header, MKI and tag.
 const MAX_PAYLOAD: usize = Sealed::MAX_LEN - 64;
 
-fn key(n: u8) -> MasterKey {
-    MasterKey::new(&[n; 16], &[2; 14], Suite::AesCm128HmacSha1_80).expect("a key of the suite's lengths")
+const CM: Suite = Suite::AesCm128HmacSha1_80;
+const GCM: Suite = Suite::AeadAes256Gcm;
+
+fn key(n: u8, suite: Suite) -> MasterKey {
+    let (key, salt) = (vec![n; suite.key_len()], vec![2; suite.salt_len()]);
+    MasterKey::new(&key, &salt, suite).expect("a key of the suite's lengths")
 }
 
 struct Phone {

@@ -14,6 +14,12 @@ use std::hint::black_box;
 /// An operation, ready to be repeated.
 pub(crate) type Operation = Box<dyn FnMut()>;
 
+/// Makes one ready.
+pub(crate) type Make = fn() -> Operation;
+
+/// Operations, to be made ready.
+pub(crate) type Bare = &'static [Make];
+
 const MESSAGE: [u8; 1000] = [7; 1000];
 
 /// A power with a secret exponent of 256 bits.

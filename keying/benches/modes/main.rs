@@ -127,7 +127,7 @@ fn measure(row: &Row, budget: Duration) -> String {
         Some(bare) => format!("{ours:>8.1} {bare:>8.1} {:>5.2}", ours / bare),
         None => format!("{ours:>8.1} {:>8} {:>5}", "-", "-"),
     };
-    let bare = |operations: &[fn() -> Box<dyn FnMut()>]| {
+    let bare = |operations: bare::Bare| {
         let mut operations: Vec<_> = operations.iter().map(|make| make()).collect();
         (!operations.is_empty()).then(|| time(budget, || (), |()| operations.iter_mut().for_each(|act| act())))
     };

@@ -1,6 +1,6 @@
 //! The modes that are measured, and what each cannot avoid.
 
-use super::bare::{self, Operation};
+use super::bare::{self, Bare, Make};
 use keyphone_keying::crypto::PrivateKey;
 use keyphone_keying::mikey::wire::DhGroup;
 use keyphone_keying::mikey::{Mikey, MikeyPolicy, ModeName};
@@ -10,15 +10,15 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType}
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-/// Operations, to be made ready.
-type Bare = &'static [fn() -> Operation];
+/// Makes the keying system of one side.
+type Stand = fn(&Identity) -> Box<dyn Keying>;
 
 /// One line of the table.
 pub(crate) struct Row {
     pub(crate) name: String,
     pub(crate) policy: Policy,
     /// The keying system of one side.
-    pub(crate) stand: fn(&Identity) -> Box<dyn Keying>,
+    pub(crate) stand: Stand,
     /// What an offer, an answer and its verification cannot avoid.
     pub(crate) bare: [Bare; 3],
 }
@@ -28,13 +28,13 @@ pub(crate) fn nobody() -> Box<dyn Keying> {
     Box::new(Mikey::new(Credentials::default(), NtpTime(0)))
 }
 
-fn row(name: impl Into<String>, mode: ModeName, stand: fn(&Identity) -> Box<dyn Keying>, bare: [Bare; 3]) -> Row {
+fn row(name: impl Into<String>, mode: ModeName, stand: Stand, bare: [Bare; 3]) -> Row {
     let mikey = MikeyPolicy { offer: mode, accept: [mode].into(), ..MikeyPolicy::default() };
     Row { name: name.into(), policy: Policy { mikey, ..Policy::default() }, stand, bare }
 }
 
 /// A fresh half, and an agreement with the peer's.
-fn halves(group: DhGroup) -> (fn() -> Operation, fn() -> Operation) {
+fn halves(group: DhGroup) -> (Make, Make) {
     match group {
         DhGroup::Oakley1 => (bare::oakley1, bare::oakley1),
         DhGroup::Oakley2 => (bare::oakley2, bare::oakley2),
@@ -46,7 +46,7 @@ fn halves(group: DhGroup) -> (fn() -> Operation, fn() -> Operation) {
     }
 }
 
-fn ready(operations: &[fn() -> Operation]) -> Bare {
+fn ready(operations: &[Make]) -> Bare {
     Vec::leak(operations.to_vec())
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn all() -> Vec<Row> {
     rows.push(row("RSA", ModeName::Rsa, rsa, transport));
     let reverse = [ready(&[sign]), ready(&[chain, verify, encrypt, sign]), ready(&[chain, verify, decrypt])];
     rows.push(row("RSA-R", ModeName::RsaR, reversed, reverse));
-    let seals: [(&str, fn(&Identity) -> Box<dyn Keying>, fn() -> Operation, fn() -> Operation); 2] =
+    let seals: [(&str, Stand, Make, Make); 2] =
         [("RSA", reversed, bare::sign_rsa, bare::verify_rsa), ("ECDSA", ecdsa, bare::sign_ecdsa, bare::verify_ecdsa)];
     for (name, stand, sign, verify) in seals {
         for &group in DhGroup::ALL {
@@ -119,9 +119,12 @@ fn of_files(me: &Identity) -> CertStore {
     store(own, key, include_bytes!("../../tests/data/certs/ca.pem"))
 }
 
-/// Certificates on P-256, made once: an authority, and a certificate and a key for each.
+/// An authority's certificate, and a certificate and a key for each name, in PEM.
+type Issued = (String, BTreeMap<String, (String, String)>);
+
+/// Certificates on P-256, made once.
 fn ecdsa(me: &Identity) -> Box<dyn Keying> {
-    static MADE: OnceLock<(String, BTreeMap<String, (String, String)>)> = OnceLock::new();
+    static MADE: OnceLock<Issued> = OnceLock::new();
     let (ca, users) = MADE.get_or_init(|| {
         let (mut params, key) = (CertificateParams::default(), KeyPair::generate().expect("a key"));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

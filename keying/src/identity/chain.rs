@@ -167,3 +167,70 @@ impl SignatureVerificationAlgorithm for EcdsaP521 {
         alg_id::ECDSA_SHA512
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use openssl::asn1::Asn1Time;
+    use openssl::bn::BigNum;
+    use openssl::pkey::Private;
+    use openssl::x509::extension::BasicConstraints;
+    use openssl::x509::{X509, X509Name};
+    use proptest::prelude::*;
+
+    fn key() -> PKey<Private> {
+        PKey::from_ec_key(EcKey::generate(&EcGroup::from_curve_name(Nid::SECP521R1).unwrap()).unwrap()).unwrap()
+    }
+
+    fn certificate(of: &PKey<Private>, name: &str, by: (&PKey<Private>, &str), authority: bool) -> Certificate {
+        let named = |name: &str| {
+            let mut builder = X509Name::builder().unwrap();
+            builder.append_entry_by_nid(Nid::COMMONNAME, name).unwrap();
+            builder.build()
+        };
+        let mut builder = X509::builder().unwrap();
+        builder.set_version(2).unwrap();
+        builder.set_serial_number(&BigNum::from_u32(7).unwrap().to_asn1_integer().unwrap()).unwrap();
+        builder.set_subject_name(&named(name)).unwrap();
+        builder.set_issuer_name(&named(by.1)).unwrap();
+        builder.set_not_before(&Asn1Time::from_str("20200101000000Z").unwrap()).unwrap();
+        builder.set_not_after(&Asn1Time::from_str("20400101000000Z").unwrap()).unwrap();
+        builder.set_pubkey(of).unwrap();
+        if authority {
+            builder.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
+        }
+        builder.sign(by.0, MessageDigest::sha512()).unwrap();
+        Certificate::from_der(&builder.build().to_der().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn an_authority_on_p_521_can_be_trusted() {
+        let (ca, user, other) = (key(), key(), key());
+        let root = certificate(&ca, "ca", (&ca, "ca"), true);
+        let now = NtpTime(0xed00_0000_0000_0000);
+        let check = |leaf, root| check(&[leaf], &[root], &[], now);
+        assert_eq!(check(certificate(&user, "user", (&ca, "ca"), false), root.clone()), Ok(()));
+        let forged = check(certificate(&user, "user", (&other, "ca"), false), root);
+        assert!(forged.unwrap_err().to_string().contains("does not verify"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_octets_panic(
+            at in any::<prop::sample::Index>(), to in any::<u8>(), len in any::<prop::sample::Index>(),
+            noise in prop::collection::vec(any::<u8>(), 0..80),
+        ) {
+            let der = Certificate::read(include_bytes!("../../tests/data/certs/alice.pem")).unwrap()[0].der().to_vec();
+            let mut changed = der[..=len.index(der.len())].to_vec();
+            let at = at.index(changed.len());
+            changed[at] = to;
+            for octets in [&changed, &noise] {
+                if let Ok(certificate) = Certificate::from_der(octets) {
+                    let _ = (certificate.key().is_ok(), check_listed(&certificate, &[]).is_ok());
+                }
+                let _ = (Certificate::read(octets).is_ok(), Crl::read(octets).is_ok());
+                let _ = crate::crypto::PublicKey::from_spki(octets);
+            }
+        }
+    }
+}

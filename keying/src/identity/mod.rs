@@ -13,7 +13,9 @@ pub use store::{CertStore, Own, Trusted};
 use std::fmt;
 use std::sync::Arc;
 
-/// A SIP URI as keying compares it: scheme, user and host, without port, parameters or headers.
+/// A SIP URI as keying compares it: scheme, user and host, without port, parameters or headers. A SIPS URI names whom
+/// the SIP URI names, and says how to get there (RFC 5630 section 4.1); in certificates only the latter counts (RFC 5922
+/// section 7.1).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity(String);
 
@@ -30,7 +32,9 @@ impl Identity {
             None => hostport.split(':').next().unwrap_or(hostport).to_ascii_lowercase(),
         };
         let user = user.map(|u| format!("{u}@")).unwrap_or_default();
-        Self(format!("{}:{user}{host}", scheme.to_ascii_lowercase()))
+        let scheme = scheme.to_ascii_lowercase();
+        let scheme = if scheme == "sips" { "sip" } else { &scheme };
+        Self(format!("{scheme}:{user}{host}"))
     }
 
     /// `sip:alice@example.org`.
@@ -104,7 +108,12 @@ mod tests {
 
     #[test]
     fn an_identity_is_compared_without_port_and_parameters() {
-        for uri in ["sip:bob@Example.org:5070;transport=tcp", "<sip:bob@example.org?a=b>", "SIP:bob@example.org"] {
+        for uri in [
+            "sip:bob@Example.org:5070;transport=tcp",
+            "<sip:bob@example.org?a=b>",
+            "SIP:bob@example.org",
+            "sips:bob@example.org:5061",
+        ] {
             assert_eq!(Identity::new(uri), Identity::new("sip:bob@example.org"), "{uri}");
         }
         assert_eq!(Identity::new("sip:bob@[2001:DB8::1]:5060").as_str(), "sip:bob@[2001:db8::1]");

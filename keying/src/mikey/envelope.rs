@@ -43,21 +43,21 @@ pub struct Opened {
     /// The envelope key itself.
     pub secret: Secret,
     /// Who sealed it, as the inside says.
-    pub id: Id,
-    /// The keys: at least one.
+    pub id: Option<Id>,
+    /// The keys: at least one, but in an update.
     pub key_data: Vec<KeyData>,
 }
 
 /// Octets of an envelope key that we make.
 const ENVELOPE_KEY: usize = 16;
 
-/// One fresh key in the form that policy chooses, to be sealed under this ID.
+/// One fresh key in the form that policy chooses, to be sealed under this ID, for a bundle whose keys have this MKI.
 ///
 /// # Errors
 /// AES-KW does not take a TEK of this length.
-pub fn fresh(id: &Id, ask: &Bundle<'_>, env: &mut Env<'_>) -> Result<KeyData, Error> {
+pub fn fresh(id: &Id, ask: &Bundle<'_>, in_use: Option<&InUse>, env: &mut Env<'_>) -> Result<KeyData, Error> {
     // RFC 3830 section 6.7: Next payload, ID Type and ID len stand before ID Data.
-    protection::fresh(ask, ask.policy.encryption, 4 + id.data.len(), &InUse::default(), env)
+    protection::fresh(ask, ask.policy.encryption, 4 + id.data.len(), in_use, env)
 }
 
 /// Seals keys under our ID for the owner of a certificate. `csb` is what the envelope itself is protected with.
@@ -133,10 +133,32 @@ pub fn open(
     policy: &MikeyPolicy,
     instead: Secret,
 ) -> Result<Opened, Refused> {
-    let (kemac, pke) = (message.one::<Kemac>()?, message.one::<Pke>()?);
-    protected((kemac.encr_alg, kemac.mac_alg), policy)?;
-    let secret = own.key().open(policy.envelope, &pke.data, instead);
+    let opened = open_update(message, own, (csb, t), sender, policy, instead)?;
+    if opened.key_data.is_empty() {
+        return Err(Error::misbehaved("its envelope brings no key", "RFC 3830 section 3.2").into());
+    }
+    Ok(opened)
+}
+
+/// The same of an update, which may bring no keys: then those before stay, and it may have no KEMAC at all (RFC 3830
+/// section 4.5).
+///
+/// # Errors
+/// As in [`open`].
+pub fn open_update(
+    message: &Message,
+    own: &Own,
+    (csb, t): (&CsbLabel, T),
+    sender: &Identity,
+    policy: &MikeyPolicy,
+    instead: Secret,
+) -> Result<Opened, Refused> {
+    let secret = own.key().open(policy.envelope, &message.one::<Pke>()?.data, instead);
     let keys = TransportKeys::new(&secret, csb);
+    let Some(kemac) = message.maybe::<Kemac>()? else {
+        return Ok(Opened { keys, secret, id: None, key_data: vec![] });
+    };
+    protected((kemac.encr_alg, kemac.mac_alg), policy)?;
     let computed = mac(kemac.mac_alg, Some(&keys), &[&kemac.covered_alone()?])?;
     if computed.is_empty() || !bool::from(computed.ct_eq(&kemac.mac)) {
         let what = "its MAC does not verify: the envelope is not for us, or the message was changed on the way";
@@ -149,11 +171,10 @@ pub fn open(
         let what = format!("its envelope is from {inside}, and the message is from {sender}");
         return Err(Refused::new(ErrorNo::InvalidId, Error::misbehaved(what, "RFC 3830 section 3.2")));
     }
-    if key_data.is_empty() || key_data.iter().any(|key| key.key.is_empty()) {
-        let what = "its envelope brings no key, or an empty one";
-        return Err(Error::misbehaved(what, "RFC 3830 section 3.2").into());
+    if key_data.iter().any(|key| key.key.is_empty()) {
+        return Err(Error::misbehaved("its envelope brings an empty key", "RFC 3830 section 3.2").into());
     }
-    Ok(Opened { keys, secret, id, key_data })
+    Ok(Opened { keys, secret, id: Some(id), key_data })
 }
 
 /// May the key of an envelope be used again, to update this bundle (RFC 3830 table 6.3)?

@@ -1,10 +1,26 @@
 //! MIKEY (RFC 3830) in SDP (RFC 4567).
 //!
 //! ```text
-//!              sdp: Lines <-> Message          streams: m-line <-> CS ID
-//! Mikey  --->  offer, answer  --->  Mode (psk: I_MESSAGE, R_MESSAGE)  --->  Agreed  --->  keys: MasterKey
-//!                                     replay, transport, derive            suite: SP <-> Suite
+//!              sdp: Lines <-> Message                                      streams: m-line <-> CS ID
+//! Mikey  --->  offer, answer     --->  modes: Mode (I_MESSAGE, R_MESSAGE) --->  Agreed  --->  keys: MasterKey
+//!              agreement: update --->         Updating                                   suite: SP <-> Suite
+//!                                             |
+//!                     station (credentials, T, CSB IDs, replay), ids, protection, envelope, signing, dh, derive
 //! ```
+//!
+//! Six modes fit one trait, [`mode::Mode`], and share one body of tests (`tests/every_mode`):
+//!
+//! | mode | proves | keys are known | update by |
+//! |------|--------|----------------|-----------|
+//! | [`mikey-null`](modes::null) | nothing: over TLS only | with the offer | itself, over TLS only |
+//! | [`mikey-psk`](modes::psk) | the pre-shared key | with the offer | itself |
+//! | [`mikey-rsa`](modes::rsa) | certificates | with the offer | PSK under the envelope key |
+//! | [`mikey-dhsign`](modes::dhsign) | certificates | with the answer | itself |
+//! | [`mikey-dhhmac`](modes::dhhmac) | the pre-shared key | with the answer | itself |
+//! | [`mikey-rsar`](modes::rsar) | certificates | with the answer | PSK under the envelope key |
+//!
+//! What goes wrong has an [`Error`] of one sentence for us and an error number for the peer ([`mode::Refused`],
+//! RFC 3830 section 5.1.2). What the peer's error message says is unauthenticated and so no more than a hint.
 
 mod agreement;
 mod answer;

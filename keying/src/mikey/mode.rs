@@ -164,7 +164,7 @@ impl ModeName {
 
 /// What an error message says (RFC 3830 section 5.1.2).
 pub(crate) fn hint(message: &Message) -> Error {
-    let errors: Vec<_> = message.many::<ErrorNo>().map(ErrorNo::to_string).collect();
+    let errors: Vec<_> = message.many::<ErrorNo>().map(|no| format!("{no} ({})", no.section())).collect();
     if errors.is_empty() {
         Error::Hint("an error without a number".into())
     } else {

@@ -95,6 +95,8 @@ impl Sent {
         let CsMap::Srtp(map) = &answer.hdr().map else { return vec![] };
         let named = |stream: &Stream| match stream.dir {
             Dir::Send => *stream,
+            // The one SSRC in it is ours.
+            Dir::Hear if self.layout.is_single() => Stream { ssrc: None, roc: 0, ..*stream },
             Dir::Hear => self.layout.heard(stream, map),
         };
         self.streams.iter().map(named).collect()
@@ -112,7 +114,8 @@ impl Sent {
         let mut agreed = self.initiated.complete(&message, now)?;
         let streams = self.named(&message);
         let mut tolerated = vec![];
-        if let Some(stream) = streams.iter().find(|stream| stream.dir == Dir::Hear && stream.ssrc.is_none()) {
+        let unnamed = |stream: &&Stream| stream.dir == Dir::Hear && stream.ssrc.is_none();
+        if let Some(stream) = streams.iter().find(unnamed).filter(|_| !self.layout.is_single()) {
             if !tolerances.allows(Tolerance::NoResponderSsrc) {
                 let what = format!("it left its SSRC for m-line {} at zero", stream.line);
                 return Err(Error::misbehaved(what, "RFC 3830 section 6.1.1"));

@@ -8,7 +8,7 @@ use super::mode::Refused;
 use super::policy::{KeyForm, MikeyPolicy};
 use super::transport;
 use super::turns::InUse;
-use super::wire::{EncrAlg, ErrorNo, Kemac, KeyData, KeyKind, Kv, MacAlg, Payload, Secret, T, key_data};
+use super::wire::{EncrAlg, ErrorNo, Kemac, KeyData, KeyKind, MacAlg, Payload, Secret, T, key_data};
 use crate::Error;
 use keyphone_media::env::Env;
 use zeroize::Zeroizing;
@@ -139,7 +139,7 @@ pub fn update_keys(plain: &[u8]) -> Result<Vec<KeyData>, Refused> {
     if plain.is_empty() { Ok(vec![]) } else { keys(plain) }
 }
 
-/// A fresh key in the form that policy chooses, for a bundle whose keys have this MKI. `before` octets stand before its
+/// A fresh key in the form that policy chooses, the first of a bundle or one that follows those `in_use`. `before` octets stand before its
 /// Key data in the KEMAC.
 ///
 /// A TGK has 16 octets, or as many more as AES-KW needs for all that is encrypted to be a multiple of 8 octets
@@ -151,13 +151,10 @@ pub fn fresh(
     ask: &Bundle<'_>,
     encr: EncrAlg,
     before: usize,
-    in_use: &InUse,
+    in_use: Option<&InUse>,
     env: &mut Env<'_>,
 ) -> Result<KeyData, Error> {
-    let kv = match (in_use.next(), ask.policy.validity) {
-        (Kv::Null, validity) if *in_use == InUse::default() => validity.first(),
-        (kv, _) => kv,
-    };
+    let kv = in_use.map_or_else(|| ask.policy.validity.first(), InUse::next);
     let (key_len, salt_len) = (ask.suite.key_len(), ask.suite.salt_len());
     let (kind, key, salt) = match ask.policy.keys {
         KeyForm::Tgk => (KeyKind::Tgk, 16, None),

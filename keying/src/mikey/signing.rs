@@ -121,11 +121,7 @@ pub fn signer(
 /// # Errors
 /// It must not be used so; it is not accepted.
 pub fn recipient(message: &Message, signer: &Trusted, store: &CertStore, now: NtpTime) -> Result<Trusted, Refused> {
-    let apart = message.many::<Cert>().find(|cert| cert.cert_type == CertType::X509Encr);
-    if let Some(apart) = apart {
-        let mut chain = chain(message)?;
-        chain.insert(0, Certificate::from_der(&apart.data).map_err(refused)?);
-        chain.truncate(CertStore::MAX_CHAIN);
+    if let Some(chain) = opening_chain(message)? {
         return store.verify(&chain, Some(signer.who()), Use::Enciphering, now).map_err(refused);
     }
     if message.many::<Cert>().next().is_some() {
@@ -134,6 +130,18 @@ pub fn recipient(message: &Message, signer: &Trusted, store: &CertStore, now: Nt
     }
     let pinned = store.of_peer(signer.who(), Use::Enciphering, now);
     pinned.map_err(|error| Refused::new(ErrorNo::InvalidCert, error))
+}
+
+/// The chain of the certificate that is for encryption alone, if the sender has such a one (X.509v3 Encr).
+///
+/// # Errors
+/// As in [`chain`].
+pub fn opening_chain(message: &Message) -> Result<Option<Vec<Certificate>>, Refused> {
+    let Some(cert) = message.many::<Cert>().find(|cert| cert.cert_type == CertType::X509Encr) else { return Ok(None) };
+    let mut chain = chain(message)?;
+    chain.insert(0, Certificate::from_der(&cert.data).map_err(refused)?);
+    chain.truncate(CertStore::MAX_CHAIN);
+    Ok(Some(chain))
 }
 
 /// A certificate that is not accepted, told to both sides.

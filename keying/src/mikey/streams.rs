@@ -117,6 +117,11 @@ impl Layout {
         self.answer(&CsMap::Srtp(unnamed), streams)
     }
 
+    /// Does one crypto session serve both ways? Then it names its Initiator's SSRC and no other.
+    pub(super) fn is_single(self) -> bool {
+        self.single
+    }
+
     /// Where in the SDP its messages stand.
     pub(super) fn level(self) -> Level {
         self.level

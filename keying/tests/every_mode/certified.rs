@@ -3,6 +3,7 @@
 use crate::modes::{self, ALICE, BOB, Case, MALLORY, PSK, Proves, shared, stranger};
 use crate::pki::{Holder, root};
 use crate::side::*;
+use keyphone_keying::mikey::wire::ErrorNo;
 use keyphone_keying::{Credentials, Expect, Identity};
 
 /// Alice with this certificate of her own.
@@ -36,8 +37,9 @@ fn a_caller_with_a_bad_certificate_is_refused_with_the_reason() {
             let mut alice = alice_with(&case, own);
             let (result, out) = alice.try_offer();
             assert!(keys(&out).is_empty() || case.early);
-            let (why, _) = bob(&case).refuse(&result.unwrap().0);
+            let (why, error) = bob(&case).refuse(&result.unwrap().0);
             assert!(why.contains(reason), "{}, {reason}: {why}", case.name);
+            assert_eq!(message(&error.unwrap()).many::<ErrorNo>().collect::<Vec<_>>(), [&ErrorNo::InvalidCert]);
         }
     }
 }

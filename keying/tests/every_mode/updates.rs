@@ -2,6 +2,7 @@
 
 use crate::modes::{self, Case};
 use crate::side::*;
+use keyphone_keying::mikey::policy::Validity;
 use keyphone_keying::{Hop, Output, Session};
 
 struct Call {
@@ -106,4 +107,31 @@ fn a_bundle_without_protection_is_not_updated_over_a_clear_hop() {
     call.bob.hop = Hop::Clear;
     let (refused, out) = call.bob.answer_again(&mut *call.sessions.1, &update);
     assert!(refused.unwrap_err().error.to_string().contains("this hop is not TLS") && keys(&out).is_empty());
+}
+
+#[test]
+fn keys_that_follow_have_an_mki_if_and_only_if_the_first_had_one() {
+    for case in modes::all() {
+        for (first, later) in [(Validity::Null, Validity::Mki(2)), (Validity::Mki(2), Validity::Null)] {
+            let (mut alice, mut bob) = pair(&case);
+            (alice.policy.mikey.validity, bob.policy.mikey.validity) = (first, later);
+            let (offer, offered, _) = alice.offer();
+            let (answer, theirs, out) = bob.accept(&offer);
+            let mut ours = offered.session();
+            alice.told(&mut *ours, &answer).0.unwrap();
+            let mki = |out: &[Output]| {
+                let key = out.iter().find_map(|o| if let Output::Key(key) = o { Some(key.key()) } else { None });
+                key.expect("a key").mki().map(|mki| mki.bytes().to_vec())
+            };
+            let mut last = mki(&out);
+            let mut call = Call { alice, bob, sessions: (ours, theirs) };
+            for bob_begins in [true, false] {
+                let (_, _, heard) = call.update(bob_begins);
+                let now = mki(&heard);
+                assert_eq!(now.as_ref().map(Vec::len), last.as_ref().map(Vec::len), "{} {first:?}", case.name);
+                assert!(now.is_none() || now != last, "{}: another MKI for another key", case.name);
+                last = now;
+            }
+        }
+    }
 }

@@ -3,6 +3,7 @@
 mod attacks;
 mod calls;
 mod dialects;
+mod errors;
 mod forks;
 mod maps;
 mod support;

@@ -3,7 +3,10 @@
 
 use crate::support::*;
 use keyphone_keying::mikey::derive::FromTgk;
-use keyphone_keying::mikey::wire::{CsMap, ErrorNo, KeyData, KeyKind, Kv, Param, ProtType, Secret, Sp, SrtpParam, T};
+use keyphone_keying::mikey::modes::psk::{Ids, verify_data};
+use keyphone_keying::mikey::wire::{
+    CsMap, DataType, Draft, ErrorNo, Hdr, Id, KeyData, KeyKind, Kv, MacAlg, Param, ProtType, Secret, Sp, SrtpParam, T,
+};
 use keyphone_keying::{Dir, Output, Session};
 use keyphone_media::srtp::{KeyId, MasterKey, Suite};
 
@@ -100,4 +103,25 @@ fn an_update_without_keys_cannot_change_how_packets_are_protected() {
     let mut same = update(vec![], 3);
     same.payloads.push(sp(10).into());
     assert_eq!(answer(&mut bob, &mut *session, &same).0, Ok(()));
+}
+
+#[test]
+fn a_bundle_of_one_crypto_session_for_both_ways_is_updated_by_us_and_our_ssrc_stays_ours() {
+    let mut bob = pair().1;
+    let single = Foreign { ssrcs: vec![0xf0], ..Foreign::new(vec![tgk()]) };
+    let (_, mut session, out) = bob.accept(&single.lines());
+    assert_eq!(key_for(&out, Dir::Hear, 0), key_for(&out, Dir::Send, 0));
+    bob.now = at(2);
+    let (update, out) = bob.offer_with(&mut *session);
+    assert_eq!((keys(&out).len(), key_for(&out, Dir::Hear, 0)), (2, key_for(&out, Dir::Send, 0)));
+    let (update, (_, keys)) = (message(&update), Foreign::transport());
+    assert_eq!(update.hdr().map.count(), 1);
+    let hdr = Hdr { data_type: DataType::PskVer, v: false, ..update.hdr().clone() };
+    let (t, mut ids) = (*update.one::<T>().unwrap(), update.many::<Id>().cloned());
+    let unsealed = Draft::new(&hdr).push(t).v(MacAlg::HmacSha1_160);
+    let ids = Ids { i: ids.next(), r: ids.next() };
+    let data = verify_data(MacAlg::HmacSha1_160, Some(&keys), unsealed.covered(), &ids, t).unwrap();
+    let (result, told) = bob.told(&mut *session, &lines(unsealed.seal(&data).unwrap().bytes()));
+    result.unwrap();
+    assert!(matches!(&told[..], [Output::Peer(_)]), "nobody has named the peer's SSRC: {told:?}");
 }

@@ -103,6 +103,13 @@ impl Side {
         (refusal.error.to_string(), refusal.lines)
     }
 
+    pub(crate) fn offer_with(&mut self, session: &mut dyn Session) -> (Lines, Vec<Output>) {
+        let mut out = vec![];
+        let (_, ask, env) = self.split();
+        let lines = session.offer(&ask, &mut { env }, &mut out).unwrap();
+        (lines, out)
+    }
+
     pub(crate) fn answer_with(
         &mut self,
         session: &mut dyn Session,

@@ -1,9 +1,9 @@
 //! The envelope key as a pre-shared key (RFC 3830 sections 3.2, 4.5 and 6.3).
 
 use crate::support::*;
-use keyphone_keying::How;
-use keyphone_keying::mikey::ModeName;
-use keyphone_keying::mikey::wire::{CacheType, DataType, Pke};
+use keyphone_keying::mikey::wire::{CacheType, DataType, Draft, Message, Payload, Pke, Rand};
+use keyphone_keying::mikey::{MikeyPolicy, ModeName, Tolerances, signing};
+use keyphone_keying::{How, Lines};
 
 #[test]
 fn a_bundle_is_updated_under_its_envelope_key_by_messages_of_the_pre_shared_key_method() {
@@ -25,17 +25,91 @@ fn a_bundle_is_updated_under_its_envelope_key_by_messages_of_the_pre_shared_key_
     }
 }
 
+/// RFC 3830 section 4.5: "the Initiator MUST provide a new encrypted envelope key".
 #[test]
-fn a_key_that_must_not_be_cached_is_not() {
-    for mode in [ModeName::Rsa, ModeName::RsaR] {
-        let (mut alice, mut bob) = pair(mode);
-        alice.policy.mikey.cache = CacheType::NoCache;
-        bob.policy.mikey.cache = CacheType::NoCache;
-        let (mut ours, mut theirs) = calls(&mut alice, &mut bob);
-        let ours = alice.offers_again(&mut *ours).unwrap_err().to_string();
-        let theirs = bob.offers_again(&mut *theirs).unwrap_err().to_string();
-        assert!(ours.contains("RFC 3830 section 4.5") && ours == theirs, "{ours}");
+fn where_nothing_is_cached_each_update_has_another_envelope_whoever_begins_it() {
+    let (mut alice, mut bob) = pair(ModeName::Rsa);
+    alice.policy.mikey.cache = CacheType::NoCache;
+    bob.policy.mikey.cache = CacheType::NoCache;
+    let (mut ours, mut theirs) = calls(&mut alice, &mut bob);
+    for round in 0..4 {
+        let sides = if round % 2 == 0 {
+            (&mut alice, &mut ours, &mut bob, &mut theirs)
+        } else {
+            (&mut bob, &mut theirs, &mut alice, &mut ours)
+        };
+        let (one, session, other, others) = sides;
+        let update = one.offers_again(&mut **session).unwrap();
+        let told = message(&update);
+        assert_eq!(told.hdr().data_type, DataType::PkInit);
+        assert_eq!((told.one::<Pke>().unwrap().cache, told.one::<Rand>().is_err()), (CacheType::NoCache, true));
+        for changed in [resigned(&told, Some(Rand(vec![7; 16]))), tampered(&told)] {
+            let before = other.answers_again(&mut **others, &changed).unwrap_err().error.to_string();
+            assert!(
+                before.contains("a RAND, which an update must not have") || before.contains("signature"),
+                "{before}"
+            );
+        }
+        let answer = other.answers_again(&mut **others, &update).unwrap();
+        let (result, out) = one.hears(&mut **session, &answer);
+        result.unwrap();
+        assert_eq!(proven(&out).0, other.me);
     }
+    // What was taken once is no update any more.
+    let update = alice.offers_again(&mut *ours).unwrap();
+    let answer = bob.answers_again(&mut *theirs, &update).unwrap();
+    alice.hears(&mut *ours, &answer).0.unwrap();
+    let next = alice.offers_again(&mut *ours).unwrap();
+    bob.answers_again(&mut *theirs, &next).unwrap();
+    let replayed = bob.answers_again(&mut *theirs, &update).unwrap_err().error.to_string();
+    assert!(replayed.contains("a replay"), "{replayed}");
+}
+
+/// Signed anew by alice, with this behind T if it is one of hers; bob's stay unsigned.
+fn resigned(update: &Message, extra: Option<Rand>) -> Lines {
+    let payloads = update.parts().iter().map(|part| part.payload.clone());
+    let unsigned = payloads.filter(|payload| !matches!(payload, Payload::Sign(_)));
+    let with = unsigned.flat_map(|payload| match payload {
+        Payload::T(t) => [Some(t.into()), extra.clone().map(Payload::from)].into_iter().flatten().collect(),
+        other => vec![other],
+    });
+    let draft = with.fold(Draft::new(update.hdr()), Draft::push);
+    let certs = store("alice");
+    lines(&signing::sign(draft, certs.signer().unwrap(), &MikeyPolicy::default(), &[]).unwrap())
+}
+
+/// The first octet of the signature is another one.
+fn tampered(update: &Message) -> Lines {
+    let mut octets = update.bytes().to_vec();
+    let at = octets.len() - 256;
+    octets[at] ^= 1;
+    lines(&Message::read(&octets, Tolerances::none()).unwrap())
+}
+
+#[test]
+fn an_update_that_brings_no_key_changes_none() {
+    let (mut alice, mut bob) = pair(ModeName::Rsa);
+    alice.policy.mikey.cache = CacheType::NoCache;
+    bob.policy.mikey.cache = CacheType::NoCache;
+    let (mut ours, mut theirs) = calls(&mut alice, &mut bob);
+    let update = message(&alice.offers_again(&mut *ours).unwrap());
+    let payloads = update.parts().iter().map(|part| part.payload.clone());
+    let bare = payloads.filter(|payload| !matches!(payload, Payload::Sign(_) | Payload::Kemac(_)));
+    let draft = bare.fold(Draft::new(update.hdr()), Draft::push);
+    let certs = store("alice");
+    let bare = signing::sign(draft, certs.signer().unwrap(), &MikeyPolicy::default(), &[]).unwrap();
+    let answer = bob.answers_again(&mut *theirs, &lines(&bare)).unwrap();
+    assert_eq!(message(&answer).hdr().data_type, DataType::PkVer, "it is answered under the new envelope key");
+}
+
+#[test]
+fn in_reverse_a_key_that_must_not_be_cached_ends_with_its_call() {
+    let (mut alice, mut bob) = pair(ModeName::RsaR);
+    bob.policy.mikey.cache = CacheType::NoCache;
+    let (mut ours, mut theirs) = calls(&mut alice, &mut bob);
+    let ours = alice.offers_again(&mut *ours).unwrap_err().to_string();
+    let theirs = bob.offers_again(&mut *theirs).unwrap_err().to_string();
+    assert!(ours.contains("RFC 3830 section 4.5") && ours == theirs, "{ours}");
 }
 
 #[test]

@@ -60,6 +60,7 @@ pub(crate) fn systems() -> Vec<System> {
         dh("MIKEY-DHSIGN, RSA, OAKLEY 2", dhsign, DhGroup::Oakley2, mikey_rsa, How::Certificate),
         public("MIKEY-RSA", rsa, CacheType::CacheForCsb, mikey_pinned),
         public("MIKEY-RSA, cached for later", rsa, CacheType::Cache, mikey_pinned),
+        public("MIKEY-RSA, not cached", rsa, CacheType::NoCache, mikey_pinned),
         public("MIKEY-RSA-R", rsar, CacheType::CacheForCsb, mikey_rsa),
         dh("MIKEY-DHSIGN, ECDSA, X25519", dhsign, DhGroup::X25519, mikey_ecdsa, How::Certificate),
     ]

@@ -16,6 +16,7 @@ use std::fmt;
 #[derive(Default)]
 pub struct Receiver {
     /// Boxed: most receivers have one, and a list has room for four.
+    #[expect(clippy::vec_box, reason = "see above: a list of three that are not there costs more than a pointer")]
     pub(super) sessions: Vec<Box<Session>>,
     places: BTreeMap<Ssrc, Place>, // per SSRC, not per key: a rekeying does not reset the ROC
     pub(super) buffer: Vec<u8>,

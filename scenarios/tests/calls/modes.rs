@@ -8,10 +8,11 @@ use keyphone_keying::mikey::wire::registry::DhGroup;
 use keyphone_media::audio::codec::Codec;
 use keyphone_media::srtp::{DerivationRate, Suite};
 use keyphone_scenarios::link::Link;
+use keyphone_scenarios::world::Sent;
 use keyphone_ua::endpoint::Command;
 use keyphone_ua::event::{CallId, Event, KeyUse};
-use keyphone_ua::settings::{HangUp, Settings};
-use keyphone_ua::transaction::Transport;
+use keyphone_ua::settings::{HangUp, Secured, Settings};
+use keyphone_ua::transaction::{Destination, Transport};
 use std::collections::BTreeSet;
 
 const ALICE: (&str, &str) = ("alice", Pair::ALICE);
@@ -28,12 +29,21 @@ fn ca(mode: ModeName) -> Ca {
 
 fn pair(mode: ModeName) -> Pair {
     let ca = ca(mode);
-    Pair::on(1, Link::PERFECT, ca.phone(ALICE, "bob", &[mode]), ca.phone(BOB, "alice", &[mode]))
+    let (alice, bob) = (ca.phone(ALICE, "bob", &[mode]), ca.phone(BOB, "alice", &[mode]));
+    Pair::on(1, Link::PERFECT, secure(alice), secure(bob))
 }
 
-/// Over TLS, which MIKEY-NULL needs and no other mode minds.
+/// By a sips URI, so that TLS is the way there and back: MIKEY-NULL needs it, and no other mode minds.
 fn dial(pair: &mut Pair, hang_up: HangUp) {
-    pair.world.command(pair.alice, call(Pair::BOB, Transport::Tls, plan(ALICE_HZ, hang_up)));
+    let target = Box::new(format!("sips:bob@{}", Pair::BOB).parse().unwrap());
+    let to = Some(Destination { addr: sip_at(Pair::BOB), transport: Transport::Tls });
+    pair.world.command(pair.alice, Command::Call { target, to, from: None, plan: plan(ALICE_HZ, hang_up) });
+}
+
+/// A phone that TLS reaches where all else does.
+fn secure(mut settings: Settings) -> Settings {
+    settings.tls = Secured { connects: true, port: Some(settings.sip.port()) };
+    settings
 }
 
 fn keyings(pair: &Pair, node: usize) -> Vec<String> {
@@ -110,7 +120,7 @@ fn every_group_carries_a_call_in_either_diffie_hellman_mode_and_a_change_of_keys
         let bob = ca.phone_with(BOB, "alice", &[mode], |config| {
             config.policy.mikey.group = if weak { group } else { DhGroup::Oakley5 };
         });
-        let mut pair = Pair::on(1, Link::PERFECT, alice, bob);
+        let mut pair = Pair::on(1, Link::PERFECT, secure(alice), secure(bob));
         dial(&mut pair, HangUp::Never);
         pair.run(1000);
         pair.world.command(pair.alice, Command::Rekey(CallId(1)));
@@ -174,6 +184,29 @@ fn mikey_null_is_neither_offered_nor_answered_but_over_tls() {
     let why =
         refused(ca.phone(ALICE, "bob", &[ModeName::Null]), ca.phone(BOB, "alice", &[ModeName::Psk]), Transport::Tls);
     assert!(why.contains("mikey-null") && why.contains("policy accepts mikey-psk"), "{why}");
+}
+
+#[test]
+fn new_keys_of_mikey_null_do_not_leave_when_the_dialog_goes_on_without_tls() {
+    let ca = ca(ModeName::Null);
+    let (alice, bob) = (ca.phone(ALICE, "bob", &[ModeName::Null]), ca.phone(BOB, "alice", &[ModeName::Null]));
+    let mut pair = Pair::on(1, Link::PERFECT, alice, bob);
+    // To a sip URI, whose dialog goes on over TCP: only the first request is told to take TLS.
+    pair.world.command(pair.alice, call(Pair::BOB, Transport::Tls, plan(ALICE_HZ, HangUp::Never)));
+    pair.run(1000);
+    pair.world.command(pair.alice, Command::Rekey(CallId(1)));
+    pair.run(3000);
+    let trouble = |event: &Event| match event {
+        Event::CallTrouble { what, .. } => Some(what.clone()),
+        _ => None,
+    };
+    let what = events(&pair.world, pair.alice).find_map(trouble).expect("she is told");
+    assert!(what.contains("for TLS alone, and this hop is not TLS"), "{what}");
+    let clear = |sent: &Sent| !sent.media && sent.transport != Transport::Tls && has_sdp(sent);
+    assert!(!pair.world.log().iter().any(clear), "no key was shown");
+    pair.world.command(pair.alice, Command::HangUpAll);
+    pair.run(100_000);
+    assert_nothing_was_lost(&pair);
 }
 
 #[test]

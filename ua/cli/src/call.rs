@@ -28,6 +28,10 @@ EXAMPLES:
       keyphone call sip:bob@127.0.0.1 --psk @psk.hex
   Say something, keep what is heard, and hang up when all is said:
       keyphone call sip:bob@192.0.2.7 --psk @psk.hex --play hello.wav --record heard.wav
+  By certificate: two phones that have nothing in common but a CA (see also \"keyphone cert make --help\"):
+      keyphone cert make sip:alice@127.0.0.1 sip:bob@127.0.0.1
+      keyphone answer --keying mikey-dhsign --cert bob.pem --key bob.key --ca ca.pem
+      keyphone call sip:bob@127.0.0.1 --keying mikey-dhsign --cert alice.pem --key alice.key --ca ca.pem
   Three calls of two seconds over TCP, as JSON:
       keyphone call 'sip:bob@[::1]:5070' --psk @psk.hex --times 3 --for 2s --transport tcp --json
 

@@ -48,6 +48,21 @@ pub(crate) fn printer(common: &Common, job: Job, control: bool) -> Rc<Printer> {
     Rc::new(Printer::human(Narrator::new(!one, common.verbose > 0)))
 }
 
+/// TLS with what the configuration names. A certificate that is MIKEY's as well may have a key that TLS here cannot use,
+/// on P-521 for instance: then we are not called over TLS, and all else works.
+fn load_tls(config: &Config) -> Result<Tls, Fault> {
+    let tls = &config.tls;
+    let files = TlsFiles { own: tls.own().map_err(usage)?, ca: tls.ca.as_deref(), require_client: tls.require_client };
+    let wrong = |why: String| usage(format!("TLS: {why}"));
+    match Tls::load(files) {
+        Err(why) if config.credentials.certs.own().is_some() && !tls.require_client => {
+            tracing::warn!("nobody can call us over TLS: {why}");
+            Tls::load(TlsFiles { own: None, ..files }).map_err(wrong)
+        }
+        loaded => loaded.map_err(wrong),
+    }
+}
+
 /// Where a phone listens, and who it is if nobody says so.
 pub(crate) struct Place {
     pub(crate) listen: SocketAddr,
@@ -82,12 +97,7 @@ impl Phone {
         })?;
         let sockets = match &config.tls {
             tls if tls.is_wanted() => {
-                let files = TlsFiles {
-                    own: tls.own().map_err(usage)?,
-                    ca: tls.ca.as_deref(),
-                    require_client: tls.require_client,
-                };
-                let tls = Tls::load(files).map_err(|why| usage(format!("TLS: {why}")))?;
+                let tls = load_tls(config)?;
                 let port = listen.port().saturating_add(1);
                 sockets.with_tls(tls).await.map_err(|e| {
                     usage(format!("nobody can listen for TLS on port {port}, the one above --listen {listen}: {e}"))

@@ -123,6 +123,7 @@ impl Call {
             true => (Method::Update, Ok(vec![])),
             false => {
                 let holding = change.hold.unwrap_or(holding);
+                talking.usage.exchange.goes(&talking.usage.dialog.next_hop());
                 (Method::Invite, talking.usage.exchange.offer(holding, change.rekey, media, cx))
             }
         };

@@ -32,6 +32,12 @@ impl Parties {
         self.hop = cx.transactions.hop(Key::Server(key)).map_or(Hop::Clear, |to| to.transport.into());
     }
 
+    /// An offer of ours inside the dialog goes where the dialog's requests go, and that may be another way than the
+    /// INVITE took.
+    pub(super) fn goes(&mut self, to: &crate::locate::Hop) {
+        self.hop = to.likely_transport().into();
+    }
+
     /// What keying is asked for.
     pub(super) fn ask<'a>(&'a self, streams: &'a [Stream], settings: &'a Settings) -> Ask<'a> {
         Ask { hop: self.hop, me: &self.me, named: &self.named, streams, policy: &settings.policy }

@@ -6,6 +6,7 @@ use super::media::Media;
 use super::parties::{self, streams};
 use super::refused::{Refused, Unacceptable};
 use super::{Cx, precondition};
+use crate::locate::Hop;
 use crate::sdp::{self, AnswerError, OfferAsk, Profile, Reply, Sdp};
 use crate::sip::StatusCode;
 use crate::transaction::ServerKey;
@@ -36,6 +37,11 @@ impl Exchange {
         let offer = same.unwrap_or_else(|| self.sdp.offer(&changed));
         self.state = State::WeOffered { rekey, holding };
         Ok(offer.bytes())
+    }
+
+    /// Where the next offer will go.
+    pub(super) fn goes(&mut self, to: &Hop) {
+        self.parties.goes(to);
     }
 
     fn new_keys(&mut self, media: &mut Media, cx: &mut Cx<'_, '_>) -> Result<Lines, String> {

@@ -77,8 +77,9 @@ mod tests {
         assert_eq!(looks(b"v=0\r\na=key-mgmt:keyp1 727gkdOs\r\n"), "keyp1");
         assert_eq!(looks(b"a=key-mgmt:mikey AQAFgM0X\n"), "mikey", "it cannot be read");
         assert_eq!(looks(b"a=key-mgmt:\xff\x1b[1m\n"), "unknown");
-        // The fixed part of an I_MESSAGE of the DH method, without a crypto session, and a timestamp.
-        assert_eq!(looks(b"a=key-mgmt:mikey AQIFAAAAAAEAAAAAAAAAAAAAAAA="), "mikey-dhsign");
+        // The fixed part of an I_MESSAGE, without a crypto session, and a timestamp: of the public-key method and of DH.
+        assert_eq!(looks(b"a=key-mgmt:mikey AQIFAAAAAAEAAAAAAAAAAAAAAAA="), "mikey-rsa");
+        assert_eq!(looks(b"a=key-mgmt:mikey AQQFAAAAAAEAAAAAAAAAAAAAAAA="), "mikey-dhsign");
     }
 
     #[test]

@@ -14,11 +14,15 @@
 //! (see [`dh`](crate::mikey::dh)), so no key is known before the answer, and each answer to one offer makes
 //! another: a forked call has as many TGKs as answers. The R_MESSAGE is always sent, whatever V says.
 //!
-//! The Responder checks in this order, what costs nothing first, for anybody may send it anything (RFC 3830 section 9.5):
-//! 1. that the message is whole, of its method and of a group that policy takes; 2. that it is for us; 3. T and the
-//! replay cache; 4. the seal: a MAC takes microseconds, a chain of certificates and a signature some hundred. Only then,
-//! for somebody who is known and can be held to account, come two exponentiations and a signature of our own; and only
-//! then is anything remembered.
+//! The Responder checks what costs nothing first, for anybody may send it anything (RFC 3830 section 9.5), in this order:
+//!
+//! 1. The message is whole, of its method, and of a group that policy takes.
+//! 2. It is for us.
+//! 3. T is near our clock, and the replay cache does not know the message.
+//! 4. The seal: a MAC takes microseconds; a chain of certificates and a signature, some hundred.
+//! 5. It is remembered, and answered: two exponentiations, and a signature of our own.
+//!
+//! So the costly step is for somebody who is known, and can be held to account for it.
 
 mod init;
 mod resp;

@@ -10,9 +10,16 @@
 //!                                   [<---]       HDR, T, [IDr], V
 //! ```
 //!
-//! We send both IDs, one TGK of our own making and the SDP IDs of RFC 4567, and we ask for the R_MESSAGE: the peer's
-//! SSRCs come in it. The checks that cost nothing come before the MAC (section 5.3); nothing is kept before the MAC is
-//! verified (section 9.5).
+//! We send both IDs, one key of our own making, a TGK if policy does not want another form, and the SDP IDs of RFC
+//! 4567, and we ask for the R_MESSAGE: the peer's SSRCs come in it.
+//!
+//! What a Responder checks, cheapest first, so that a flood of bad messages costs little (sections 5.3 and 9.5):
+//!
+//! 1. the form of the message, its algorithms, and whether it is for us: some comparisons;
+//! 2. its timestamp, and the memory of what was seen: a look-up;
+//! 3. the MAC, under keys that six HMACs derive. From here on the message is remembered, and no copy of it
+//!    costs more than step 2; before that nothing is kept;
+//! 4. decryption, and the form of what comes out.
 
 mod init;
 mod resp;
@@ -101,7 +108,7 @@ pub(super) fn offer(
     station: &mut Station,
     env: &mut Env<'_>,
 ) -> Result<Initiation, Error> {
-    let key_data = vec![fresh(ask, protection.0, 0, &InUse::default(), env)?];
+    let key_data = vec![fresh(ask, protection.0, 0, None, env)?];
     let plain = key_data::write_keys(None, &key_data)?;
     let t = station.timestamp(env.now.ntp);
     let encrypted = encrypt(protection.0, &plain, keys.as_ref(), &csb, t)?;

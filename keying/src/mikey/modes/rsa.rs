@@ -28,16 +28,16 @@
 //!
 //! After an exchange both sides may use the envelope key as a pre-shared key (section 3.2) as far as its cache
 //! indicator says: to update the bundle ([`super::psk::Running`]), and for other calls (the station's memory of
-//! envelope keys). With "No cache" a bundle cannot be updated: section 4.5 then wants another envelope, and another
-//! call makes one as well.
+//! envelope keys). With "No cache" each update has another envelope ([`Running`], section 4.5).
 
 mod init;
 mod resp;
+mod update;
 
 pub use init::Init;
 pub use resp::Pending;
+pub use update::Running;
 
-use super::psk;
 use crate::identity::Use;
 use crate::mikey::bundle::{Agreed, Bundle};
 use crate::mikey::derive::CsbLabel;
@@ -46,7 +46,7 @@ use crate::mikey::mode::{Initiation, Mode, ModeName, Refused};
 use crate::mikey::signing;
 use crate::mikey::station::Station;
 use crate::mikey::turns::{InUse, Turns};
-use crate::mikey::wire::{CacheType, Chash, DataType, Draft, HashFunc, Hdr, Id, Message, Prf, Rand};
+use crate::mikey::wire::{CacheType, Chash, HashFunc, Id, Message, Rand};
 use crate::{Error, Proof};
 use keyphone_media::env::Env;
 use zeroize::Zeroizing;
@@ -66,15 +66,11 @@ impl Mode for RsaMode {
         let peer = credentials.certs.of_peer(ask.named, Use::Enciphering, env.now.ntp)?;
         let csb = CsbLabel { csb_id: station.csb_id(env), rand: env.bytes::<16>().to_vec() };
         let (t, id) = (station.timestamp(env.now.ntp), Id::uri(ask.me.as_str()));
-        let key_data = vec![envelope::fresh(&id, ask, env)?];
+        let key_data = vec![envelope::fresh(&id, ask, None, env)?];
         let sealed = envelope::seal((&id, &key_data), &peer, (&csb, t), ask.policy, env)?;
 
-        let hdr =
-            Hdr { data_type: DataType::PkInit, v: true, prf: Prf::Mikey1, csb_id: csb.csb_id, map: ask.map.clone() };
-        let draft = Draft::new(&hdr).push(t).push(Rand(csb.rand.clone())).push(id);
-        let draft = signing::certs(own).fold(draft, Draft::push).push(Id::uri(ask.named.as_str()));
-        let draft = ask.policies.iter().cloned().fold(draft, Draft::push);
-        let mut draft = ask.extensions().fold(draft, Draft::push).push(sealed.kemac);
+        let rand = Some(Rand(csb.rand.clone()));
+        let mut draft = init::write((csb.csb_id, rand, t), (id, own), ask).push(sealed.kemac);
         if credentials.certs.pinned(ask.named) > 1 {
             let hash = peer.certificate().sha1().to_vec();
             draft = draft.push(Chash { hash_func: HashFunc::Sha1, hash });
@@ -86,7 +82,7 @@ impl Mode for RsaMode {
         }
         let pending = {
             let init = Init::read(&message).map_err(|refused| refused.error)?;
-            Pending::new(&init, (&sealed.keys, &key_data), &peer, ask.policy)
+            Pending::first(&init, (&sealed.keys, &key_data), &peer, credentials.clone(), ask.policy)
         };
         let known = Agreed {
             csb,
@@ -109,7 +105,7 @@ impl Mode for RsaMode {
     ) -> Result<(Option<Message>, Agreed), Refused> {
         let (credentials, now) = (station.credentials().clone(), env.now.ntp);
         let init = Init::read(message)?;
-        envelope::protected(init.protection(), ask.policy)?;
+        init.protected(ask.policy)?;
         init.ids.check_recipient(ask.me)?;
         let own = envelope::opener(message, &credentials.certs)?;
         let claimed = init.claimed()?;
@@ -126,11 +122,16 @@ impl Mode for RsaMode {
         if init.cache() == CacheType::Cache {
             station.keep_envelope(peer.who(), peer.how(), secret, now);
         }
-        let running = psk::Running {
-            keys: Some(keys),
+        let signs = vec![peer.certificate().clone()];
+        let sent = signing::chain(message)?;
+        let signs = if sent.is_empty() { signs } else { sent };
+        let running = Running {
             csb: init.csb.clone(),
-            peer: (peer.who().clone(), true),
+            peer: peer.who().clone(),
             how: peer.how(),
+            opens: signing::opening_chain(message)?.unwrap_or_else(|| signs.clone()),
+            signs,
+            credentials: credentials.clone(),
             turns: Turns::joined(init.t),
             policies: init.policies(),
             mki: InUse::of(&key_data),
@@ -141,7 +142,7 @@ impl Mode for RsaMode {
             keys: key_data,
             proof,
             tolerated: message.tolerated().iter().map(|t| t.text()).collect(),
-            running: envelope::updates(init.cache()).then(|| Box::new(running) as _),
+            running: Some(running.after(init.cache(), keys)),
             csb: init.csb,
         };
         Ok((answer, agreed))

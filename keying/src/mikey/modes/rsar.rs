@@ -155,7 +155,7 @@ impl Mode for RsaRMode {
                 },
                 map: ask.map.clone(),
                 policies: chosen(&init, &ask.map),
-                keys: vec![envelope::fresh(&id, ask, env)?],
+                keys: vec![envelope::fresh(&id, ask, None, env)?],
             },
         };
         // The envelope is protected under the CSB ID of the header, with the RAND that both sides use.

@@ -31,6 +31,11 @@ macro_rules! errors {
                 }
             }
 
+            /// Where it is defined.
+            pub fn section(self) -> &'static str {
+                if self == Self::UnsupportedMessage { "RFC 4738 section 3.9.2" } else { "RFC 3830 section 6.12" }
+            }
+
             /// What it says.
             pub fn text(self) -> &'static str {
                 match self {

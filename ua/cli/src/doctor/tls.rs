@@ -49,12 +49,15 @@ fn mikey(config: &Config) -> Vec<Checked> {
         Ok(Some(why)) => return vec![Checked::warning(WHAT, why, "give certificates with RSA or NIST-curve keys")],
         Ok(None) => {}
     }
-    let lacking = config.systems().into_iter().filter_map(|system| config.lacks(system));
+    let by_certificate = |system: &KeyingSystem| {
+        matches!(system, KeyingSystem::Mikey(ModeName::DhSign | ModeName::Rsa | ModeName::RsaR))
+    };
+    let systems: Vec<_> = config.systems().into_iter().filter(by_certificate).collect();
+    let lacking = systems.iter().filter_map(|system| config.lacks(*system));
     let problems: Vec<_> =
         lacking.map(|why| Checked::problem(WHAT, why, "do that, or take the system out of keying")).collect();
-    let proves = config.systems().contains(&KeyingSystem::Mikey(ModeName::DhSign));
     match config.credentials.certs.own() {
-        Some(own) if problems.is_empty() && proves => {
+        Some(own) if problems.is_empty() && !systems.is_empty() => {
             vec![Checked::ok(WHAT, format!("we can prove to be {}", own.shown()))]
         }
         _ => problems,
@@ -114,7 +117,7 @@ const FAR: Duration = Duration::from_secs(253_402_300_799);
 mod tests {
     use super::super::Verdict;
     use super::*;
-    use keyphone_config::Tls as Files;
+    use keyphone_config::{PeerCert, Tls as Files};
     use std::path::PathBuf;
 
     const DAY: u64 = 24 * 3600;
@@ -157,6 +160,38 @@ mod tests {
         assert_eq!(check(&key, "sip:bob@example.org", day(400)).0, Verdict::Problem, "it has ended");
         assert_eq!(check(&key, "sip:bob@example.org", Duration::ZERO).0, Verdict::Problem, "it has not begun");
         assert_eq!(check(&other, "sip:bob@example.org", day(10)).0, Verdict::Problem, "the key is another's");
+    }
+
+    #[test]
+    fn what_mikey_can_do_with_them_is_said_as_well() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.subject_alt_names = vec![rcgen::SanType::URI("sip:bob@example.org".try_into().unwrap())];
+        let at = |name: &str| dir.path().join(name);
+        std::fs::write(at("bob.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+        std::fs::write(at("bob.key"), key.serialize_pem()).unwrap();
+        let check = |from: &str, peers: bool, keying: &[ModeName]| {
+            let mut config = Config::default();
+            config.account.from = from.parse().unwrap();
+            config.tls = Files { cert: Some(at("bob.pem")), key: Some(at("bob.key")), ..Files::default() };
+            if peers {
+                config.tls.peer_certs = vec![PeerCert { peer: None, file: at("bob.pem") }];
+            }
+            if !keying.is_empty() {
+                config.policy.keying = keying.iter().copied().map(KeyingSystem::Mikey).collect();
+            }
+            let checks = certificates(&config, day(10)).into_iter().filter(|check| check.what == "MIKEY");
+            checks.map(|check| (check.verdict, check.found)).collect::<Vec<_>>()
+        };
+        let good = vec![(Verdict::Ok, "we can prove to be sip:bob@example.org".to_owned())];
+        assert_eq!(check("sip:bob@example.org", true, &[]), good);
+        assert_eq!(check("sip:bob@example.org", true, &[ModeName::DhSign]), good);
+        assert_eq!(check("sip:bob@example.org", false, &[]), [], "it trusts nobody, and nothing else was asked for");
+        let lacking = check("sip:bob@example.org", false, &[ModeName::RsaR]);
+        assert!(lacking[0].1.contains("needs to know whose certificates to trust"), "{lacking:?}");
+        let other = check("sip:carol@example.org", true, &[ModeName::DhSign]);
+        assert!(matches!(&other[..], [(Verdict::Problem, why)] if why.contains("and we are sip:carol@")), "{other:?}");
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Updating for Running {
         let protection = if self.keys.is_some() { (ask.policy.encryption, ask.policy.mac) } else { null::PROTECTION };
         self.permits(protection, ask).map_err(|refused| refused.error)?;
         let t = self.turns.next(env.now.ntp);
-        let key_data = vec![fresh(ask, protection.0, 0, &self.mki, env)?];
+        let key_data = vec![fresh(ask, protection.0, 0, Some(&self.mki), env)?];
         let plain = key_data::write_keys(None, &key_data)?;
         let encrypted = encrypt(protection.0, &plain, self.keys.as_ref(), &self.csb, t)?;
         let csb_id = self.csb.csb_id;

@@ -1,17 +1,23 @@
 //! The I_MESSAGE: read, and nothing of it proven.
 
+use crate::identity::Own;
+use crate::mikey::bundle::Bundle;
 use crate::mikey::derive::CsbLabel;
+use crate::mikey::envelope;
 use crate::mikey::ids::{Ids, identity};
 use crate::mikey::mode::Refused;
+use crate::mikey::policy::MikeyPolicy;
+use crate::mikey::signing;
 use crate::mikey::wire::{
-    CacheType, DataType, EncrAlg, ErrorNo, Kemac, MacAlg, Message, Payload, Pke, Prf, Rand, Sp, T,
+    CacheType, DataType, Draft, ErrorNo, Hdr, Id, Kemac, MacAlg, Message, Payload, Pke, Prf, Rand, Sp, T,
 };
 use crate::{Error, Identity};
 
 /// An I_MESSAGE of the public-key method, in good order and not proven.
 pub struct Init<'m> {
     message: &'m Message,
-    kemac: &'m Kemac,
+    /// `None` in an update that brings no key.
+    kemac: Option<&'m Kemac>,
     pke: &'m Pke,
     /// When it was made.
     pub t: T,
@@ -27,6 +33,18 @@ impl<'m> Init<'m> {
     /// # Errors
     /// Another data type or PRF, a payload that does not belong, one that is missing, an octet that cannot be read.
     pub fn read(message: &'m Message) -> Result<Self, Refused> {
+        Self::read_with(message, None)
+    }
+
+    /// The same, of an update of a bundle that has this RAND already (RFC 3830 section 4.5).
+    ///
+    /// # Errors
+    /// It has a RAND of its own: then it is no update, but the first message of a bundle.
+    pub fn read_update(message: &'m Message, rand: &[u8]) -> Result<Self, Refused> {
+        Self::read_with(message, Some(rand))
+    }
+
+    fn read_with(message: &'m Message, rand: Option<&[u8]>) -> Result<Self, Refused> {
         message.complete()?;
         let hdr = message.hdr();
         if hdr.data_type != DataType::PkInit {
@@ -48,8 +66,18 @@ impl<'m> Init<'m> {
             }
         }
         message.before_signature()?; // SIGN is the last payload (RFC 3830 section 6.5)
-        let csb = CsbLabel { csb_id: hdr.csb_id, rand: message.one::<Rand>()?.0.clone() };
-        let (kemac, pke) = (message.one()?, message.one()?);
+        let is_update = rand.is_some();
+        let rand = match (rand, message.maybe::<Rand>()?) {
+            (None, _) => message.one::<Rand>()?.0.clone(),
+            (Some(rand), None) => rand.to_vec(),
+            (Some(_), Some(_)) => {
+                let what = "its message has a RAND, which an update must not have: it is old, or begins another bundle";
+                return Err(Error::misbehaved(what, "RFC 3830 section 4.5").into());
+            }
+        };
+        let csb = CsbLabel { csb_id: hdr.csb_id, rand };
+        let kemac = if is_update { message.maybe()? } else { Some(message.one()?) };
+        let pke = message.one()?;
         Ok(Self { message, kemac, pke, t: *message.one()?, csb, ids: Ids::of_certified(message)? })
     }
 
@@ -61,9 +89,17 @@ impl<'m> Init<'m> {
         self.ids.i.as_ref().map(identity).transpose()
     }
 
-    /// How the key data is protected.
-    pub fn protection(&self) -> (EncrAlg, MacAlg) {
-        (self.kemac.encr_alg, self.kemac.mac_alg)
+    /// What its answer is authenticated with.
+    pub fn mac_alg(&self) -> MacAlg {
+        self.kemac.map_or(MacAlg::HmacSha1_160, |kemac| kemac.mac_alg)
+    }
+
+    /// May the key data be protected as it is?
+    ///
+    /// # Errors
+    /// See [`envelope::protected`].
+    pub fn protected(&self, policy: &MikeyPolicy) -> Result<(), Refused> {
+        self.kemac.map_or(Ok(()), |kemac| envelope::protected((kemac.encr_alg, kemac.mac_alg), policy))
     }
 
     /// What may be done with the envelope key.
@@ -80,4 +116,13 @@ impl<'m> Init<'m> {
     pub fn policies(&self) -> Vec<Sp> {
         self.message.many::<Sp>().cloned().collect()
     }
+}
+
+/// Our I_MESSAGE as far as its extensions. In an update there is no RAND.
+pub(super) fn write((csb_id, rand, t): (u32, Option<Rand>, T), (id, own): (Id, &Own), ask: &Bundle<'_>) -> Draft {
+    let hdr = Hdr { data_type: DataType::PkInit, v: true, prf: Prf::Mikey1, csb_id, map: ask.map.clone() };
+    let draft = rand.into_iter().fold(Draft::new(&hdr).push(t), Draft::push).push(id);
+    let draft = signing::certs(own).fold(draft, Draft::push).push(Id::uri(ask.named.as_str()));
+    let draft = ask.policies.iter().cloned().fold(draft, Draft::push);
+    ask.extensions().fold(draft, Draft::push)
 }

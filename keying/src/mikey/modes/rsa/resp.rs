@@ -1,11 +1,10 @@
 //! The R_MESSAGE, by which the Responder proves that it has opened the envelope, and fills in its SSRCs.
 
 use super::Init;
-use super::psk;
+use super::update::Running;
 use crate::identity::Trusted;
 use crate::mikey::bundle::{Agreed, Bundle};
-use crate::mikey::derive::{CsbLabel, TransportKeys};
-use crate::mikey::envelope;
+use crate::mikey::derive::TransportKeys;
 use crate::mikey::ids::{Ids, identity};
 use crate::mikey::mode::{Initiated, hint};
 use crate::mikey::policy::MikeyPolicy;
@@ -13,49 +12,61 @@ use crate::mikey::protection::verify_data;
 use crate::mikey::streams::check_map;
 use crate::mikey::tolerance::Tolerance;
 use crate::mikey::turns::{InUse, Turns};
-use crate::mikey::wire::{
-    CacheType, CsMap, DataType, Draft, Hdr, Id, KeyData, MacAlg, Message, Payload, Prf, Sp, T, V,
-};
-use crate::{Error, How, Identity, Proof};
+use crate::mikey::wire::{CacheType, CsMap, DataType, Draft, Hdr, Id, KeyData, MacAlg, Message, Payload, Prf, T, V};
+use crate::{Credentials, Error, Proof};
 use keyphone_media::env::NtpTime;
+use std::sync::Arc;
 
 /// What an Initiator needs to verify any number of answers to one I_MESSAGE. Only whoever has the private key of the
 /// certificate that it was sealed to can give one.
 pub struct Pending {
     keys: TransportKeys,
     mac_alg: MacAlg,
-    csb: CsbLabel,
     map: CsMap,
-    policies: Vec<Sp>,
     cache: CacheType,
     t: T,
     ids: Ids,
-    peer: (Identity, How),
-    mki: InUse,
+    /// The bundle as it goes on.
+    next: Running,
     policy: MikeyPolicy,
 }
 
 impl Pending {
-    /// For answers to `init`, which brings `key_data` and was sealed to `peer`.
-    pub fn new(
-        init: &Init<'_>,
-        (keys, key_data): (&TransportKeys, &[KeyData]),
-        peer: &Trusted,
-        policy: &MikeyPolicy,
-    ) -> Self {
+    /// For answers to `init`, whose envelope key these are derived from.
+    pub(super) fn new(init: &Init<'_>, keys: &TransportKeys, next: Running, policy: &MikeyPolicy) -> Self {
         Self {
             keys: keys.clone(),
-            mac_alg: init.protection().1,
-            csb: init.csb.clone(),
+            mac_alg: init.mac_alg(),
             map: init.message().hdr().map.clone(),
-            policies: init.policies(),
             cache: init.cache(),
             t: init.t,
             ids: init.ids.clone(),
-            peer: (peer.who().clone(), peer.how()),
-            mki: InUse::of(key_data),
+            next,
             policy: policy.clone(),
         }
+    }
+
+    /// For answers to the first message of a bundle, which brings `key_data` and was sealed to `peer`.
+    pub fn first(
+        init: &Init<'_>,
+        (keys, key_data): (&TransportKeys, &[KeyData]),
+        peer: &Trusted,
+        credentials: Arc<Credentials>,
+        policy: &MikeyPolicy,
+    ) -> Self {
+        let certificate = vec![peer.certificate().clone()];
+        let next = Running {
+            credentials,
+            csb: init.csb.clone(),
+            peer: peer.who().clone(),
+            how: peer.how(),
+            signs: certificate.clone(),
+            opens: certificate,
+            turns: Turns::began(init.t),
+            policies: init.policies(),
+            mki: InUse::of(key_data),
+        };
+        Self::new(init, keys, next, policy)
     }
 
     fn check_header(&self, resp: &Message) -> Result<(), Error> {
@@ -70,8 +81,8 @@ impl Pending {
         if hdr.prf != Prf::Mikey1 {
             return wrong(format!("it answers with the PRF {} instead of MIKEY-1", hdr.prf));
         }
-        if hdr.csb_id != self.csb.csb_id {
-            return wrong(format!("it answers CSB {:08x} with CSB {:08x}", self.csb.csb_id, hdr.csb_id));
+        if hdr.csb_id != self.next.csb.csb_id {
+            return wrong(format!("it answers CSB {:08x} with CSB {:08x}", self.next.csb.csb_id, hdr.csb_id));
         }
         let stray = |p: &&Payload| !matches!(p, Payload::T(_) | Payload::Id(_) | Payload::V(_) | Payload::Ext(_));
         match resp.parts().iter().map(|part| &part.payload).find(stray) {
@@ -98,9 +109,9 @@ impl Initiated for Pending {
         }
         let (id, v) = (resp.maybe::<Id>()?, resp.one::<V>()?);
         if let Some(says) = id.map(identity).transpose().map_err(|refused| refused.error)?
-            && says != self.peer.0
+            && says != self.next.peer
         {
-            let what = format!("it says to be {says} and has opened what was sealed for {}", self.peer.0);
+            let what = format!("it says to be {says} and has opened what was sealed for {}", self.next.peer);
             return Err(Error::misbehaved(what, "RFC 3830 section 3.2"));
         }
         if v.auth_alg != self.mac_alg {
@@ -109,28 +120,19 @@ impl Initiated for Pending {
         }
         let ids = Ids { i: self.ids.i.clone(), r: id.or(self.ids.r.as_ref()).cloned() };
         let computed = verify_data(v.auth_alg, Some(&self.keys), resp.before_ver_data()?, &ids, self.t)?;
-        let proof = Proof::verify_mac(self.peer.0.clone(), &computed, &v.ver_data).ok_or_else(|| {
+        let proof = Proof::verify_mac(self.next.peer.clone(), &computed, &v.ver_data).ok_or_else(|| {
             let what = "its V does not verify: it has not opened the envelope, or the message was changed on the way";
             Error::misbehaved(what, "RFC 3830 section 5.2")
         })?;
         check_map(&self.map, &resp.hdr().map)?;
-        let running = psk::Running {
-            keys: Some(self.keys.clone()),
-            csb: self.csb.clone(),
-            peer: (self.peer.0.clone(), true),
-            how: self.peer.1,
-            turns: Turns::began(self.t),
-            policies: self.policies.clone(),
-            mki: self.mki.clone(),
-        };
         Ok(Agreed {
-            csb: self.csb.clone(),
+            csb: self.next.csb.clone(),
             map: resp.hdr().map.clone(),
             policies: vec![],
             keys: vec![],
-            proof: proof.by(self.peer.1),
+            proof: proof.by(self.next.how),
             tolerated: tolerated.into_iter().map(Tolerance::text).collect(),
-            running: envelope::updates(self.cache).then(|| Box::new(running) as _),
+            running: Some(self.next.clone().after(self.cache, self.keys.clone())),
         })
     }
 }
@@ -141,7 +143,7 @@ pub(super) fn write(init: &Init<'_>, keys: &TransportKeys, ask: &Bundle<'_>) -> 
         Hdr { data_type: DataType::PkVer, v: false, prf: Prf::Mikey1, csb_id: init.csb.csb_id, map: ask.map.clone() };
     let id = init.ids.r.clone().unwrap_or_else(|| Id::uri(ask.me.as_str()));
     let ids = Ids { i: init.ids.i.clone(), r: Some(id.clone()) };
-    let alg = init.protection().1;
+    let alg = init.mac_alg();
     let unsealed = Draft::new(&hdr).push(init.t).push(id).v(alg);
     let data = verify_data(alg, Some(keys), unsealed.covered(), &ids, init.t)?;
     Ok(unsealed.seal(&data)?)
