@@ -113,7 +113,7 @@ fn a_file_that_cannot_be_used_is_an_error_where_it_is_needed_and_a_warning_where
     let text = |name: &str, content: &str| {
         std::fs::write(dir.path().join(name), content).unwrap();
     };
-    let copy = |name: &str| drop(std::fs::copy(file(name), dir.path().join(name)).unwrap());
+    let copy = |name: &str| assert!(std::fs::copy(file(name), dir.path().join(name)).is_ok());
     ["alice.pem", "alice.key", "bob.key", "bob.pem", "ca.pem"].iter().for_each(|name| copy(name));
     text("nonsense.pem", "nothing");
     let config = dir.path().join("keyphone.toml").display().to_string();
