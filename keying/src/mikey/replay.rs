@@ -5,6 +5,7 @@
 //! the memory. Only messages whose MAC was verified enter it, so only a peer that we share a key with can fill it
 //! (section 9.5); the checks that cost nothing come first and the MAC after them (section 5.3). When it is full the
 //! oldest entry goes and takes the window with it: what is older than that is refused from then on.
+//! What policy lets in without a MAC has a memory of its own ([`super::station`]).
 //!
 //! The memory does not survive a restart, so what is dated before the start is refused: after a restart, a peer whose
 //! clock is half a minute behind must wait half a minute. A peer whose clock is ahead may have sent, before the
