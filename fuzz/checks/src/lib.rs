@@ -6,6 +6,7 @@
 mod dice;
 mod endpoint;
 mod mikey;
+mod modes;
 mod rtcp;
 mod sdp;
 mod sip;
@@ -14,6 +15,7 @@ mod srtp;
 
 pub use endpoint::endpoint;
 pub use mikey::mikey;
+pub use modes::modes;
 pub use rtcp::rtcp;
 pub use sdp::sdp;
 pub use sip::{sip_framer, sip_message};

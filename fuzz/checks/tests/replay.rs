@@ -45,6 +45,11 @@ fn mikey_messages_that_were_trouble_once_are_none_now() {
 }
 
 #[test]
+fn messages_of_every_mode_that_were_trouble_once_are_none_now() {
+    replay("modes", keyphone_fuzz_checks::modes);
+}
+
+#[test]
 fn srtp_packets_that_were_trouble_once_are_none_now() {
     replay("srtp", keyphone_fuzz_checks::srtp);
 }
