@@ -24,14 +24,22 @@ use crate::Error;
 use crate::mikey::derive::Secret;
 use keyphone_media::env::Env;
 use openssl::error::ErrorStack;
+use openssl::pkey::{PKey, Private};
 use std::fmt;
 
 /// Our half of an agreement. One half may meet many others: a forked offer has one secret and as many TGKs as answers.
 #[derive(Clone)]
 pub struct Half {
     group: DhGroup,
-    secret: Secret,
+    secret: Held,
     public: Vec<u8>,
+}
+
+/// A secret as its arithmetic wants it. Both are wiped when dropped.
+#[derive(Clone)]
+enum Held {
+    Exponent(Secret),
+    Key(PKey<Private>),
 }
 
 impl Half {
@@ -55,13 +63,17 @@ impl Half {
     /// # Errors
     /// A group that we do not have, or a secret that is none in it.
     pub fn of(group: DhGroup, secret: Secret) -> Result<Self, Error> {
-        let public = match group {
-            DhGroup::Oakley1 | DhGroup::Oakley2 | DhGroup::Oakley5 => modp::public(group, &secret),
-            DhGroup::P256 | DhGroup::P384 | DhGroup::P521 => curve::public(group, &secret),
-            DhGroup::X25519 => curve::public_x25519(&secret),
+        let made = match group {
+            DhGroup::Oakley1 | DhGroup::Oakley2 | DhGroup::Oakley5 => {
+                modp::public(group, &secret).map(|public| (Held::Exponent(secret), public))
+            }
+            DhGroup::P256 | DhGroup::P384 | DhGroup::P521 => {
+                curve::key(group, &secret).map(|(key, public)| (Held::Key(key), public))
+            }
+            DhGroup::X25519 => curve::key_x25519(&secret).map(|(key, public)| (Held::Key(key), public)),
             DhGroup::Unknown(_) => return Err(unknown()),
         };
-        let public = public.map_err(|_| Error::Misuse("this is no Diffie-Hellman secret of its group"))?;
+        let (secret, public) = made.map_err(|_| Error::Misuse("this is no Diffie-Hellman secret of its group"))?;
         Ok(Self { group, secret, public })
     }
 
@@ -80,11 +92,10 @@ impl Half {
     /// # Errors
     /// Its value is none that an honest peer sends.
     pub fn agree(&self, theirs: &[u8]) -> Result<Secret, Error> {
-        match self.group {
-            DhGroup::Oakley1 | DhGroup::Oakley2 | DhGroup::Oakley5 => modp::agree(self.group, &self.secret, theirs),
-            DhGroup::P256 | DhGroup::P384 | DhGroup::P521 => curve::agree(self, theirs),
-            DhGroup::X25519 => curve::agree_x25519(&self.secret, theirs),
-            DhGroup::Unknown(_) => Err(unknown()),
+        match &self.secret {
+            Held::Exponent(secret) => modp::agree(self.group, secret, theirs),
+            Held::Key(key) if self.group == DhGroup::X25519 => curve::agree_x25519(key, theirs),
+            Held::Key(key) => curve::agree(self.group, key, theirs),
         }
     }
 }

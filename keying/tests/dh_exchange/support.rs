@@ -76,7 +76,7 @@ impl Rng for Dice {
 
 /// Seconds after the start.
 pub(crate) fn at(seconds: u64) -> Now {
-    Now { mono: Instant::from_micros(seconds * 1_000_000), ntp: NtpTime(START.0 + (seconds << 32)) }
+    Now { mono: Instant::from_micros(seconds * 1_000_000), ntp: NtpTime(START.0.wrapping_add(seconds << 32)) }
 }
 
 /// The lines of an answer, and the session that goes on.

@@ -4,7 +4,7 @@
 //! one (SEC 1 section 3.2.2.1). On Curve25519 every value is allowed; what must not be is a result of zeros, which a value
 //! of small order brings about (RFC 7748 section 6.1).
 
-use super::{Half, bad, library};
+use super::{bad, library};
 use crate::Error;
 use crate::mikey::derive::Secret;
 use crate::mikey::wire::DhGroup;
@@ -14,7 +14,8 @@ use openssl::derive::Deriver;
 use openssl::ec::{EcGroup, EcKey, EcPoint, PointConversionForm};
 use openssl::error::ErrorStack;
 use openssl::nid::Nid;
-use openssl::pkey::{HasPrivate, HasPublic, Id, PKey, PKeyRef};
+use openssl::pkey::{HasPublic, Id, PKey, PKeyRef, Private};
+use std::sync::OnceLock;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -24,12 +25,19 @@ const UNCOMPRESSED: u8 = 4;
 /// So often is a scalar drawn before the dice are called broken: of honest ones, one draw in 2^32 fails at most.
 const DRAWS: usize = 8;
 
-fn curve(group: DhGroup) -> Result<EcGroup, ErrorStack> {
-    EcGroup::from_curve_name(match group {
-        DhGroup::P384 => Nid::SECP384R1,
-        DhGroup::P521 => Nid::SECP521R1,
-        _ => Nid::X9_62_PRIME256V1,
-    })
+/// To set up a curve costs as much as to use it, so it is done once.
+fn curve(group: DhGroup) -> Result<&'static EcGroup, ErrorStack> {
+    static CURVES: [OnceLock<EcGroup>; 3] = [const { OnceLock::new() }; 3];
+    let (curve, nid) = match group {
+        DhGroup::P384 => (&CURVES[1], Nid::SECP384R1),
+        DhGroup::P521 => (&CURVES[2], Nid::SECP521R1),
+        _ => (&CURVES[0], Nid::X9_62_PRIME256V1),
+    };
+    if let Some(curve) = curve.get() {
+        return Ok(curve);
+    }
+    let made = EcGroup::from_curve_name(nid)?;
+    Ok(curve.get_or_init(|| made))
 }
 
 /// A scalar between 1 and the order less 1, all alike: what is out of range is thrown away and drawn again.
@@ -55,54 +63,52 @@ fn order(group: DhGroup) -> Result<BigNum, ErrorStack> {
     Ok(order)
 }
 
-pub(super) fn public(group: DhGroup, secret: &[u8]) -> Result<Vec<u8>, ErrorStack> {
+/// The key of a scalar, and its point.
+pub(super) fn key(group: DhGroup, secret: &[u8]) -> Result<(PKey<Private>, Vec<u8>), ErrorStack> {
     let (curve, mut context) = (curve(group)?, BigNumContext::new_secure()?);
     let mut scalar = BigNum::new_secure()?;
     scalar.copy_from_slice(secret)?;
     if scalar.num_bits() == 0 || scalar >= order(group)? {
         return Err(ErrorStack::get());
     }
-    let mut point = EcPoint::new(&curve)?;
-    point.mul_generator2(&curve, &scalar, &mut context)?;
-    point.to_bytes(&curve, PointConversionForm::UNCOMPRESSED, &mut context)
+    let mut point = EcPoint::new(curve)?;
+    point.mul_generator2(curve, &scalar, &mut context)?;
+    let public = point.to_bytes(curve, PointConversionForm::UNCOMPRESSED, &mut context)?;
+    let key = PKey::from_ec_key(EcKey::from_private_components(curve, &scalar, &point)?)?;
+    Ok((key, public))
 }
 
-pub(super) fn agree(ours: &Half, theirs: &[u8]) -> Result<Secret, Error> {
-    let curve = curve(ours.group).map_err(library)?;
-    let mut context = BigNumContext::new_secure().map_err(library)?;
-    let point = |bytes: &[u8], context: &mut BigNumContext| EcPoint::from_bytes(&curve, bytes, context);
-    let uncompressed = ours.group.octets() == Some(theirs.len()) && theirs.first() == Some(&UNCOMPRESSED);
+pub(super) fn agree(group: DhGroup, ours: &PKeyRef<Private>, theirs: &[u8]) -> Result<Secret, Error> {
+    let curve = curve(group).map_err(library)?;
+    let mut context = BigNumContext::new().map_err(library)?;
+    let uncompressed = group.octets() == Some(theirs.len()) && theirs.first() == Some(&UNCOMPRESSED);
     // The library takes no point that is not on the curve.
-    let peer = uncompressed.then(|| point(theirs, &mut context).ok()).flatten();
-    let peer = peer.filter(|point| !point.is_infinity(&curve));
+    let peer = uncompressed.then(|| EcPoint::from_bytes(curve, theirs, &mut context).ok()).flatten();
+    let peer = peer.filter(|point| !point.is_infinity(curve));
     let Some(peer) = peer else {
         return Err(bad("its DH-value is no point of the curve", "SEC 1 section 3.2.2.1"));
     };
-    let derive = |context: &mut BigNumContext| -> Result<Secret, ErrorStack> {
-        let mut scalar = BigNum::new_secure()?;
-        scalar.copy_from_slice(&ours.secret)?;
-        let key = EcKey::from_private_components(&curve, &scalar, &*point(&ours.public, context)?)?;
-        let peer = PKey::from_ec_key(EcKey::from_public_key(&curve, &peer)?)?;
-        derive(&*PKey::from_ec_key(key)?, &peer)
-    };
-    derive(&mut context).map_err(library)
+    let peer = EcKey::from_public_key(curve, &peer).and_then(PKey::from_ec_key);
+    peer.and_then(|peer| derive(ours, &peer)).map_err(library)
 }
 
-pub(super) fn public_x25519(secret: &[u8]) -> Result<Vec<u8>, ErrorStack> {
-    PKey::private_key_from_raw_bytes(secret, Id::X25519)?.raw_public_key()
+/// The key of 32 octets, and its u-coordinate.
+pub(super) fn key_x25519(secret: &[u8]) -> Result<(PKey<Private>, Vec<u8>), ErrorStack> {
+    let key = PKey::private_key_from_raw_bytes(secret, Id::X25519)?;
+    let public = key.raw_public_key()?;
+    Ok((key, public))
 }
 
-pub(super) fn agree_x25519(secret: &[u8], theirs: &[u8]) -> Result<Secret, Error> {
+pub(super) fn agree_x25519(ours: &PKeyRef<Private>, theirs: &[u8]) -> Result<Secret, Error> {
     let small = || bad("its DH-value makes a key of zeros, which everybody knows", "RFC 7748 section 6.1");
-    let key = PKey::private_key_from_raw_bytes(secret, Id::X25519).map_err(library)?;
     let peer = PKey::public_key_from_raw_bytes(theirs, Id::X25519)
         .map_err(|_| bad("its DH-value has not 32 octets", "RFC 7748 section 5"))?;
-    let agreed = derive(&key, &peer).map_err(|_| small())?;
+    let agreed = derive(ours, &peer).map_err(|_| small())?;
     if bool::from(agreed.ct_eq(&[0; 32])) { Err(small()) } else { Ok(agreed) }
 }
 
 /// The peer's value was checked before: the library's own check would multiply once more.
-fn derive(ours: &PKeyRef<impl HasPrivate>, theirs: &PKeyRef<impl HasPublic>) -> Result<Secret, ErrorStack> {
+fn derive(ours: &PKeyRef<Private>, theirs: &PKeyRef<impl HasPublic>) -> Result<Secret, ErrorStack> {
     let mut deriver = Deriver::new(ours)?;
     deriver.set_peer_ex(theirs, false)?;
     let mut agreed = Zeroizing::new(vec![0; deriver.len()?]);
