@@ -161,6 +161,11 @@ pub trait Session: Send {
         Err(Error::incompatible("this keying system has no rekeying").into())
     }
 
+    /// May our last lines be said again over this hop? They may hold keys that nothing else protects.
+    fn may_repeat(&self, _hop: Hop) -> bool {
+        true
+    }
+
     /// When it wants `Input::Timeout`.
     fn next_timeout(&self) -> Option<Instant> {
         None

@@ -21,7 +21,7 @@ pub struct Identity(String);
 
 impl Identity {
     /// Reduces a URI to what identities are compared by. The host is case-insensitive, the user is not
-    /// (RFC 3261 section 19.1.4).
+    /// (RFC 3261 section 19.1.4); sips: and sip: name the same resource (RFC 5630 section 4.1).
     pub fn new(uri: &str) -> Self {
         let uri = uri.trim().trim_start_matches('<').trim_end_matches('>');
         let (scheme, rest) = uri.split_once(':').unwrap_or(("sip", uri));

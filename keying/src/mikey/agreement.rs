@@ -15,7 +15,7 @@ use super::offer::Sent;
 use super::streams::Layout;
 use super::wire::{CsMap, Message};
 use super::{answer, keys, sdp};
-use crate::{Ask, Dir, Error, Input, Lines, Output, Refusal, Session, Stream};
+use crate::{Ask, Dir, Error, Hop, Input, Lines, Output, Refusal, Session, Stream};
 use keyphone_media::env::Env;
 
 /// See the file's head.
@@ -163,6 +163,10 @@ impl Session for Agreement {
     fn covers(&self, lines: &Lines) -> bool {
         let ours = |bundle: &Csb| sdp::csb_ids(lines).all(|id| id == bundle.running.csb_id());
         sdp::ours(lines).eq(&self.theirs.0) || self.bundle.as_ref().is_none_or(ours)
+    }
+
+    fn may_repeat(&self, hop: Hop) -> bool {
+        hop == Hop::Tls || self.bundle.as_ref().is_none_or(|bundle| !bundle.running.needs_tls())
     }
 
     fn offer(&mut self, ask: &Ask<'_>, env: &mut Env<'_>, out: &mut Vec<Output>) -> Result<Lines, Error> {

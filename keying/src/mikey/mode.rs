@@ -68,6 +68,11 @@ pub trait Updating: Send + Sync + fmt::Debug {
     /// Which bundle it is.
     fn csb_id(&self) -> u32;
 
+    /// Do its messages need a hop that protects them?
+    fn needs_tls(&self) -> bool {
+        false
+    }
+
     /// An update. Nothing changes before it is answered, but that its timestamp is used up; then the bundle is what
     /// [`Initiated::complete`] gives as [`Agreed::running`].
     ///

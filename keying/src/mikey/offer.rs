@@ -10,7 +10,7 @@ use super::sdp;
 use super::streams::Layout;
 use super::tolerance::Tolerance;
 use super::wire::{CsMap, DataType, Id, Message};
-use crate::{Ask, Dir, Error, Hint, Identity, Input, Lines, Offered, Output, Policy, Refusal, Session, Stream};
+use crate::{Ask, Dir, Error, Hint, Hop, Identity, Input, Lines, Offered, Output, Policy, Refusal, Session, Stream};
 use keyphone_media::env::{Env, NtpTime};
 use keyphone_media::srtp::KeyId;
 use std::sync::Arc;
@@ -177,6 +177,10 @@ impl Session for Caller {
 
     fn covers(&self, lines: &Lines) -> bool {
         if let State::Agreed(agreement) = &self.state { agreement.covers(lines) } else { true }
+    }
+
+    fn may_repeat(&self, hop: Hop) -> bool {
+        if let State::Agreed(agreement) = &self.state { agreement.may_repeat(hop) } else { true }
     }
 
     fn offer(&mut self, ask: &Ask<'_>, env: &mut Env<'_>, out: &mut Vec<Output>) -> Result<Lines, Error> {

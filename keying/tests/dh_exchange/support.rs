@@ -79,6 +79,9 @@ pub(crate) fn at(seconds: u64) -> Now {
     Now { mono: Instant::from_micros(seconds * 1_000_000), ntp: NtpTime(START.0 + (seconds << 32)) }
 }
 
+/// The lines of an answer, and the session that goes on.
+pub(crate) type Answered = (Lines, Box<dyn Session>);
+
 /// One endpoint.
 pub(crate) struct Side {
     pub(crate) mikey: Mikey,
@@ -125,7 +128,7 @@ impl Side {
         result.unwrap()
     }
 
-    pub(crate) fn answer(&mut self, offer: &Lines) -> (Result<(Lines, Box<dyn Session>), Refusal>, Vec<Output>) {
+    pub(crate) fn answer(&mut self, offer: &Lines) -> (Result<Answered, Refusal>, Vec<Output>) {
         self.ask(|mikey, ask, env, out| mikey.answer(ask, offer, env, out))
     }
 

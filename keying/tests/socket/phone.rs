@@ -94,9 +94,12 @@ fn own(me: &Identity) -> (&'static [u8], &'static [u8]) {
     (own, key)
 }
 
-/// Certificates on P-256, made once: an authority, and a chain and a key for each.
+/// An authority's certificate, and a certificate and a key for each name, in PEM.
+type Issued = (String, BTreeMap<String, (String, String)>);
+
+/// Certificates on P-256, made once.
 fn mikey_ecdsa(me: &Identity) -> Box<dyn Keying> {
-    static MADE: OnceLock<(String, BTreeMap<String, (String, String)>)> = OnceLock::new();
+    static MADE: OnceLock<Issued> = OnceLock::new();
     let (ca, users) = MADE.get_or_init(|| {
         let (mut params, key) = (CertificateParams::default(), KeyPair::generate().unwrap());
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

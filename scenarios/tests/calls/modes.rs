@@ -12,6 +12,7 @@ use keyphone_scenarios::world::Sent;
 use keyphone_ua::endpoint::Command;
 use keyphone_ua::event::{CallId, Event, KeyUse};
 use keyphone_ua::settings::{HangUp, Secured, Settings};
+use keyphone_ua::sip::Method;
 use keyphone_ua::transaction::{Destination, Transport};
 use std::collections::BTreeSet;
 
@@ -233,4 +234,23 @@ fn a_peer_with_a_certificate_that_nobody_vouches_for_is_refused_by_whoever_check
             "{mode}: {why}"
         );
     }
+}
+
+#[test]
+fn the_keys_of_mikey_null_are_not_sent_again_over_a_hop_that_is_not_tls() {
+    let mut pair = pair(ModeName::Null);
+    // A sip: URI over TLS: requests inside the dialog go to the Contact, which does not ask for TLS.
+    pair.world.command(pair.alice, call(Pair::BOB, Transport::Tls, plan(ALICE_HZ, HangUp::Never)));
+    pair.run(1000);
+    for (round, command) in [(1, Command::Hold(CallId(1))), (2, Command::Rekey(CallId(1)))] {
+        pair.world.command(pair.alice, command);
+        pair.run(1000 + round * 2000);
+    }
+    let trouble = |event: &Event| matches!(event, Event::CallTrouble { .. });
+    assert_eq!(events(&pair.world, pair.alice).filter(|event| trouble(event)).count(), 2);
+    assert_eq!(requests(&pair.world, Pair::ALICE, Method::Invite).len(), 1, "the first, over TLS");
+    pair.world.command(pair.alice, Command::HangUpAll);
+    pair.run(100_000);
+    assert_eq!(pair.outcomes(), (WE_HUNG_UP, PEER_HUNG_UP));
+    pair.assert_nothing_left();
 }

@@ -28,7 +28,7 @@ EXAMPLES:
       keyphone call sip:bob@127.0.0.1 --psk @psk.hex
   Say something, keep what is heard, and hang up when all is said:
       keyphone call sip:bob@192.0.2.7 --psk @psk.hex --play hello.wav --record heard.wav
-  By certificate: two phones that have nothing in common but a CA (see also \"keyphone cert make --help\"):
+  By certificate: two phones that have nothing in common but a CA, which keyphone makes for them:
       keyphone cert make sip:alice@127.0.0.1 sip:bob@127.0.0.1
       keyphone answer --keying mikey-dhsign --cert bob.pem --key bob.key --ca ca.pem
       keyphone call sip:bob@127.0.0.1 --keying mikey-dhsign --cert alice.pem --key alice.key --ca ca.pem

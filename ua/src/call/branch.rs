@@ -79,7 +79,8 @@ impl Branch {
         // Or it says that we are keyed, if the peer waits for that (RFC 5027 section 4.1): so nothing overtakes it.
         let confirms = usage.exchange.is_free().is_ok() && usage.exchange.must_confirm() && body.is_empty();
         if confirms {
-            body = usage.exchange.offer(usage.exchange.is_holding(), false, media, cx).unwrap_or_default();
+            body =
+                usage.exchange.offer((usage.exchange.is_holding(), false), usage.hop(), media, cx).unwrap_or_default();
         }
         let branch = (confirms && !body.is_empty()).then(|| usage.dialog.remote_tag().to_owned());
         let fill = |prack: &mut Request| {

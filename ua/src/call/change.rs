@@ -123,8 +123,8 @@ impl Call {
             true => (Method::Update, Ok(vec![])),
             false => {
                 let holding = change.hold.unwrap_or(holding);
-                talking.usage.exchange.goes(&talking.usage.dialog.next_hop());
-                (Method::Invite, talking.usage.exchange.offer(holding, change.rekey, media, cx))
+                let hop = talking.usage.hop();
+                (Method::Invite, talking.usage.exchange.offer((holding, change.rekey), hop, media, cx))
             }
         };
         let sent = offered.and_then(|body| {

@@ -2,6 +2,7 @@
 
 use super::exchange::{Conflict, Held};
 use super::handshake::Handshake;
+use super::parties;
 use super::refresh::{self, TooSmall};
 use super::refused::Refused;
 use super::usage::{Heard, Purpose, Usage};
@@ -88,7 +89,7 @@ impl Call {
         let said = request.session_body().map_err(|error| Refused::new(error.status(), error));
         let answered = said.and_then(|offer| match offer {
             // Without an offer, ours goes into the 200, and the answer comes in the ACK.
-            None => match exchange.offer(exchange.is_holding(), false, &mut self.media, cx) {
+            None => match exchange.offer((exchange.is_holding(), false), parties::hop(key, cx), &mut self.media, cx) {
                 Ok(body) => Ok((body, None)),
                 Err(why) => Err(Refused::new(StatusCode::SERVER_INTERNAL_ERROR, why)),
             },

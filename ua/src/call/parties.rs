@@ -29,19 +29,18 @@ impl Parties {
 
     /// A request inside the dialog may come over another hop.
     pub(super) fn came(&mut self, key: ServerKey, cx: &Cx<'_, '_>) {
-        self.hop = cx.transactions.hop(Key::Server(key)).map_or(Hop::Clear, |to| to.transport.into());
-    }
-
-    /// An offer of ours inside the dialog goes where the dialog's requests go, and that may be another way than the
-    /// INVITE took.
-    pub(super) fn goes(&mut self, to: &crate::locate::Hop) {
-        self.hop = to.likely_transport().into();
+        self.hop = hop(key, cx);
     }
 
     /// What keying is asked for.
     pub(super) fn ask<'a>(&'a self, streams: &'a [Stream], settings: &'a Settings) -> Ask<'a> {
         Ask { hop: self.hop, me: &self.me, named: &self.named, streams, policy: &settings.policy }
     }
+}
+
+/// What a request came over.
+pub(super) fn hop(key: ServerKey, cx: &Cx<'_, '_>) -> Hop {
+    cx.transactions.hop(Key::Server(key)).map_or(Hop::Clear, |to| to.transport.into())
 }
 
 /// One audio line, both ways: we are `ssrc`, and whoever authenticates is heard.

@@ -233,7 +233,7 @@ impl Usage {
         if !self.peer.update {
             return false;
         }
-        let body = self.exchange.offer(self.exchange.is_holding(), false, media, cx).unwrap_or_default();
+        let body = self.exchange.offer((self.exchange.is_holding(), false), self.hop(), media, cx).unwrap_or_default();
         let fill = |update: &mut Request| {
             update.headers.push("Require", TAG);
             late::carry(update, body);

@@ -6,21 +6,25 @@ use super::media::Media;
 use super::parties::{self, streams};
 use super::refused::{Refused, Unacceptable};
 use super::{Cx, precondition};
-use crate::locate::Hop;
 use crate::sdp::{self, AnswerError, OfferAsk, Profile, Reply, Sdp};
 use crate::sip::StatusCode;
 use crate::transaction::ServerKey;
-use keyphone_keying::{Input, Keying, Lines};
+use keyphone_keying::{Hop, Input, Keying, Lines};
 
 impl Exchange {
-    /// An offer inside the dialog, with new keys or the ones that there are, that has the peer on hold or not.
+    /// An offer inside the dialog, with new keys or the ones that there are, that has the peer on hold or not. It goes
+    /// over this hop, which need not be the one of the INVITE.
     pub(super) fn offer(
         &mut self,
-        holding: bool,
-        rekey: bool,
+        (holding, rekey): (bool, bool),
+        hop: Hop,
         media: &mut Media,
         cx: &mut Cx<'_, '_>,
     ) -> Result<Vec<u8>, String> {
+        self.parties.hop = hop;
+        if !rekey && self.session.as_ref().is_some_and(|session| !session.may_repeat(hop)) {
+            return Err("what was said of keys is not said again where it is not protected: call a sips: URI".into());
+        }
         let rekey = if rekey { Some(self.new_keys(media, cx)?) } else { None };
         let profile = if self.session.is_some() { Profile::Savp } else { Profile::Avp };
         let codecs = media.codecs_in_use();
@@ -37,11 +41,6 @@ impl Exchange {
         let offer = same.unwrap_or_else(|| self.sdp.offer(&changed));
         self.state = State::WeOffered { rekey, holding };
         Ok(offer.bytes())
-    }
-
-    /// Where the next offer will go.
-    pub(super) fn goes(&mut self, to: &Hop) {
-        self.parties.goes(to);
     }
 
     fn new_keys(&mut self, media: &mut Media, cx: &mut Cx<'_, '_>) -> Result<Lines, String> {

@@ -135,6 +135,11 @@ impl Usage {
         Ok(())
     }
 
+    /// What protects a request inside the dialog on its way to the next SIP entity.
+    pub(super) fn hop(&self) -> keyphone_keying::Hop {
+        self.dialog.next_hop().likely_transport().into()
+    }
+
     /// Sends a request inside the dialog; `fill` adds its headers and its body. `None` if it cannot be sent.
     pub(super) fn request(
         &mut self,

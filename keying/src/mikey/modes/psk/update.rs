@@ -72,6 +72,10 @@ impl Updating for Running {
         self.csb.csb_id
     }
 
+    fn needs_tls(&self) -> bool {
+        self.keys.is_none()
+    }
+
     fn initiate(&mut self, ask: &Bundle<'_>, env: &mut Env<'_>) -> Result<Initiation, Error> {
         let protection = if self.keys.is_some() { (ask.policy.encryption, ask.policy.mac) } else { null::PROTECTION };
         self.permits(protection, ask).map_err(|refused| refused.error)?;
