@@ -79,18 +79,21 @@ fn what_is_found_is_told_with_what_should_be_there_and_who_says_so() {
     assert!(text.ends_with("1 errors, 2 warnings, 1 notes"), "{text}");
 }
 
+/// A change to a message.
+type Spoil<'a> = &'a dyn Fn(&mut Vec<u8>);
+
 /// Each change to a good message, and the rule that finds it.
 #[test]
 fn a_good_message_that_is_spoiled_breaks_the_rule_that_it_was_spoiled_by() {
     let good = octets(&entry(&VECTORS, "py-psk-01")["i_message_b64"]).unwrap();
     assert!(of(&good).iter().all(|f| f.severity == Severity::Note), "{:?}", of(&good));
-    let spoil = |change: &dyn Fn(&mut Vec<u8>)| {
+    let spoil = |change: Spoil<'_>| {
         let mut bytes = good.clone();
         change(&mut bytes);
         of(&bytes).into_iter().map(|finding| finding.rule).collect::<Vec<_>>()
     };
     // HDR is 28 octets (two crypto sessions), then T (10) and RAND (18).
-    let cases: &[(&str, &dyn Fn(&mut Vec<u8>))] = &[
+    let cases: &[(&str, Spoil<'_>)] = &[
         ("unreadable", &|b| b[0] = 2),
         ("data-type", &|b| b[1] = 99),
         ("unknown-code", &|b| b[2] = 77),

@@ -17,8 +17,11 @@ fn found(entry: &Value) -> Vec<Found> {
     }
 }
 
+/// What is there, and its name.
+type Said = (String, &'static str);
+
 /// What is said of a message: the rules that it breaks, and what explains its MAC.
-fn said(entry: &Value) -> (Vec<(String, &'static str)>, Vec<(String, &'static str)>) {
+fn said(entry: &Value) -> (Vec<Said>, Vec<Said>) {
     let psk = entry["psk"].as_str().and_then(|text| Psk::new(hex::decode(text).unwrap()));
     let found = found(entry);
     let linted = lint(&found, None);
@@ -68,7 +71,7 @@ fn lint_and_diagnose_name_the_real_fault_of_every_message_of_the_field() {
     for (id, rules, deviations) in FAULTS {
         let entry = crate::entry(&WILD, id);
         let (broken, explained) = said(entry);
-        let names = |said: &[(String, &'static str)]| said.iter().map(|(_, id)| *id).collect::<Vec<_>>();
+        let names = |said: &[Said]| said.iter().map(|(_, id)| *id).collect::<Vec<_>>();
         assert_eq!((names(&broken), names(&explained)), (rules.to_vec(), deviations.to_vec()), "{id}: {broken:?}");
         // Who expects a fault gets one named.
         assert!(entry["expect"] == "accept" || !rules.is_empty() || !deviations.is_empty(), "{id}");
@@ -97,7 +100,7 @@ fn the_table_in_the_documentation_is_what_comes_out() {
     let mut table = HEAD.to_owned();
     for entry in WILD.iter().filter(|entry| entry["cases"].is_null()) {
         let (broken, explained) = said(entry);
-        let cell = |said: &[(String, &str)]| {
+        let cell = |said: &[Said]| {
             let texts: Vec<_> =
                 said.iter().map(|(text, rule)| format!("{} (`{rule}`)", text.replace('|', "\\|"))).collect();
             if texts.is_empty() { "-".into() } else { texts.join("; ") }

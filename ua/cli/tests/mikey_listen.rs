@@ -1,4 +1,5 @@
 //! `keyphone mikey listen` and `keyphone mikey make`.
+#![allow(clippy::disallowed_methods, reason = "the messages come over a real socket")]
 
 mod support;
 

@@ -11,9 +11,12 @@ use crate::mikey::protection;
 use crate::mikey::signing;
 use crate::mikey::wire::{
     Cert, CertType, DataType, Dh, EncrAlg, Ext, Id, Kemac, KeyData, KeyKind, MacAlg, Message, Pke, Rand, Sign, T, V,
-    key_data,
+    WireError, key_data,
 };
 use zeroize::Zeroizing;
+
+/// What was in KEMAC: an identity in the modes with envelopes, and keys.
+type Transported = (Option<Id>, Vec<KeyData>);
 
 /// What all that is opened of one exchange has in common.
 struct Exchange<'m> {
@@ -154,12 +157,11 @@ impl Exchange<'_> {
     }
 
     /// Keys that were sent.
-    fn transported<E: ToString>(&mut self, keys: Option<Result<(Option<Id>, Vec<KeyData>), E>>) {
+    fn transported(&mut self, keys: Option<Result<Transported, WireError>>) {
         match keys {
             None => {}
             Some(Err(error)) => self.out.problem(format!(
-                "what was decrypted is no key data, so the key is another one, or AES was used otherwise: {}",
-                error.to_string()
+                "what was decrypted is no key data, so the key is another one, or AES was used otherwise: {error}"
             )),
             Some(Ok((id, keys))) => {
                 if let Some(id) = id {

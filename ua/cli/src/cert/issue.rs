@@ -3,6 +3,8 @@
 use super::Curve;
 use crate::fault::{Fault, usage};
 use keyphone_keying::Identity;
+use keyphone_media::env::NtpTime;
+use keyphone_ua::net::Clock;
 use openssl::asn1::Asn1Time;
 use openssl::bn::{BigNum, MsbOption};
 use openssl::ec::{EcGroup, EcKey};
@@ -20,6 +22,9 @@ use zeroize::Zeroizing;
 
 /// Bits of an RSA key.
 const RSA_BITS: u32 = 2048;
+
+/// A certificate or a key.
+type Pem = Zeroizing<Vec<u8>>;
 
 /// Whom a certificate is for.
 #[derive(Debug)]
@@ -84,22 +89,17 @@ impl Authority {
         Ok(Self { certificate: builder.build(), key })
     }
 
-    pub(super) fn certificate(&self) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
+    pub(super) fn certificate(&self) -> Result<Pem, ErrorStack> {
         self.certificate.to_pem().map(Zeroizing::new)
     }
 
-    pub(super) fn key(&self) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
+    pub(super) fn key(&self) -> Result<Pem, ErrorStack> {
         self.key.private_key_to_pem_pkcs8().map(Zeroizing::new)
     }
 
     /// A certificate and its key, both in PEM. The URI is for MIKEY (RFC 3830 section 4.3), the host for TLS: a URI with
     /// a user names no domain (RFC 5922 section 7.1).
-    pub(super) fn issue(
-        &self,
-        subject: &Subject,
-        ec: Option<Curve>,
-        days: u32,
-    ) -> Result<(Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>), ErrorStack> {
+    pub(super) fn issue(&self, subject: &Subject, ec: Option<Curve>, days: u32) -> Result<(Pem, Pem), ErrorStack> {
         let key = new_key(ec)?;
         let common: String = subject.uri.chars().take(64).collect();
         let mut builder = begin(&name(&common)?, self.certificate.subject_name(), &key, days)?;
@@ -158,8 +158,8 @@ fn begin(
     days: u32,
 ) -> Result<X509Builder, ErrorStack> {
     const DAY: i64 = 86_400;
-    let now =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
+    // T of an NTP clock is in seconds since 1900, above 32 bits of a fraction.
+    let now = (Clock::default().now().ntp.0 >> 32) as i64 - NtpTime::UNIX_EPOCH as i64;
     let mut builder = X509Builder::new()?;
     builder.set_version(2)?;
     let mut serial = BigNum::new()?;

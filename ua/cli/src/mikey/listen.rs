@@ -1,7 +1,5 @@
 //! `keyphone mikey listen`: MIKEY without SIP, over UDP and TCP port 2269.
 
-mod sockets;
-
 use super::input::read_file;
 use super::tolerances;
 use crate::fault::{Fault, usage};
@@ -18,9 +16,8 @@ use keyphone_keying::workbench::lint::lint;
 use keyphone_keying::workbench::responder::{Outcome, Responder};
 use keyphone_keying::{Credentials, Identity};
 use keyphone_media::env::Env;
-use keyphone_ua::net::OsRng;
+use keyphone_ua::net::{KeyingPort, Knock, OsRng};
 use serde_json::json;
-use sockets::{Received, Sockets};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
@@ -96,7 +93,7 @@ impl Listen {
         let me = self.from.as_ref().map(SipUri::identity);
         let responder = Responder::new(self.credentials()?, me, tolerances(self.interop), clock.now().ntp);
         let cannot = |e: std::io::Error| usage(format!("{} cannot be listened on: {e}", self.listen));
-        let mut sockets = Sockets::open(self.listen).await.map_err(cannot)?;
+        let mut sockets = KeyingPort::open(self.listen).await.map_err(cannot)?;
         let local = sockets.local();
         let fields = json!({ "address": local, "transports": ["udp", "tcp"] });
         printer.say("listening", fields, format!("listening on {local}, UDP and TCP; Ctrl-C ends"));
@@ -104,7 +101,7 @@ impl Listen {
         loop {
             tokio::select! {
                 () = signals.next() => break,
-                received = sockets.next() => desk.take(received, &mut sockets).await,
+                received = sockets.next() => desk.take(received, &sockets).await,
             }
         }
         let Desk { printer, messages, answered, .. } = desk;
@@ -122,7 +119,7 @@ struct Desk {
 }
 
 impl Desk {
-    async fn take(&mut self, received: Received, sockets: &mut Sockets) {
+    async fn take(&mut self, received: Knock, sockets: &KeyingPort) {
         self.messages += 1;
         let (number, from) = (self.messages, received.from);
         let found = [Found::octets(&received.octets, Carrier::Port, Place::default())];

@@ -1,4 +1,4 @@
-//! UDP and TCP on one port. A stream is cut into messages by what they say themselves.
+//! MIKEY without SIP: UDP and TCP on one port. A stream is cut into messages by what they say themselves.
 
 use keyphone_keying::workbench::stream::{First, first};
 use std::io;
@@ -18,25 +18,33 @@ const DATAGRAM: usize = 65_535;
 /// So often is a port looked for that is free for both.
 const TRIES: usize = 16;
 
-/// One message.
-pub(super) struct Received {
-    pub(super) from: SocketAddr,
-    pub(super) transport: &'static str,
-    pub(super) octets: Vec<u8>,
+/// One message that came to the port.
+pub struct Knock {
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// `UDP` or `TCP`.
+    pub transport: &'static str,
+    /// The message, or what came instead of one.
+    pub octets: Vec<u8>,
     /// Where the answer goes, of a connection.
     back: Option<oneshot::Sender<Option<Vec<u8>>>>,
 }
 
-pub(super) struct Sockets {
+/// UDP and TCP on one port, where MIKEY messages come without SIP.
+pub struct KeyingPort {
     udp: UdpSocket,
     tcp: TcpListener,
-    streams: (mpsc::Sender<Received>, mpsc::Receiver<Received>),
+    streams: (mpsc::Sender<Knock>, mpsc::Receiver<Knock>),
     permits: std::sync::Arc<tokio::sync::Semaphore>,
     datagram: Vec<u8>,
 }
 
-impl Sockets {
-    pub(super) async fn open(at: SocketAddr) -> io::Result<Self> {
+impl KeyingPort {
+    /// Listens there; port 0 is one that is free for both.
+    ///
+    /// # Errors
+    /// The system does not give it.
+    pub async fn open(at: SocketAddr) -> io::Result<Self> {
         let mut tries = 0;
         let (udp, tcp) = loop {
             let udp = UdpSocket::bind(at).await?;
@@ -51,19 +59,20 @@ impl Sockets {
         Ok(Self { udp, tcp, streams: mpsc::channel(CONNECTIONS), permits, datagram: vec![0; DATAGRAM] })
     }
 
-    pub(super) fn local(&self) -> SocketAddr {
+    /// Where it listens.
+    pub fn local(&self) -> SocketAddr {
         self.udp.local_addr().unwrap_or_else(|_| ([0, 0, 0, 0], 0).into())
     }
 
     /// The next message, of whatever socket.
-    pub(super) async fn next(&mut self) -> Received {
+    pub async fn next(&mut self) -> Knock {
         loop {
             tokio::select! {
                 datagram = self.udp.recv_from(&mut self.datagram) => {
                     // An error is that of an earlier answer.
                     let Ok((len, from)) = datagram else { continue };
                     let octets = self.datagram[..len].to_vec();
-                    return Received { from, transport: "UDP", octets, back: None };
+                    return Knock { from, transport: "UDP", octets, back: None };
                 }
                 connection = self.tcp.accept() => {
                     let (Ok((stream, from)), Ok(permit)) = (connection, self.permits.clone().try_acquire_owned()) else {
@@ -81,7 +90,7 @@ impl Sockets {
     }
 
     /// Sends the answer, if there is one.
-    pub(super) async fn answer(&self, received: Received, answer: Option<Vec<u8>>) {
+    pub async fn answer(&self, received: Knock, answer: Option<Vec<u8>>) {
         match received.back {
             // Whoever has closed the connection wants no answer.
             Some(back) => drop(back.send(answer)),
@@ -97,7 +106,7 @@ impl Sockets {
 }
 
 /// Reads messages, one after another, and writes their answers, until the other side closes or is silent.
-async fn serve(mut stream: TcpStream, from: SocketAddr, out: mpsc::Sender<Received>) {
+async fn serve(mut stream: TcpStream, from: SocketAddr, out: mpsc::Sender<Knock>) {
     let mut buffer = vec![];
     let mut open = true;
     while open {
@@ -125,7 +134,7 @@ async fn serve(mut stream: TcpStream, from: SocketAddr, out: mpsc::Sender<Receiv
         };
         let octets = buffer.drain(..len).collect();
         let (back, answer) = oneshot::channel();
-        if out.send(Received { from, transport: "TCP", octets, back: Some(back) }).await.is_err() {
+        if out.send(Knock { from, transport: "TCP", octets, back: Some(back) }).await.is_err() {
             return;
         }
         let Ok(answer) = answer.await else { return };
