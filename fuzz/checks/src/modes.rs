@@ -222,6 +222,9 @@ struct Side {
     dice: Dice,
 }
 
+/// What came of an offer.
+type Answered = Result<(Lines, Box<dyn Session>), Refusal>;
+
 impl Side {
     fn new(mode: ModeName, me: &str, named: &str, ssrc: u32) -> Self {
         let mut psks = PskStore::default();
@@ -247,7 +250,7 @@ impl Side {
         mikey.offer(&ask, &mut env(dice), &mut vec![]).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    fn answer(&mut self, offer: &Lines) -> (Result<(Lines, Box<dyn Session>), Refusal>, Vec<Output>) {
+    fn answer(&mut self, offer: &Lines) -> (Answered, Vec<Output>) {
         let Self { mikey, me, named, policy, streams, dice } = self;
         let ask = Ask { hop: Hop::Clear, me, named, streams, policy };
         let mut out = vec![];
