@@ -44,6 +44,9 @@ pub(crate) struct Side {
     pub(crate) dice: Dice,
 }
 
+/// What we offered, and what waits for its answers.
+pub(crate) type OfferMade = (Lines, Box<dyn Offered>);
+
 pub(crate) type Agreement = (Lines, Box<dyn Session>);
 
 /// Alice calls bob.
@@ -81,7 +84,7 @@ impl Side {
         (result, out)
     }
 
-    pub(crate) fn try_offer(&mut self) -> (Result<(Lines, Box<dyn Offered>), Error>, Vec<Output>) {
+    pub(crate) fn try_offer(&mut self) -> (Result<OfferMade, Error>, Vec<Output>) {
         self.ask(|mikey, ask, env, out| mikey.offer(ask, env, out))
     }
 
