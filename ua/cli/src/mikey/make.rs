@@ -28,7 +28,7 @@ nothing else.
 
 EXIT CODES: 0 made, and verified, 1 not, 2 usage.";
 
-/// Make exchanges that \"mikey verify\" can check, from a seed
+/// Make exchanges that "mikey verify" can check, from a seed
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Make {
