@@ -29,6 +29,7 @@ pub mod derive;
 pub mod dh;
 pub mod envelope;
 mod envelopes;
+mod form;
 pub mod ids;
 mod keys;
 pub mod mode;

@@ -8,7 +8,7 @@ use super::mode::Refused;
 use super::policy::{KeyForm, MikeyPolicy};
 use super::transport;
 use super::turns::InUse;
-use super::wire::{EncrAlg, ErrorNo, Kemac, KeyData, KeyKind, MacAlg, Payload, Secret, T, key_data};
+use super::wire::{EncrAlg, ErrorNo, Kemac, KeyData, KeyKind, MacAlg, Secret, T, key_data};
 use crate::Error;
 use keyphone_media::env::Env;
 use zeroize::Zeroizing;
@@ -178,9 +178,4 @@ pub fn fresh(
         Secret::new(octets)
     };
     Ok(KeyData { kind, key: random(key), salt: salt.map(random), kv })
-}
-
-/// A payload that a message of this kind has no use for.
-pub fn misplaced(payload: &Payload, message: &str) -> Error {
-    Error::misbehaved(format!("{} has no place in {message}", payload.name()), "RFC 3830 section 3.1")
 }

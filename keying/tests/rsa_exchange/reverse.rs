@@ -93,7 +93,7 @@ fn what_an_answer_must_not_say_is_refused_by_its_rule() {
     let silent = changed(&offer, &answer, |p| if let Payload::Sp(_) = p { vec![] } else { vec![p] });
     assert!(why(&silent).contains("which of our policies"));
     let stray = why(&with(keyphone_keying::mikey::wire::ErrorNo::AuthFailure.into()));
-    assert!(stray.contains("ERR has no place in an R_MESSAGE of RSA-R"), "{stray}");
+    assert!(stray.contains("ERR has no place in an R_MESSAGE of type RSA-R"), "{stray}");
     let t = changed(&offer, &answer, |payload| match payload {
         Payload::T(_) => vec![T::NtpUtc(7).into()],
         other => vec![other],

@@ -48,7 +48,7 @@ use crate::mikey::signing;
 use crate::mikey::station::Station;
 use crate::mikey::turns::{InUse, Turns};
 use crate::mikey::wire::{
-    CacheType, Cert, CertType, CsMap, DataType, Draft, Ext, Hdr, Id, KeyData, Message, Payload, Prf, Rand, Sp,
+    CacheType, Cert, CertType, CsMap, DataType, Draft, Ext, Hdr, Id, KeyData, Message, Prf, Rand, Sp,
 };
 use keyphone_media::env::Env;
 use zeroize::Zeroizing;
@@ -205,9 +205,4 @@ impl Mode for RsaRMode {
 fn chosen(init: &Init<'_>, map: &CsMap) -> Vec<Sp> {
     let CsMap::Srtp(ids) = map else { return vec![] };
     init.policies().into_iter().filter(|sp| ids.iter().any(|id| id.policy_no == sp.policy_no)).collect()
-}
-
-/// A payload that has no place in a message of this mode.
-fn misplaced(payload: &Payload, what: &str) -> Error {
-    Error::misbehaved(format!("{} has no place in {what} of RSA-R", payload.name()), "RFC 4738 section 3.1")
 }

@@ -4,6 +4,7 @@ use super::{Method, Running, permitted};
 use crate::Error;
 use crate::mikey::bundle::Bundle;
 use crate::mikey::derive::CsbLabel;
+use crate::mikey::form;
 use crate::mikey::ids::Ids;
 use crate::mikey::mode::Refused;
 use crate::mikey::policy::MikeyPolicy;
@@ -37,28 +38,8 @@ impl<'m> Init<'m> {
         running: Option<&[u8]>,
         policy: &MikeyPolicy,
     ) -> Result<Self, Refused> {
-        message.complete()?;
-        let hdr = message.hdr();
-        if hdr.data_type != M::MODE.init() {
-            let error = Error::incompatible(format!("its message is {}, not {}", hdr.data_type, M::MODE.init()));
-            return Err(Refused::new(ErrorNo::InvalidDt, error));
-        }
-        if hdr.prf != Prf::Mikey1 {
-            let what = format!("its PRF is {}, and we know MIKEY-1 (RFC 3830 table 6.1.c)", hdr.prf);
-            return Err(Refused::new(ErrorNo::InvalidPrf, Error::incompatible(what)));
-        }
-        if let Some(stray) = message.parts().iter().map(|part| &part.payload).find(|payload| !fits::<M>(payload)) {
-            let what = format!("{} has no place in {}", stray.name(), hdr.data_type);
-            return Err(Error::misbehaved(what, M::SECTION).into());
-        }
-        let rand = match (running, message.maybe::<Rand>()?) {
-            (None, _) => message.one::<Rand>()?.0.clone(),
-            (Some(rand), None) => rand.to_vec(),
-            (Some(_), Some(_)) => {
-                let what = "its message has a RAND, which an update must not have: it is old, or begins another bundle";
-                return Err(Error::misbehaved(what, "RFC 3830 section 4.5").into());
-            }
-        };
+        form::check_init(message, M::MODE.init(), fits::<M>, M::SECTION)?;
+        let rand = form::rand(message, running)?;
         let dh = if running.is_some() { message.maybe()? } else { Some(message.one::<Dh>()?) };
         dh.map_or(Ok(()), |dh| permitted(dh.group, policy))?;
         let ids = M::ids(message)?;
@@ -70,7 +51,7 @@ impl<'m> Init<'m> {
             }
             tolerated.push(Tolerance::MissingId);
         }
-        let csb = CsbLabel { csb_id: hdr.csb_id, rand };
+        let csb = CsbLabel { csb_id: message.hdr().csb_id, rand };
         Ok(Self { message, t: *message.one()?, csb, ids, dh, tolerated })
     }
 

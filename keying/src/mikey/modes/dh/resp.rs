@@ -3,13 +3,14 @@
 use super::{Init, Method, Running, ours, tgk};
 use crate::mikey::bundle::{Agreed, Bundle};
 use crate::mikey::dh::Half;
+use crate::mikey::form;
 use crate::mikey::ids::identity;
-use crate::mikey::mode::{Initiated, Refused, hint};
+use crate::mikey::mode::{Initiated, Refused};
 use crate::mikey::policy::MikeyPolicy;
 use crate::mikey::streams::check_answer;
 use crate::mikey::tolerance::Tolerance;
 use crate::mikey::turns::{InUse, Turns};
-use crate::mikey::wire::{CsMap, DataType, Dh, Draft, ErrorNo, Hdr, Id, KeyData, Kv, Message, Payload, Prf, T};
+use crate::mikey::wire::{CsMap, Dh, Draft, ErrorNo, Hdr, Id, KeyData, Kv, Message, Payload, Prf, T};
 use crate::{Error, Identity, Proof};
 use keyphone_media::env::{Env, NtpTime};
 
@@ -51,34 +52,6 @@ impl<M: Method> Pending<M> {
     /// It is an update of a bundle that runs already.
     pub(super) fn updating(self) -> Self {
         Self { is_update: true, ..self }
-    }
-
-    fn check_header(&self, resp: &Message) -> Result<(), Error> {
-        let hdr = resp.hdr();
-        if hdr.data_type == DataType::Error {
-            return Err(hint(resp));
-        }
-        let wrong = |what: String| Err(Error::misbehaved(what, "RFC 3830 section 6.1"));
-        if hdr.data_type != M::MODE.resp() {
-            return wrong(format!("it answers {} with {}", M::MODE.init(), hdr.data_type));
-        }
-        if hdr.prf != Prf::Mikey1 {
-            return wrong("its R_MESSAGE has another PRF than our message".into());
-        }
-        if hdr.csb_id != self.running.csb.csb_id {
-            return wrong("its R_MESSAGE has another CSB ID than our message".into());
-        }
-        let fits = |payload: &Payload| {
-            use Payload::{Dh, Ext, Id, T};
-            matches!(payload, T(_) | Id(_) | Dh(_) | Ext(_)) || M::takes(payload)
-        };
-        match resp.parts().iter().map(|part| &part.payload).find(|payload| !fits(payload)) {
-            Some(stray) => {
-                let what = format!("{} has no place in {}", stray.name(), hdr.data_type);
-                Err(Error::misbehaved(what, M::SECTION))
-            }
-            None => Ok(()),
-        }
     }
 
     /// IDr, if it is there. IDi must be, and be ours: nobody passes on to us what was answered to somebody else. The last
@@ -142,8 +115,12 @@ impl<M: Method> Pending<M> {
 
 impl<M: Method> Initiated for Pending<M> {
     fn complete(&self, resp: &Message, now: NtpTime) -> Result<Agreed, Error> {
-        resp.complete()?;
-        self.check_header(resp)?;
+        let fits = |payload: &Payload| {
+            use Payload::{Dh, Ext, Id, T};
+            matches!(payload, T(_) | Id(_) | Dh(_) | Ext(_)) || M::takes(payload)
+        };
+        let types = (M::MODE.init(), M::MODE.resp());
+        form::check_resp(resp, types, self.running.csb.csb_id, fits, M::SECTION)?;
         let mut tolerated: Vec<_> = resp.tolerated().into_iter().collect();
         if *resp.one::<T>()? != self.t {
             if !self.policy.tolerances.allows(Tolerance::FreshTimestamp) {

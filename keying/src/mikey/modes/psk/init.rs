@@ -1,11 +1,12 @@
 //! The I_MESSAGE: read, then verified, then decrypted, in that order.
 
 use crate::mikey::derive::{CsbLabel, TransportKeys};
+use crate::mikey::form;
 use crate::mikey::ids::Ids;
 use crate::mikey::mode::Refused;
 use crate::mikey::policy::MikeyPolicy;
-use crate::mikey::protection::{self, mac, misplaced};
-use crate::mikey::wire::{DataType, EncrAlg, ErrorNo, Kemac, KeyData, MacAlg, Message, Payload, Prf, Rand, Sp, T};
+use crate::mikey::protection::{self, mac};
+use crate::mikey::wire::{DataType, EncrAlg, ErrorNo, Kemac, KeyData, MacAlg, Message, Payload, Sp, T};
 use crate::{Error, Identity, Proof};
 use zeroize::Zeroizing;
 
@@ -39,33 +40,14 @@ impl<'m> Init<'m> {
     }
 
     fn read_with(message: &'m Message, rand: Option<&[u8]>) -> Result<Self, Refused> {
-        message.complete()?;
-        let hdr = message.hdr();
-        if hdr.data_type != DataType::PskInit {
-            let error = Error::incompatible(format!("its message is {}, not Pre-shared", hdr.data_type));
-            return Err(Refused::new(ErrorNo::InvalidDt, error));
-        }
-        if hdr.prf != Prf::Mikey1 {
-            let what = format!("its PRF is {}, and we know MIKEY-1 (RFC 3830 table 6.1.c)", hdr.prf);
-            return Err(Refused::new(ErrorNo::InvalidPrf, Error::incompatible(what)));
-        }
-        for part in message.parts() {
+        let fits = |payload: &Payload| {
             use Payload::{Ext, Id, Kemac, Rand, Sp, T};
-            if !matches!(part.payload, T(_) | Rand(_) | Id(_) | Sp(_) | Ext(_) | Kemac(_)) {
-                return Err(misplaced(&part.payload, "an I_MESSAGE of the pre-shared key method").into());
-            }
-        }
-        let found = Ids::of_init(message)?;
-        let rand = match (rand, message.maybe::<Rand>()?) {
-            (None, _) => message.one::<Rand>()?.0.clone(),
-            (Some(rand), None) => rand.to_vec(),
-            (Some(_), Some(_)) => {
-                let what = "its message has a RAND, which an update must not have: it is old, or begins another bundle";
-                return Err(Error::misbehaved(what, "RFC 3830 section 4.5").into());
-            }
+            matches!(payload, T(_) | Rand(_) | Id(_) | Sp(_) | Ext(_) | Kemac(_))
         };
-        let csb = CsbLabel { csb_id: hdr.csb_id, rand };
-        let init = Self { message, kemac: message.one()?, t: *message.one()?, csb, ids: found };
+        form::check_init(message, DataType::PskInit, fits, "RFC 3830 section 3.1")?;
+        let (ids, rand) = (Ids::of_init(message)?, form::rand(message, rand)?);
+        let csb = CsbLabel { csb_id: message.hdr().csb_id, rand };
+        let init = Self { message, kemac: message.one()?, t: *message.one()?, csb, ids };
         message.before_mac()?; // KEMAC is the last payload (RFC 3830 section 6.2)
         Ok(init)
     }

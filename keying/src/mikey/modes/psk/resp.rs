@@ -4,10 +4,11 @@ use super::init::Init;
 use super::update::Running;
 use crate::mikey::bundle::{Agreed, Bundle};
 use crate::mikey::derive::{CsbLabel, TransportKeys};
+use crate::mikey::form;
 use crate::mikey::ids::{Ids, identity};
-use crate::mikey::mode::{Initiated, hint};
+use crate::mikey::mode::Initiated;
 use crate::mikey::policy::MikeyPolicy;
-use crate::mikey::protection::{misplaced, verify_data};
+use crate::mikey::protection::verify_data;
 use crate::mikey::streams::check_map;
 use crate::mikey::tolerance::Tolerance;
 use crate::mikey::turns::{InUse, Turns};
@@ -73,28 +74,6 @@ impl Pending {
         Self { running: Running { mki: running.mki.clone().then(keys), ..running }, is_update: true, ..self }
     }
 
-    fn check_header(&self, resp: &Message) -> Result<(), Error> {
-        let hdr = resp.hdr();
-        if hdr.data_type == DataType::Error {
-            return Err(hint(resp));
-        }
-        let wrong = |what| Err(Error::misbehaved(what, "RFC 3830 section 6.1"));
-        if hdr.data_type != DataType::PskVer {
-            return wrong(format!("it answers a Pre-shared message with {}", hdr.data_type));
-        }
-        if hdr.prf != Prf::Mikey1 {
-            return wrong(format!("it answers with the PRF {} instead of MIKEY-1", hdr.prf));
-        }
-        if hdr.csb_id != self.csb.csb_id {
-            return wrong(format!("it answers CSB {:08x} with CSB {:08x}", self.csb.csb_id, hdr.csb_id));
-        }
-        let stray = |p: &&Payload| !matches!(p, Payload::T(_) | Payload::Id(_) | Payload::V(_) | Payload::Ext(_));
-        match resp.parts().iter().map(|part| &part.payload).find(stray) {
-            Some(payload) => Err(misplaced(payload, "an R_MESSAGE of the pre-shared key method")),
-            None => Ok(()),
-        }
-    }
-
     /// The key says who the peer is, if it is that peer's own; otherwise the peer does, if it likes.
     fn who(&self, id: Option<&Id>) -> Result<Identity, Error> {
         let says = id.map(identity).transpose().map_err(|refused| refused.error)?;
@@ -111,8 +90,9 @@ impl Pending {
 
 impl Initiated for Pending {
     fn complete(&self, resp: &Message, _: NtpTime) -> Result<Agreed, Error> {
-        resp.complete()?;
-        self.check_header(resp)?;
+        let fits = |p: &Payload| matches!(p, Payload::T(_) | Payload::Id(_) | Payload::V(_) | Payload::Ext(_));
+        let types = (DataType::PskInit, DataType::PskVer);
+        form::check_resp(resp, types, self.csb.csb_id, fits, "RFC 3830 section 3.1")?;
         let mut tolerated: Vec<_> = resp.tolerated().into_iter().collect();
         if *resp.one::<T>()? != self.t {
             if !self.policy.tolerances.allows(Tolerance::FreshTimestamp) {

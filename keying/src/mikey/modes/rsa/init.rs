@@ -1,17 +1,16 @@
 //! The I_MESSAGE: read, and nothing of it proven.
 
+use crate::Identity;
 use crate::identity::Own;
 use crate::mikey::bundle::Bundle;
 use crate::mikey::derive::CsbLabel;
 use crate::mikey::envelope;
+use crate::mikey::form;
 use crate::mikey::ids::{Ids, identity};
 use crate::mikey::mode::Refused;
 use crate::mikey::policy::MikeyPolicy;
 use crate::mikey::signing;
-use crate::mikey::wire::{
-    CacheType, DataType, Draft, ErrorNo, Hdr, Id, Kemac, MacAlg, Message, Payload, Pke, Prf, Rand, Sp, T,
-};
-use crate::{Error, Identity};
+use crate::mikey::wire::{CacheType, DataType, Draft, Hdr, Id, Kemac, MacAlg, Message, Payload, Pke, Prf, Rand, Sp, T};
 
 /// An I_MESSAGE of the public-key method, in good order and not proven.
 pub struct Init<'m> {
@@ -45,37 +44,18 @@ impl<'m> Init<'m> {
     }
 
     fn read_with(message: &'m Message, rand: Option<&[u8]>) -> Result<Self, Refused> {
-        message.complete()?;
-        let hdr = message.hdr();
-        if hdr.data_type != DataType::PkInit {
-            let error = Error::incompatible(format!("its message is {}, not Public key", hdr.data_type));
-            return Err(Refused::new(ErrorNo::InvalidDt, error));
-        }
-        if hdr.prf != Prf::Mikey1 {
-            let what = format!("its PRF is {}, and we know MIKEY-1 (RFC 3830 table 6.1.c)", hdr.prf);
-            return Err(Refused::new(ErrorNo::InvalidPrf, Error::incompatible(what)));
-        }
-        for part in message.parts() {
+        let fits = |payload: &Payload| {
             use Payload::{Cert, Chash, Ext, Id, Kemac, Pke, Rand, Sign, Sp, T};
-            if !matches!(
-                part.payload,
+            matches!(
+                payload,
                 T(_) | Rand(_) | Id(_) | Cert(_) | Sp(_) | Ext(_) | Kemac(_) | Chash(_) | Pke(_) | Sign(_)
-            ) {
-                let what = format!("{} has no place in an I_MESSAGE of the public-key method", part.payload.name());
-                return Err(Error::misbehaved(what, "RFC 3830 section 3.2").into());
-            }
-        }
+            )
+        };
+        form::check_init(message, DataType::PkInit, fits, "RFC 3830 section 3.2")?;
         message.before_signature()?; // SIGN is the last payload (RFC 3830 section 6.5)
         let is_update = rand.is_some();
-        let rand = match (rand, message.maybe::<Rand>()?) {
-            (None, _) => message.one::<Rand>()?.0.clone(),
-            (Some(rand), None) => rand.to_vec(),
-            (Some(_), Some(_)) => {
-                let what = "its message has a RAND, which an update must not have: it is old, or begins another bundle";
-                return Err(Error::misbehaved(what, "RFC 3830 section 4.5").into());
-            }
-        };
-        let csb = CsbLabel { csb_id: hdr.csb_id, rand };
+        let rand = form::rand(message, rand)?;
+        let csb = CsbLabel { csb_id: message.hdr().csb_id, rand };
         let kemac = if is_update { message.maybe()? } else { Some(message.one()?) };
         let pke = message.one()?;
         Ok(Self { message, kemac, pke, t: *message.one()?, csb, ids: Ids::of_certified(message)? })

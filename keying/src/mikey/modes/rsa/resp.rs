@@ -5,8 +5,9 @@ use super::update::Running;
 use crate::identity::Trusted;
 use crate::mikey::bundle::{Agreed, Bundle};
 use crate::mikey::derive::TransportKeys;
+use crate::mikey::form;
 use crate::mikey::ids::{Ids, identity};
-use crate::mikey::mode::{Initiated, hint};
+use crate::mikey::mode::Initiated;
 use crate::mikey::policy::MikeyPolicy;
 use crate::mikey::protection::verify_data;
 use crate::mikey::streams::check_map;
@@ -68,37 +69,13 @@ impl Pending {
         };
         Self::new(init, keys, next, policy)
     }
-
-    fn check_header(&self, resp: &Message) -> Result<(), Error> {
-        let hdr = resp.hdr();
-        if hdr.data_type == DataType::Error {
-            return Err(hint(resp));
-        }
-        let wrong = |what| Err(Error::misbehaved(what, "RFC 3830 section 6.1"));
-        if hdr.data_type != DataType::PkVer {
-            return wrong(format!("it answers a Public key message with {}", hdr.data_type));
-        }
-        if hdr.prf != Prf::Mikey1 {
-            return wrong(format!("it answers with the PRF {} instead of MIKEY-1", hdr.prf));
-        }
-        if hdr.csb_id != self.next.csb.csb_id {
-            return wrong(format!("it answers CSB {:08x} with CSB {:08x}", self.next.csb.csb_id, hdr.csb_id));
-        }
-        let stray = |p: &&Payload| !matches!(p, Payload::T(_) | Payload::Id(_) | Payload::V(_) | Payload::Ext(_));
-        match resp.parts().iter().map(|part| &part.payload).find(stray) {
-            Some(payload) => {
-                let what = format!("{} has no place in an R_MESSAGE of the public-key method", payload.name());
-                Err(Error::misbehaved(what, "RFC 3830 section 3.2"))
-            }
-            None => Ok(()),
-        }
-    }
 }
 
 impl Initiated for Pending {
     fn complete(&self, resp: &Message, _: NtpTime) -> Result<Agreed, Error> {
-        resp.complete()?;
-        self.check_header(resp)?;
+        let fits = |p: &Payload| matches!(p, Payload::T(_) | Payload::Id(_) | Payload::V(_) | Payload::Ext(_));
+        let types = (DataType::PkInit, DataType::PkVer);
+        form::check_resp(resp, types, self.next.csb.csb_id, fits, "RFC 3830 section 3.2")?;
         let mut tolerated: Vec<_> = resp.tolerated().into_iter().collect();
         if *resp.one::<T>()? != self.t {
             if !self.policy.tolerances.allows(Tolerance::FreshTimestamp) {

@@ -1,10 +1,10 @@
 //! The I_MESSAGE: read, and nothing of it proven.
 
-use super::misplaced;
+use crate::Identity;
+use crate::mikey::form;
 use crate::mikey::ids::{Ids, identity};
 use crate::mikey::mode::Refused;
-use crate::mikey::wire::{DataType, ErrorNo, Message, Payload, Prf, Rand, Sp, T};
-use crate::{Error, Identity};
+use crate::mikey::wire::{DataType, Message, Payload, Rand, Sp, T};
 
 /// An I_MESSAGE of RSA-R, in good order and not proven.
 pub struct Init<'m> {
@@ -21,23 +21,11 @@ impl<'m> Init<'m> {
     /// # Errors
     /// Another data type or PRF, a payload that does not belong, one that is missing, an octet that cannot be read.
     pub fn read(message: &'m Message) -> Result<Self, Refused> {
-        message.complete()?;
-        let hdr = message.hdr();
-        if hdr.data_type != DataType::RsaRInit {
-            let error = Error::incompatible(format!("its message is {}, not RSA-R I_MSG", hdr.data_type));
-            return Err(Refused::new(ErrorNo::InvalidDt, error));
-        }
-        if hdr.prf != Prf::Mikey1 {
-            let what = format!("its PRF is {}, and we know MIKEY-1 (RFC 3830 table 6.1.c)", hdr.prf);
-            return Err(Refused::new(ErrorNo::InvalidPrf, Error::incompatible(what)));
-        }
         let fits = |payload: &Payload| {
             use Payload::{Cert, Ext, Id, Rand, Sign, Sp, T};
             matches!(payload, T(_) | Rand(_) | Id(_) | Cert(_) | Sp(_) | Ext(_) | Sign(_))
         };
-        if let Some(part) = message.parts().iter().find(|part| !fits(&part.payload)) {
-            return Err(misplaced(&part.payload, "an I_MESSAGE").into());
-        }
+        form::check_init(message, DataType::RsaRInit, fits, "RFC 4738 section 3.1")?;
         message.before_signature()?; // SIGN is the last payload (RFC 3830 section 6.5)
         // The V bit is ignored: the R_MESSAGE is mandatory (RFC 4738 section 3.4).
         Ok(Self { message, t: *message.one()?, ids: Ids::of_certified(message)? })

@@ -1,18 +1,19 @@
 //! The R_MESSAGE, which brings the keys, and by which the Responder proves who it is.
 
-use super::{Init, misplaced, psk};
+use super::{Init, psk};
 use crate::identity::Trusted;
 use crate::mikey::bundle::Agreed;
 use crate::mikey::derive::{CsbLabel, Secret, hmac_sha1};
 use crate::mikey::envelope::{self, Opened};
+use crate::mikey::form;
 use crate::mikey::ids::{Ids, identity};
-use crate::mikey::mode::{Initiated, hint};
+use crate::mikey::mode::Initiated;
 use crate::mikey::policy::MikeyPolicy;
 use crate::mikey::signing;
 use crate::mikey::streams::check_map;
 use crate::mikey::tolerance::Tolerance;
 use crate::mikey::turns::{InUse, Turns};
-use crate::mikey::wire::{CsMap, DataType, Ext, Id, Message, Payload, Pke, Prf, Rand, Sp, T};
+use crate::mikey::wire::{CsMap, DataType, Ext, Id, Message, Payload, Pke, Rand, Sp, T};
 use crate::{Credentials, Error, Identity, Proof};
 use keyphone_media::env::NtpTime;
 use std::sync::Arc;
@@ -55,31 +56,6 @@ impl Pending {
             named: named.clone(),
             policy: policy.clone(),
             seed,
-        }
-    }
-
-    fn check_header(&self, resp: &Message) -> Result<(), Error> {
-        let hdr = resp.hdr();
-        if hdr.data_type == DataType::Error {
-            return Err(hint(resp));
-        }
-        let wrong = |what| Err(Error::misbehaved(what, "RFC 3830 section 6.1"));
-        if hdr.data_type != DataType::RsaRResp {
-            return wrong(format!("it answers RSA-R I_MSG with {}", hdr.data_type));
-        }
-        if hdr.prf != Prf::Mikey1 {
-            return wrong(format!("it answers with the PRF {} instead of MIKEY-1", hdr.prf));
-        }
-        if hdr.csb_id != self.csb_id {
-            return wrong(format!("it answers CSB {:08x} with CSB {:08x}", self.csb_id, hdr.csb_id));
-        }
-        let fits = |payload: &Payload| {
-            use Payload::{Cert, Ext, Id, Kemac, Pke, Rand, Sign, Sp, T};
-            matches!(payload, Ext(_) | T(_) | Rand(_) | Id(_) | Cert(_) | Sp(_) | Kemac(_) | Pke(_) | Sign(_))
-        };
-        match resp.parts().iter().map(|part| &part.payload).find(|payload| !fits(payload)) {
-            Some(payload) => Err(misplaced(payload, "an R_MESSAGE")),
-            None => Ok(()),
         }
     }
 
@@ -161,8 +137,12 @@ impl Pending {
 
 impl Initiated for Pending {
     fn complete(&self, resp: &Message, now: NtpTime) -> Result<Agreed, Error> {
-        resp.complete()?;
-        self.check_header(resp)?;
+        let fits = |payload: &Payload| {
+            use Payload::{Cert, Ext, Id, Kemac, Pke, Rand, Sign, Sp, T};
+            matches!(payload, Ext(_) | T(_) | Rand(_) | Id(_) | Cert(_) | Sp(_) | Kemac(_) | Pke(_) | Sign(_))
+        };
+        let types = (DataType::RsaRInit, DataType::RsaRResp);
+        form::check_resp(resp, types, self.csb_id, fits, "RFC 4738 section 3.1")?;
         let mut tolerated: Vec<_> = resp.tolerated().into_iter().collect();
         if *resp.one::<T>()? != self.t {
             if !self.policy.tolerances.allows(Tolerance::FreshTimestamp) {
