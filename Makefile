@@ -34,7 +34,7 @@ test:
 
 interop:
 	@scripts/deps build peers
-	KEYPHONE_INTEROP=$(INTEROP_CALLS) cargo test --locked -p keyphone-cli --test interop -- --test-threads=8
+	KEYPHONE_INTEROP=$(INTEROP_CALLS) cargo test --locked --workspace --test interop -- --test-threads=8
 
 bench:
 	@scripts/deps build
@@ -42,12 +42,12 @@ bench:
 
 load:
 	@scripts/deps build peers
-	KEYPHONE_LOAD=1 cargo bench --locked -p keyphone-cli --bench load
+	KEYPHONE_LOAD=1 cargo bench --locked --workspace --bench load
 
 flood:
 	@scripts/deps build
 	KEYPHONE_FLOOD_SECONDS=$(FLOOD_SECONDS) KEYPHONE_FLOOD_CSV=$(CURDIR)/flood.csv \
-		cargo test --locked -p keyphone-cli --test flood -- --nocapture
+		cargo test --locked --workspace --test flood -- --nocapture
 
 # libFuzzer needs -Z flags, which a stable toolchain takes only when told that it is building itself. What a target finds
 # belongs into fuzz/regressions/<target>, where `make test` replays it.
