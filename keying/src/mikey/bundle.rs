@@ -77,6 +77,14 @@ impl Material {
     }
 }
 
+impl Agreed {
+    /// What a message of our own brings before any answer: its keys, with the weak proof that we made them.
+    pub(crate) fn by_us(ask: &Bundle<'_>, csb: CsbLabel, policies: Vec<Sp>, keys: Vec<KeyData>) -> Self {
+        let (map, proof) = (ask.map.clone(), Proof::own_message());
+        Self { csb, map, policies, keys, proof, tolerated: vec![], running: None }
+    }
+}
+
 /// The keys of one crypto session.
 pub struct SessionKeys {
     /// The TEK.

@@ -128,15 +128,7 @@ pub(super) fn offer(
         let init = Init::read(&message).map_err(|refused| refused.error)?;
         Pending::new(&init, keys.as_ref(), (ask.named.clone(), own_key), ask.policy).by(how, &key_data)
     };
-    let known = Agreed {
-        csb,
-        map: ask.map.clone(),
-        policies: ask.policies.clone(),
-        keys: key_data,
-        proof: Proof::own_message(),
-        tolerated: vec![],
-        running: None,
-    };
+    let known = Agreed::by_us(ask, csb, ask.policies.clone(), key_data);
     Ok(Initiation { message, known: Some(known), initiated: Box::new(pending) })
 }
 

@@ -38,6 +38,7 @@ pub use init::Init;
 pub use resp::Pending;
 pub use update::Running;
 
+use crate::Error;
 use crate::identity::Use;
 use crate::mikey::bundle::{Agreed, Bundle};
 use crate::mikey::derive::CsbLabel;
@@ -47,7 +48,6 @@ use crate::mikey::signing;
 use crate::mikey::station::Station;
 use crate::mikey::turns::{InUse, Turns};
 use crate::mikey::wire::{CacheType, Chash, HashFunc, Id, Message, Rand};
-use crate::{Error, Proof};
 use keyphone_media::env::Env;
 use zeroize::Zeroizing;
 
@@ -84,15 +84,7 @@ impl Mode for RsaMode {
             let init = Init::read(&message).map_err(|refused| refused.error)?;
             Pending::first(&init, (&sealed.keys, &key_data), &peer, credentials.clone(), ask.policy)
         };
-        let known = Agreed {
-            csb,
-            map: ask.map.clone(),
-            policies: ask.policies.clone(),
-            keys: key_data,
-            proof: Proof::own_message(),
-            tolerated: vec![],
-            running: None,
-        };
+        let known = Agreed::by_us(ask, csb, ask.policies.clone(), key_data);
         Ok(Initiation { message, known: Some(known), initiated: Box::new(pending) })
     }
 

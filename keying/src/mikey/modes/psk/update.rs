@@ -22,7 +22,7 @@ use crate::mikey::mode::{Initiation, Refused, Updating};
 use crate::mikey::protection::{encrypt, fresh, mac, permitted, update_keys};
 use crate::mikey::turns::{InUse, Turns};
 use crate::mikey::wire::{DataType, Draft, EncrAlg, ErrorNo, Hdr, Id, MacAlg, Message, Prf, Sp, key_data};
-use crate::{Error, How, Identity, Proof};
+use crate::{Error, How, Identity};
 use keyphone_media::env::Env;
 use std::fmt;
 
@@ -94,15 +94,7 @@ impl Updating for Running {
             let init = Init::read_update(&message, &self.csb.rand).map_err(|refused| refused.error)?;
             Pending::new(&init, self.keys.as_ref(), self.peer.clone(), ask.policy).updating(self.clone(), &key_data)
         };
-        let known = Agreed {
-            csb: self.csb.clone(),
-            map: ask.map.clone(),
-            policies: self.policies.clone(),
-            keys: key_data,
-            proof: Proof::own_message(),
-            tolerated: vec![],
-            running: None,
-        };
+        let known = Agreed::by_us(ask, self.csb.clone(), self.policies.clone(), key_data);
         Ok(Initiation { message, known: Some(known), initiated: Box::new(pending) })
     }
 

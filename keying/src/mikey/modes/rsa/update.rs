@@ -23,7 +23,7 @@ use crate::mikey::modes::psk;
 use crate::mikey::signing;
 use crate::mikey::turns::{InUse, Turns};
 use crate::mikey::wire::{CacheType, ErrorNo, Id, Message, Sp};
-use crate::{Credentials, Error, How, Identity, Proof};
+use crate::{Credentials, Error, How, Identity};
 use keyphone_media::env::{Env, NtpTime};
 use std::fmt;
 use std::sync::Arc;
@@ -118,15 +118,7 @@ impl Updating for Running {
         let next = Self { mki: self.mki.clone().then(&key_data), ..self.clone() };
         let init = Init::read_update(&message, &self.csb.rand).map_err(|refused| refused.error)?;
         let pending = Pending::new(&init, &sealed.keys, next, ask.policy);
-        let known = Agreed {
-            csb: self.csb.clone(),
-            map: ask.map.clone(),
-            policies: self.policies.clone(),
-            keys: key_data,
-            proof: Proof::own_message(),
-            tolerated: vec![],
-            running: None,
-        };
+        let known = Agreed::by_us(ask, self.csb.clone(), self.policies.clone(), key_data);
         Ok(Initiation { message, known: Some(known), initiated: Box::new(pending) })
     }
 
