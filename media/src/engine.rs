@@ -198,11 +198,22 @@ impl Engine {
 
     /// An authenticated packet came from there.
     pub fn hear(&mut self, from: SocketAddr, packet: &AudioFrame<'_>, env: &mut Env<'_>, out: &mut Vec<Output>) {
-        let now = env.now.mono;
+        self.hear_held(from, packet, env.now.mono, env, out);
+    }
+
+    /// The same for one that came earlier, `at` that time, and has waited for its key.
+    pub fn hear_held(
+        &mut self,
+        from: SocketAddr,
+        packet: &AudioFrame<'_>,
+        at: Instant,
+        env: &mut Env<'_>,
+        out: &mut Vec<Output>,
+    ) {
         self.rtcp.start(env);
         let AudioFrame { ssrc, index, payload_type, marker, timestamp, payload } = *packet;
         let current = self.playout.as_ref().map(|p| p.ssrc);
-        let (remote, admission) = self.remotes.admit(ssrc, from, index, current, now);
+        let (remote, admission) = self.remotes.admit(ssrc, from, index, current, at);
         match admission {
             Admission::Known => {}
             Admission::Moved => out.push(Output::Event(Event::Moved { ssrc, from })),
@@ -214,14 +225,14 @@ impl Engine {
                 return;
             }
         }
-        remote.receive(index, now);
+        remote.receive(index, at);
         self.stats.heard += 1;
         if self.numbers.keys.is_some_and(|keys| keys.heard_as == payload_type) {
-            return self.hear_keys(packet, now, out);
+            return self.hear_keys(packet, at, out);
         }
         let ours = payload_type == self.numbers.heard_as || Some(payload_type) == self.heard_before;
         if ours {
-            remote.time(timestamp, self.codec.rate(), now);
+            remote.time(timestamp, self.codec.rate(), at);
         }
         if !ours {
             self.stats.ignored += 1;
@@ -233,10 +244,26 @@ impl Engine {
         };
         let packet = Packet { index, marker, timestamp, samples, payload: payload.to_vec() };
         match &mut self.playout {
-            Some(p) if p.ssrc == ssrc => p.push(packet, now),
-            Some(p) if self.preferred != Some(ssrc) && now.since(p.heard) <= SILENCE => self.stats.foreign += 1,
-            _ => self.listen_to(ssrc, from, packet, now, out),
+            Some(p) if p.ssrc == ssrc => p.push(packet, at),
+            Some(p) if self.preferred != Some(ssrc) && at.since(p.heard) <= SILENCE => self.stats.foreign += 1,
+            _ => self.listen_to(ssrc, from, packet, (at, env.now.mono), out),
         }
+    }
+
+    /// From now on this source is heard, and what waits of the one before is not played: it may even be another one
+    /// with the same SSRC, under another key.
+    pub fn switch_to(&mut self, ssrc: Ssrc) {
+        self.preferred = Some(ssrc);
+        self.remotes.forget(ssrc);
+        if let Some(before) = self.playout.take() {
+            self.past = sum(self.past, before.counts());
+        }
+    }
+
+    /// How many packets of those that waited for their key come too late to be played, and how much audio they are.
+    pub fn overdue(&self, now: Instant) -> (u64, Duration) {
+        let (packets, ticks) = self.playout.as_ref().map_or((0, 0), |p| p.overdue(now));
+        (packets, Duration::from_micros(ticks * 1_000_000 / u64::from(self.codec.rate())))
     }
 
     /// Of several sources (a forked call), this is the one to hear as soon as it speaks.
@@ -309,12 +336,20 @@ impl Engine {
         (self.sink, done)
     }
 
-    fn listen_to(&mut self, ssrc: Ssrc, from: SocketAddr, first: Packet, now: Instant, out: &mut Vec<Output>) {
-        let mut playout = match Playout::new(ssrc, self.codec, self.jitter_depth, now) {
+    /// `at` is when its first packet came.
+    fn listen_to(
+        &mut self,
+        ssrc: Ssrc,
+        from: SocketAddr,
+        first: Packet,
+        (at, now): (Instant, Instant),
+        out: &mut Vec<Output>,
+    ) {
+        let mut playout = match Playout::new(ssrc, self.codec, self.jitter_depth, at) {
             Ok(playout) => playout,
             Err(e) => return out.push(Output::Event(Event::CodecFailed(e.to_string()))),
         };
-        playout.push(first, now);
+        playout.push(first, at);
         if let Some(before) = self.playout.replace(playout) {
             self.past = sum(self.past, before.counts());
         }

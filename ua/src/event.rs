@@ -245,6 +245,18 @@ pub enum Event {
         /// Which rule the peer broke.
         what: String,
     },
+    /// What a branch answered to our offer was verified: signatures and all, and it held or not. Each time is work.
+    #[serde(rename = "keying.verified")]
+    Verified {
+        /// Which call.
+        call: CallId,
+        /// The branch: the To-tag.
+        branch: String,
+        /// How many of this call that makes.
+        count: u64,
+        /// Why now.
+        why: Why,
+    },
     /// Keying failed: no media.
     #[serde(rename = "keying.refused")]
     Refused {
@@ -274,6 +286,32 @@ pub enum Event {
         call: CallId,
         /// The branch: the To-tag.
         branch: String,
+    },
+    /// A branch cannot become the call: its keys are refused, for instance. It was sent away; the others go on.
+    #[serde(rename = "call.branch-failed")]
+    BranchFailed {
+        /// Which call.
+        call: CallId,
+        /// The branch: the To-tag.
+        branch: String,
+        /// One sentence.
+        why: String,
+    },
+    /// Packets that came before their key were played, or come too late for that.
+    #[serde(rename = "media.clipped")]
+    Clipped {
+        /// Which call.
+        call: CallId,
+        /// The branch: the remote tag.
+        branch: String,
+        /// How much of what was said is not heard, in milliseconds.
+        ms: u64,
+        /// How many packets waited for the key.
+        held: u64,
+        /// How many of them are played.
+        played: u64,
+        /// How many are not, those that had to go before the key came among them.
+        dropped: u64,
     },
     /// The first authentic frame of a source.
     #[serde(rename = "media.heard")]
@@ -350,6 +388,9 @@ impl Event {
             | Self::Refused { call, .. }
             | Self::Answered { call, .. }
             | Self::BranchLost { call, .. }
+            | Self::BranchFailed { call, .. }
+            | Self::Verified { call, .. }
+            | Self::Clipped { call, .. }
             | Self::Heard { call, .. }
             | Self::TwoTimePad { call, .. }
             | Self::PlayedOut { call, .. }
@@ -385,4 +426,22 @@ pub enum KeyUse {
     Send,
     /// What we hear.
     Hear,
+}
+
+/// Why an answer is verified at this time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// It costs little: our offer had the keys already.
+    Known,
+    /// A packet waits that names its SSRC, or comes from where it says that its sender is.
+    Media,
+    /// A packet waits of which no answer tells anything.
+    Trial,
+    /// It is final, or settles the session.
+    Final,
+    /// Nobody rings before it is keyed (RFC 5027 section 3).
+    Precondition,
+    /// The branch wants to change the session.
+    Change,
 }

@@ -72,6 +72,10 @@ pub struct Rules {
     pub redirects: usize,
     /// May the peer of a call have us call somebody else (RFC 3515)?
     pub transfers: bool,
+    /// Of several phones that have early media, which is heard?
+    pub early_media: EarlyMedia,
+    /// How long a packet waits that came before its key.
+    pub wait_for_key: Duration,
     /// Do calls have media? Without, they are negotiated and keyed as ever, but our SDP names the discard port, no socket
     /// is opened, and nothing is said or heard: to measure signalling alone.
     pub media: bool,
@@ -88,9 +92,25 @@ impl Default for Rules {
             late_offer: false,
             redirects: 5,
             transfers: true,
+            early_media: EarlyMedia::First,
+            wait_for_key: Duration::from_secs(1),
             media: true,
         }
     }
+}
+
+/// Which branch of a forked call is heard before any has answered. The others are not, whatever they send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EarlyMedia {
+    /// The first that spoke, until it is silent.
+    #[default]
+    First,
+    /// The one that began to speak last.
+    Last,
+    /// The loudest.
+    Loudest,
+    /// None.
+    None,
 }
 
 /// What we say of 100rel (RFC 3262).

@@ -25,6 +25,11 @@ pub const CAPACITY: usize = 50;
 /// All packets late for this long: it is our clock that is wrong, not their packets.
 const LATE_FOR: Duration = Duration::from_millis(500);
 
+/// When what waits is older than `depth` before it may first be asked for, as after a key that came late, so much of it
+/// plays all the same, with a delay that stays; what is older does not. With the usual depth that is 160 ms, about what
+/// ITU-T G.114 says people do not notice.
+const BEHIND: Duration = Duration::from_millis(100);
+
 /// Packets without audio that are remembered until audio comes: ten seconds of them.
 const SILENT: usize = 500;
 
@@ -199,7 +204,8 @@ impl Jitter {
             && now >= *since + self.depth
         {
             let packets = std::mem::take(packets);
-            let cursor = packets.first_key_value().map_or(0, |(at, _)| *at);
+            let first = packets.first_key_value().map_or(0, |(at, _)| *at);
+            let cursor = first + missed(*since + self.depth, now, self.rate);
             let (silent, past, late_since) = (BTreeSet::new(), VecDeque::new(), None);
             self.state = State::Playing(Playing { packets, cursor, last: None, gaps: 0, silent, past, late_since });
         }
@@ -207,6 +213,15 @@ impl Jitter {
             State::Silent | State::Filling { .. } => Playout::Wait,
             State::Playing(playing) => playing.pop(self.slot, &mut self.counts),
         }
+    }
+
+    /// How many packets of those that wait come too late to be played now, and how many ticks of audio they are.
+    pub fn overdue(&self, now: Instant) -> (u64, u64) {
+        let State::Filling { since, packets } = &self.state else { return (0, 0) };
+        let first = packets.first_key_value().map_or(0, |(at, _)| *at);
+        let cursor = first + missed(*since + self.depth, now, self.rate);
+        let late = packets.range(..cursor).map(|(_, packet)| u64::from(packet.samples));
+        late.fold((0, 0), |(count, ticks), more| (count + 1, ticks + more))
     }
 
     /// Everything that waits is stale; this packet begins anew.
@@ -302,6 +317,12 @@ impl Playing {
             *slot = Slot::Heard;
         }
     }
+}
+
+/// How far into what waits playing begins `now`, in ticks, when its first packet was `due` then.
+fn missed(due: Instant, now: Instant, rate: u32) -> i64 {
+    let late = now.since(due).saturating_sub(BEHIND);
+    i64::try_from(late.as_micros() * u128::from(rate) / 1_000_000).unwrap_or(i64::MAX / 2)
 }
 
 /// The extended timestamp nearest to `reference` (timestamps wrap every 2^32 ticks, RFC 3550 section 5.1).
@@ -434,6 +455,28 @@ mod tests {
         schedule.extend((60..70).map(|n| (u64::from(n) * 20, packet(n))));
         assert!(play(&mut jitter, &schedule, 1460).ends_with("? ? 57 58 59 60 61 62 63 64 65 66 67 68 69"));
         assert_eq!(jitter.counts(), Counts { played: 23, late: 47, ..Counts::default() });
+    }
+
+    #[test]
+    fn of_what_waited_for_its_key_the_last_hundred_milliseconds_beyond_the_depth_are_played() {
+        for (key_after, late) in [(20, 0), (160, 0), (200, 2), (500, 17)] {
+            let mut jitter = Jitter::new(DEPTH, 8000);
+            let waited: Vec<_> = (0..50).map(|n| (ms(u64::from(n) * 20), packet(n))).collect();
+            let (before, after) = waited.split_at(key_after as usize / 20 + 1);
+            before.iter().for_each(|(at, packet)| jitter.push(packet.clone(), *at));
+            assert_eq!(jitter.overdue(ms(key_after)), (late, late * 160), "{key_after}");
+            let mut played = vec![];
+            for tick in key_after / 20..60 {
+                let new = after.iter().filter(|(at, _)| *at == ms(tick * 20) && tick * 20 > key_after);
+                new.for_each(|(at, packet)| jitter.push(packet.clone(), *at));
+                if let Playout::Packet(packet) = jitter.pop(ms(tick * 20)) {
+                    played.push(packet.index);
+                }
+            }
+            assert_eq!(played[0], late);
+            assert!(played.windows(2).all(|two| two[1] == two[0] + 1), "{played:?}");
+            assert_eq!(jitter.counts().late, late);
+        }
     }
 
     #[test]

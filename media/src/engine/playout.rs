@@ -29,6 +29,11 @@ impl Playout {
         self.jitter.push(packet, now);
     }
 
+    /// How many packets come too late to be played, and how many ticks of audio they are.
+    pub(super) fn overdue(&self, now: Instant) -> (u64, u64) {
+        self.jitter.overdue(now)
+    }
+
     /// A packet of its source that carries no audio came.
     pub(super) fn pass(&mut self, index: u64, now: Instant) {
         self.heard = now;

@@ -59,6 +59,11 @@ impl Remotes {
         (remote, admission)
     }
 
+    /// What was known of that source is another's.
+    pub(super) fn forget(&mut self, ssrc: Ssrc) {
+        self.0.retain(|r| r.ssrc != ssrc);
+    }
+
     pub(super) fn get(&self, ssrc: Ssrc) -> Option<&Remote> {
         self.0.iter().find(|r| r.ssrc == ssrc)
     }

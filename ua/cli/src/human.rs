@@ -120,6 +120,9 @@ impl Narrator {
                 None => format!("answered, {codec}, keyed by {keying}"),
             },
             Event::BranchLost { .. } => "another phone answered too late and was hung up".into(),
+            Event::BranchFailed { why, .. } => format!("one phone cannot be talked to: {why}"),
+            Event::Verified { count, why, .. } if self.verbose => words::verified(*count, *why),
+            Event::Clipped { ms, held, .. } if self.verbose || *ms > 0 => words::clipped(*ms, *held),
             Event::Heard { ssrc, .. } if self.verbose => format!("hearing SSRC {ssrc}"),
             Event::TwoTimePad { ssrc, what, .. } => format!("SSRC {ssrc}: {what}"),
             Event::PlayedOut { .. } if self.verbose => "all was played".into(),
@@ -133,7 +136,12 @@ impl Narrator {
                 let (hint, counts) = known.map_or((None, None), |k| (k.hint, k.counts));
                 words::ended(outcome, hint.as_deref(), counts.as_ref())
             }
-            Event::Refreshed { .. } | Event::Key { .. } | Event::Heard { .. } | Event::PlayedOut { .. } => return None,
+            Event::Refreshed { .. }
+            | Event::Key { .. }
+            | Event::Verified { .. }
+            | Event::Clipped { .. }
+            | Event::Heard { .. }
+            | Event::PlayedOut { .. } => return None,
         })
     }
 }

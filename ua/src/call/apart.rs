@@ -1,7 +1,8 @@
-//! What protects each branch of an INVITE that had no offer: every one has offered keys of its own, and one of them is
-//! heard at a time.
+//! What protects each branch where every one has keys of its own: the offer was theirs, or our keys come with their
+//! answers. One of them is in use at a time, and the others only hear.
 
 use super::Cx;
+use super::floor::{Early, Floor};
 use super::media::Media;
 use super::path::Path;
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 pub(super) struct Apart {
     /// The branch whose path is in use.
-    of: Option<String>,
+    pub(super) of: Option<String>,
     /// Those of the others.
     aside: BTreeMap<String, Path>,
 }
@@ -41,6 +42,9 @@ impl Media {
 
     /// This branch is gone, and so are its keys.
     pub(super) fn part_with(&mut self, branch: &str, cx: &mut Cx<'_, '_>) {
+        if let Floor::Early(early) = &mut self.floor {
+            early.part_with(branch);
+        }
         let Some(apart) = &mut self.apart else { return };
         match apart.of.take_if(|of| of == branch) {
             Some(_) => self.drop_keys(cx),
@@ -50,6 +54,9 @@ impl Media {
 
     /// All branches are gone, and others may come.
     pub(super) fn part_with_all(&mut self, cx: &mut Cx<'_, '_>) {
+        if let Floor::Early(early) = &mut self.floor {
+            **early = Early::new(cx.settings.rules.early_media);
+        }
         if self.apart.is_some() {
             self.close_aside(cx);
             self.drop_keys(cx);
@@ -61,4 +68,17 @@ impl Media {
         let aside = self.apart.iter_mut().flat_map(|apart| std::mem::take(&mut apart.aside));
         aside.for_each(|(_, path)| path.close(cx.ledger));
     }
+}
+
+/// All that may open a packet, and whose it then is; first what is in use.
+pub(super) fn paths<'a>(
+    path: &'a mut Path,
+    apart: &'a mut Option<Box<Apart>>,
+) -> impl Iterator<Item = (Option<&'a str>, &'a mut Path)> {
+    let (of, aside) = match apart.as_deref_mut() {
+        Some(Apart { of, aside }) => (of.as_deref(), Some(aside)),
+        None => (None, None),
+    };
+    let aside = aside.into_iter().flatten().map(|(of, path)| (Some(of.as_str()), path));
+    std::iter::once((of, path)).chain(aside)
 }

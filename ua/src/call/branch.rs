@@ -3,9 +3,10 @@
 
 use super::late::{self, First};
 use super::media::Media;
+use super::proving::Unproven;
 use super::refused::Unacceptable;
 use super::usage::{Purpose, Usage};
-use super::{Cx, decline, precondition};
+use super::{Cx, precondition};
 use crate::dialog::Dialog;
 use crate::event::CallId;
 use crate::sip::{Method, RAck, Request, Response, StatusCode};
@@ -18,7 +19,9 @@ pub(super) struct Branch {
     /// The number of its last reliable response (RFC 3262 section 4).
     rseq: Option<u32>,
     rung: bool,
-    /// Its offer was one that we cannot take: it has been told so.
+    /// What it has answered to our offer, and nobody has verified.
+    pub(super) unproven: Option<Box<Unproven>>,
+    /// Its offer or its answer was one that we cannot take: it has been told so.
     pub(super) refused: Option<Unacceptable>,
 }
 
@@ -49,19 +52,16 @@ impl Branch {
         if number.is_some() && self.rseq.is_some_and(|last| last.checked_add(1) != number) {
             return false;
         }
-        let Some(usage) = &mut self.usage else { return number.is_none() };
+        let Some(usage) = &self.usage else { return number.is_none() };
         if let First::Ours(offer) = first
             && !response.body.is_empty()
             && usage.exchange.is_first()
+            && self.refused.is_none()
         {
-            match usage.exchange.first_answer(offer, &response.body, media, cx) {
-                // In a reliable response it is the answer; in another one only what the 2xx will say, too (RFC 3261
-                // section 13.2.1).
-                Ok(()) if number.is_some() => usage.exchange.settle(),
-                Ok(()) => {}
-                Err(bad) => tracing::warn!(%call, why = %bad.why, "an early answer cannot be used"),
-            }
+            self.answered_early(call, offer, (&response.body, number.is_some()), media, cx);
         }
+        let told = self.refused.is_some();
+        let Some(usage) = &mut self.usage else { return false };
         let (Some(number), Ok(cseq)) = (number, response.headers.cseq()) else { return true };
         self.rseq = Some(number);
         let rack = RAck { rseq: number, seq: cseq.seq, method: Method::Invite };
@@ -94,11 +94,8 @@ impl Branch {
         if usage.request(Method::Prack, Purpose::Prack(branch), fill, cx).is_none() {
             usage.exchange.rejected(media, cx);
         }
-        // Without a session this branch cannot become a call (RFC 3261 section 15).
-        if let Some(bad) = &self.refused {
-            let reason = decline::reason(bad.status(), &bad.why).to_string();
-            let fill = |bye: &mut Request| bye.headers.push("Reason", reason);
-            usage.request(Method::Bye, Purpose::Bye, fill, cx);
+        if let Some(bad) = self.refused.clone().filter(|_| !told) {
+            self.send_away(bad, cx);
         }
         true
     }

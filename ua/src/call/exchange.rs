@@ -16,6 +16,7 @@ use super::media::Media;
 use super::parties::{self, Parties, streams};
 use super::precondition;
 use super::refused::{Refused, Unacceptable};
+use crate::event::Why;
 use crate::sdp::{self, AnswerAsk, AnswerError, Negotiated, Profile, Reply, Sdp, SdpSession};
 use crate::settings::{Settings, System};
 use crate::sip::{Request, StatusCode};
@@ -214,6 +215,7 @@ impl Exchange {
         &mut self,
         first: &FirstOffer,
         body: &[u8],
+        (branch, why): (&str, Why),
         media: &mut Media,
         cx: &mut Cx<'_, '_>,
     ) -> Result<(), Unacceptable> {
@@ -222,9 +224,16 @@ impl Exchange {
         sdp.answered(&answer).map_err(unacceptable)?;
         if let Some(offered) = &first.offered {
             let lines = sdp::key_mgmt::read(&answer).map_err(Unacceptable::keying)?;
-            let (session, mut said) = (self.session.get_or_insert_with(|| offered.session()), vec![]);
+            if lines != self.theirs {
+                media.count_verified(branch, why, cx);
+            }
+            let (mut session, mut said) = (self.session.take().unwrap_or_else(|| offered.session()), vec![]);
             let result = session.handle(Input::Answer(&lines), cx.env, &mut said);
             let obeyed = media.obey(said, cx);
+            // A session that has taken nothing is none: another answer may come.
+            if result.is_ok() && obeyed.is_ok() || !self.theirs.0.is_empty() {
+                self.session = Some(session);
+            }
             result.map_err(Unacceptable::keying)?;
             self.voice = obeyed.map_err(Unacceptable::keying)?.or(self.voice);
             self.theirs = lines;
@@ -236,12 +245,15 @@ impl Exchange {
     /// The answer to the first offer, where only this dialog knows that offer.
     pub(super) fn own_first_answer(
         &mut self,
-        body: &[u8],
+        (branch, body): (&str, &[u8]),
         media: &mut Media,
         cx: &mut Cx<'_, '_>,
     ) -> Result<(), Unacceptable> {
         let State::First(Some(first)) = std::mem::replace(&mut self.state, State::Idle) else { return Ok(()) };
-        self.first_answer(&first, body, media, cx)
+        let answered = self.first_answer(&first, body, (branch, Why::Final), media, cx);
+        media.replay(branch, cx);
+        media.close_pen(cx);
+        answered
     }
 
     /// Does the first offer wait for its answer, and is it ours?

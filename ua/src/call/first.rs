@@ -7,7 +7,7 @@ use super::parties::{Parties, streams};
 use crate::sdp::precondition::StatusTable;
 use crate::sdp::{Direction, OfferAsk, Profile, SdpSession};
 use crate::settings::System;
-use keyphone_keying::{Keying, Lines, Offered};
+use keyphone_keying::{self as keying, Keying, Lines, Offered};
 
 /// An offer that begins a session.
 pub(super) struct FirstOffer {
@@ -20,6 +20,8 @@ pub(super) struct FirstOffer {
     pub(super) sdp: SdpSession,
     /// `None` when clear RTP was offered.
     pub(super) offered: Option<Box<dyn Offered>>,
+    /// Its keys come with each answer, rather than with the offer.
+    pub(super) keyed_late: bool,
 }
 
 impl FirstOffer {
@@ -30,6 +32,7 @@ impl FirstOffer {
         media: &mut Media,
         cx: &mut Cx<'_, '_>,
     ) -> Result<Self, String> {
+        let mut keyed_late = false;
         let (profile, lines, offered) = match cx.settings.keying.first() {
             None => return Err("no keying system is configured: give --keying".into()),
             Some(System::Clear) => {
@@ -42,6 +45,10 @@ impl FirstOffer {
                 let ask = parties.ask(&streams, cx.settings);
                 let mut known = vec![];
                 let (lines, offered) = cx.mikey.offer(&ask, cx.env, &mut known).map_err(|e| e.to_string())?;
+                keyed_late = !known.iter().any(|output| matches!(output, keying::Output::Key(_)));
+                if keyed_late {
+                    media.open_pen(cx);
+                }
                 if let Err(error) = media.obey(known, cx) {
                     media.drop_keys(cx);
                     return Err(error.to_string());
@@ -59,7 +66,7 @@ impl FirstOffer {
             direction: Direction::SendRecv,
             lines: &lines,
         });
-        Ok(Self { parties, body: offer.bytes(), lines, sdp, offered })
+        Ok(Self { parties, body: offer.bytes(), lines, sdp, offered, keyed_late })
     }
 }
 

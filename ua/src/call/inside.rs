@@ -120,9 +120,11 @@ impl Call {
             cx.respond(key, &ok);
             return self.changed_by_peer(None, cx);
         }
-        let Self { phase, media, .. } = self;
+        let Self { id, phase, media, .. } = self;
+        let id = *id;
         let usage = match phase {
             Phase::Calling(calling) => {
+                calling.prove_for(id, request, media, cx);
                 let usage = calling.usages().find(|usage| usage.dialog.is_from_peer(request));
                 usage.inspect(|usage| media.turn_to(usage.dialog.remote_tag()))
             }
@@ -138,13 +140,14 @@ impl Call {
             Ok((body, held)) => {
                 let ok = self.ok(request, body, cx);
                 cx.respond(key, &ok);
-                if let Phase::Calling(calling) = &self.phase {
-                    calling.hear_again(&mut self.media, cx);
-                }
+                self.early_change(request.headers.tag("From").unwrap_or_default(), cx);
                 self.changed_by_peer(held, cx);
                 self.ring_if_met(cx);
             }
-            Err(refused) => self.refuse_inside(key, request, refused, cx),
+            Err(refused) => {
+                self.early_change("", cx);
+                self.refuse_inside(key, request, refused, cx);
+            }
         }
     }
 
@@ -224,9 +227,10 @@ impl Call {
         if !talking.usage.dialog.is_from_peer(ack) || !talking.handshake.acked(ack) {
             return;
         }
+        let branch = talking.usage.dialog.remote_tag().to_owned();
         let exchange = &mut talking.usage.exchange;
         let answered = match exchange.is_first() {
-            true => exchange.own_first_answer(&ack.body, media, cx).map(|()| true),
+            true => exchange.own_first_answer((&branch, &ack.body), media, cx).map(|()| true),
             false if exchange.is_free().is_ok() => Ok(false),
             false => match exchange.answered(&ack.body, media, cx) {
                 Ok(held) => {

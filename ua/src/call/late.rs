@@ -8,6 +8,7 @@ use super::first::FirstOffer;
 use super::media::Media;
 use super::parties::Parties;
 use super::refused::Unacceptable;
+use crate::event::Why;
 use crate::sdp::precondition::StatusTable;
 use crate::sdp::{self, Sdp};
 use crate::sip::{Request, Response};
@@ -29,11 +30,16 @@ impl First {
         media: &mut Media,
         cx: &mut Cx<'_, '_>,
     ) -> Result<Self, String> {
+        media.begin(cx);
         if cx.settings.rules.late_offer {
             media.keep_apart();
             return Ok(Self::Theirs(parties));
         }
-        Ok(Self::Ours(Box::new(FirstOffer::new(parties, status, media, cx)?)))
+        let offer = FirstOffer::new(parties, status, media, cx)?;
+        if offer.keyed_late {
+            media.keep_apart();
+        }
+        Ok(Self::Ours(Box::new(offer)))
     }
 
     /// What the INVITE carries.
@@ -67,16 +73,20 @@ impl First {
         offer.offered.as_ref()?.refused(&lines).map(|error| error.to_string())
     }
 
-    /// Takes what a 2xx says, where nothing is agreed on yet; gives what its ACK says.
+    /// Takes what a 2xx of that branch says, where nothing is agreed on yet; gives what its ACK says. `kept` is the answer
+    /// that came before it and stands.
     pub(super) fn conclude(
         &self,
         exchange: &mut Exchange,
-        response: &Response,
+        (branch, response, kept): (&str, &Response, Option<&[u8]>),
         media: &mut Media,
         cx: &mut Cx<'_, '_>,
     ) -> (Vec<u8>, Result<(), Unacceptable>) {
         match self {
-            Self::Ours(offer) => (vec![], exchange.first_answer(offer, &response.body, media, cx)),
+            Self::Ours(offer) => {
+                let body = kept.unwrap_or(&response.body);
+                (vec![], exchange.first_answer(offer, body, (branch, Why::Final), media, cx))
+            }
             Self::Theirs(_) => answer(exchange, response, media, cx),
         }
     }

@@ -61,17 +61,29 @@ impl Leg {
     /// Hears with a new key at once; speaks with it when the answer is here (RFC 4567 section 4.1.2).
     pub(crate) fn take(&mut self, key: &StreamKey, ledger: &mut Ledger) -> Result<(), TwoTimePad> {
         let (key, streams) = (key.key(), key.streams());
-        self.coming.keys.push(key.id());
-        if streams.iter().any(|s| s.dir == Dir::Hear) {
+        let (had, mut ours) = (self.ears.has(key.id()), false);
+        if streams.iter().any(|s| s.dir == Dir::Hear) && !had {
             self.ears.add(key);
         }
         for stream in streams {
-            match (stream.dir, stream.ssrc) {
-                (Dir::Hear, _) => self.expect(key.id(), *stream, ledger)?,
-                (Dir::Send, Some(ssrc)) => self.coming.slot = Some(ledger.bind(key, ssrc)?.into()),
-                (Dir::Send, None) => {}
+            let taken = match (stream.dir, stream.ssrc) {
+                (Dir::Hear, _) => self.expect(key.id(), *stream, ledger),
+                (Dir::Send, Some(ssrc)) => ledger.bind(key, ssrc).map(|slot| self.coming.slot = Some(slot.into())),
+                (Dir::Send, None) => Ok(()),
+            };
+            // A key of which nothing could be taken is somebody else's, who has it still: another branch, whose answer
+            // this one repeats. It is not ours to close.
+            if let Err(pad) = taken {
+                match ours {
+                    true => self.coming.keys.push(key.id()),
+                    false if !had => self.ears.retire(key.id()),
+                    false => {}
+                }
+                return Err(pad);
             }
+            ours |= stream.ssrc.is_some();
         }
+        self.coming.keys.push(key.id());
         Ok(())
     }
 

@@ -4,15 +4,17 @@ use super::Cx;
 use super::apart::Apart;
 use super::codecs::{codec_lines, codec_of};
 use super::engine::{open_engine, source, told};
-use super::path::{Opened, OpenedRtcp, Path};
-use crate::event::{CallId, Counts, Event, KeyUse};
+use super::floor::Floor;
+use super::path::Path;
+use super::pen::Pen;
+use crate::event::{CallId, Counts, Event, KeyUse, Why};
 use crate::io::{MediaPorts, Output, Recording};
 use crate::sdp::{CodecLine, KeyEvents, Negotiated};
 use crate::settings::{Plan, Play};
 use keyphone_keying::{self as keying, StreamKey};
 use keyphone_media::audio::Sink;
 use keyphone_media::audio::codec::Codec;
-use keyphone_media::engine::{self, AudioFrame, Engine, Numbers, Report};
+use keyphone_media::engine::{self, Engine, Numbers, Report};
 use keyphone_media::env::Instant;
 use keyphone_media::policy::ClearAllowed;
 use keyphone_media::rtcp::Text;
@@ -22,42 +24,51 @@ use std::net::SocketAddr;
 
 /// The media of one call, from before its first key to after its last frame.
 pub(super) struct Media {
-    call: CallId,
+    pub(super) call: CallId,
     ports: MediaPorts,
-    plan: Plan,
+    pub(super) plan: Plan,
     /// What we offered: the payload type of an early frame tells its codec before any answer has come.
-    codecs: Vec<CodecLine>,
+    pub(super) codecs: Vec<CodecLine>,
     pub(super) path: Path,
     /// `None` if all branches share what protects them.
     pub(super) apart: Option<Box<Apart>>,
+    pub(super) floor: Floor,
+    /// Where packets wait for their key; `None` if no key is to come.
+    pub(super) pen: Option<Box<Pen>>,
     /// In a place of its own: not every call has media, and it is most of what a call is.
-    engine: Option<Box<Engine>>,
+    pub(super) engine: Option<Box<Engine>>,
     /// There could be no engine, and that was told: early media does not ask again with every packet.
-    no_engine: bool,
-    remote: Option<Remote>,
+    pub(super) no_engine: bool,
+    pub(super) remote: Option<Remote>,
     /// The call is answered, or has early media of ours.
     speaks: bool,
     /// Whom the answer names: of all branches that share our key, the one to hear.
     preferred: Option<Ssrc>,
-    dropped: Dropped,
+    pub(super) dropped: Dropped,
+    /// So many answers were verified.
+    pub(super) verified: u64,
     /// Random, so that it tells nobody who we are (RFC 7022 section 4.2).
     cname: Text,
 }
 
 /// Where the peer hears.
 #[derive(Clone, Copy)]
-struct Remote {
+pub(super) struct Remote {
     line: u8,
-    rtp: SocketAddr,
-    rtcp: SocketAddr,
+    pub(super) rtp: SocketAddr,
+    pub(super) rtcp: SocketAddr,
 }
 
 /// Packets that were not played.
 #[derive(Clone, Copy, Default)]
-struct Dropped {
-    refused: u64,
-    replayed: u64,
-    reflected: u64,
+pub(super) struct Dropped {
+    pub(super) refused: u64,
+    pub(super) replayed: u64,
+    pub(super) reflected: u64,
+    /// Authentic, of somebody else than who is heard.
+    pub(super) unheard: u64,
+    /// They waited for a key, and none came.
+    pub(super) unkeyed: u64,
 }
 
 /// The clip has been played to its end.
@@ -77,12 +88,15 @@ impl Media {
             codecs,
             path,
             apart: None,
+            floor: Floor::Open,
+            pen: None,
             engine: None,
             no_engine: false,
             remote: None,
             speaks: false,
             preferred: None,
             dropped,
+            verified: 0,
             cname,
         }
     }
@@ -178,6 +192,9 @@ impl Media {
     pub(super) fn prefer(&mut self, ssrc: Ssrc) {
         self.preferred = Some(ssrc);
         self.engine.iter_mut().for_each(|engine| engine.prefer(ssrc));
+        if let Floor::Only(only) = &mut self.floor {
+            *only = ssrc;
+        }
     }
 
     fn take(&mut self, key: &StreamKey, cx: &mut Cx<'_, '_>) -> Result<(), TwoTimePad> {
@@ -269,13 +286,11 @@ impl Media {
         }
     }
 
-    /// A packet on one of our ports that looks like RTP or RTCP.
-    pub(super) fn receive(&mut self, rtcp: bool, from: SocketAddr, bytes: &[u8], cx: &mut Cx<'_, '_>) -> PlayedOut {
-        if !rtcp {
-            return self.hear(from, bytes, cx);
-        }
-        self.hear_rtcp(from, bytes, cx);
-        PlayedOut(false)
+    /// An answer of this branch is verified now.
+    pub(super) fn count_verified(&mut self, branch: &str, why: Why, cx: &mut Cx<'_, '_>) {
+        self.verified += 1;
+        let (call, branch, count) = (self.call, branch.to_owned(), self.verified);
+        cx.event(Event::Verified { call, branch, count, why });
     }
 
     /// A packet that nobody wants.
@@ -293,61 +308,11 @@ impl Media {
         self.remote.filter(|remote| !remote.rtp.ip().is_unspecified())
     }
 
-    fn hear(&mut self, from: SocketAddr, bytes: &[u8], cx: &mut Cx<'_, '_>) -> PlayedOut {
-        let Self { call, plan, codecs, path, engine, no_engine, dropped, remote, .. } = self;
-        let mut said = vec![];
-        match path.open(cx.ledger, bytes, from, remote.map(|r| r.rtp.ip())) {
-            Opened::Frame(ssrc, index, frame) => {
-                let (payload_type, marker, timestamp) = (frame.payload_type, frame.marker, frame.timestamp);
-                let packet = AudioFrame { ssrc, index, payload_type, marker, timestamp, payload: frame.payload };
-                // Media before the answer: its payload type is one that we offered.
-                let early = codecs.iter().find(|c| c.payload_type == payload_type).and_then(codec_of);
-                if engine.is_none()
-                    && !*no_engine
-                    && let Some(codec) = early
-                {
-                    *engine = open_engine(*call, plan, codec, payload_type, cx);
-                    *no_engine = engine.is_none();
-                }
-                if let Some(engine) = engine {
-                    engine.hear(from, &packet, cx.env, &mut said);
-                }
-            }
-            Opened::Replayed => dropped.replayed += 1,
-            Opened::Reflected => dropped.reflected += 1,
-            Opened::Refused => dropped.refused += 1,
-            Opened::Clash { ssrc, ours } => {
-                dropped.refused += 1;
-                let what = match ours {
-                    true => "somebody sends under our key as us",
-                    false => "two packets came under one key, SSRC and index",
-                };
-                cx.event(Event::TwoTimePad { call: *call, ssrc: ssrc.to_string(), what: what.into() });
-            }
-        }
-        self.act(said, cx)
-    }
-
-    fn hear_rtcp(&mut self, from: SocketAddr, bytes: &[u8], cx: &mut Cx<'_, '_>) {
-        let Self { path, engine, dropped, remote, .. } = self;
-        let ours = path.ssrc();
-        match path.open_rtcp(cx.ledger, bytes, from, remote.map(|r| r.rtcp.ip())) {
-            OpenedRtcp::Compound(compound) => {
-                if let (Some(engine), Some(ours)) = (engine, ours) {
-                    for (sender, report) in Report::all(compound) {
-                        engine.hear_report(sender, &report, ours, cx.env);
-                    }
-                }
-            }
-            OpenedRtcp::Replayed => dropped.replayed += 1,
-            OpenedRtcp::Refused => dropped.refused += 1,
-        }
-    }
-
     pub(super) fn timeout(&mut self, cx: &mut Cx<'_, '_>) -> PlayedOut {
         if let Path::Keyed(leg) = &mut self.path {
             leg.timeout(cx.env.now.mono, cx.ledger);
         }
+        self.expire_held(cx);
         let mut said = vec![];
         if let Some(engine) = &mut self.engine {
             engine.timeout(cx.env, &mut said);
@@ -361,11 +326,12 @@ impl Media {
             Path::Clear(_) => None,
         };
         let engine = self.engine.as_ref().and_then(|engine| engine.next_timeout());
-        leg.into_iter().chain(engine).min()
+        let pen = self.pen.as_ref().and_then(|pen| pen.next_timeout());
+        leg.into_iter().chain(engine).chain(pen).min()
     }
 
     /// Does what the engine says.
-    fn act(&mut self, said: Vec<engine::Output>, cx: &mut Cx<'_, '_>) -> PlayedOut {
+    pub(super) fn act(&mut self, said: Vec<engine::Output>, cx: &mut Cx<'_, '_>) -> PlayedOut {
         let mut played_out = PlayedOut(false);
         for output in said {
             match output {
@@ -421,7 +387,7 @@ impl Media {
     /// How it went.
     pub(super) fn counts(&self) -> Option<Counts> {
         let stats = self.engine.as_ref()?.stats();
-        let Dropped { refused, replayed, reflected } = self.dropped;
+        let Dropped { refused, replayed, reflected, unheard, unkeyed } = self.dropped;
         Some(Counts {
             sent: stats.sent,
             heard: stats.heard,
@@ -432,6 +398,8 @@ impl Media {
             refused,
             replayed,
             reflected,
+            unheard,
+            unkeyed,
             jitter_ms: stats.jitter,
         })
     }
@@ -444,6 +412,7 @@ impl Media {
     /// Gives everything back: ports, recording, keys.
     pub(super) fn close(mut self, cx: &mut Cx<'_, '_>) {
         self.close_aside(cx);
+        self.close_pen(cx);
         let Self { call, ports, path, engine, .. } = self;
         if let Some((sink, finished)) = engine.map(|engine| engine.finish()) {
             if let Err(error) = finished {

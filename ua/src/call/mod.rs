@@ -7,6 +7,7 @@
 //! invited -> Ringing --------200---------+  +--BYE from the peer----+
 //! ```
 
+mod accepted;
 mod apart;
 mod book;
 mod branch;
@@ -16,7 +17,9 @@ pub(crate) mod decline;
 mod engine;
 mod exchange;
 mod first;
+mod floor;
 mod handshake;
+mod hearing;
 mod incoming;
 mod info;
 mod inside;
@@ -28,7 +31,9 @@ mod name;
 mod outgoing;
 mod parties;
 mod path;
+mod pen;
 mod precondition;
+mod proving;
 mod redirect;
 mod referred;
 mod refresh;
@@ -45,6 +50,7 @@ mod usage;
 pub(crate) use book::Book;
 pub(crate) use codecs::codec_lines;
 pub(crate) use exchange::profiles;
+pub(crate) use pen::Waiting;
 pub(crate) use replaced::Place;
 
 use crate::auth::Authenticator;
@@ -122,6 +128,8 @@ pub(crate) struct Cx<'a, 'e> {
     pub(crate) transactions: &'a mut Table,
     pub(crate) book: &'a mut Book,
     pub(crate) gone: &'a mut Gone,
+    /// What waits for keys, in all calls.
+    pub(crate) waiting: &'a mut Waiting,
     /// Answers whoever asks who we are.
     pub(crate) auth: &'a mut Authenticator,
     pub(crate) env: &'a mut Env<'e>,
@@ -219,6 +227,7 @@ impl Call {
     pub(crate) fn media(&mut self, rtcp: bool, from: SocketAddr, bytes: &[u8], cx: &mut Cx<'_, '_>) {
         if looks_like_rtp(bytes) {
             let played_out = self.media.receive(rtcp, from, bytes, cx);
+            self.seek(cx);
             return self.notice(played_out, cx);
         }
         let flow = Flow { line: self.media.line(), rtcp };

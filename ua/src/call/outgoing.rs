@@ -31,10 +31,12 @@ pub(super) struct Calling {
     /// Did we offer keys, or shall we answer with keys?
     pub(super) keyed: bool,
     pub(super) branches: BTreeMap<String, Branch>,
-    /// Why a branch was refused that offered what we cannot take.
+    /// Why a branch was sent away: it offered or answered what we cannot take.
     pub(super) refused: Option<Unacceptable>,
-    /// The branch whose early media is heard.
-    pub(super) heard: Option<String>,
+    /// A branch was sent away that had answered finally: until then others may answer, too.
+    pub(super) last_call: Option<Instant>,
+    /// When to look again for the branches of packets that wait.
+    pub(super) seek_at: Option<Instant>,
     /// Whom else to try.
     pub(super) targets: Targets,
     /// How often the INVITE was sent anew: with credentials, with a longer session.
@@ -133,7 +135,8 @@ impl Call {
             first,
             branches: BTreeMap::new(),
             refused: None,
-            heard: None,
+            last_call: None,
+            seek_at: None,
             targets: Targets::new(target, cx.settings.rules.redirects),
             tries: 0,
             proceeding: false,
@@ -146,6 +149,10 @@ impl Call {
 
     pub(super) fn cancel(&mut self, why: Reason, cx: &mut Cx<'_, '_>) {
         let Phase::Calling(calling) = &mut self.phase else { return };
+        // A CANCEL has no effect any more (RFC 3261 section 9.1).
+        if calling.last_call.is_some() {
+            return self.nobody_left(cx);
+        }
         match (calling.cancel, calling.proceeding) {
             (Cancel::No, false) => calling.cancel = Cancel::WhenProvisional(why),
             (Cancel::No, true) => calling.send_cancel(why, cx),
@@ -154,9 +161,15 @@ impl Call {
     }
 
     pub(super) fn calling_timeout(&mut self, cx: &mut Cx<'_, '_>) {
-        if matches!(&self.phase, Phase::Calling(calling) if calling.next_timeout() <= Some(cx.env.now.mono)) {
-            self.cancel(Reason::NobodyAnswered, cx);
+        let Phase::Calling(calling) = &self.phase else { return };
+        let now = cx.env.now.mono;
+        if calling.last_call.is_some_and(|last| last <= now) {
+            return self.nobody_left(cx);
         }
+        if calling.cancel == Cancel::No && calling.give_up <= now {
+            return self.cancel(Reason::NobodyAnswered, cx);
+        }
+        self.seek(cx);
     }
 }
 
@@ -172,7 +185,8 @@ impl Calling {
     }
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
-        (self.cancel == Cancel::No).then_some(self.give_up)
+        let give_up = (self.cancel == Cancel::No).then_some(self.give_up);
+        give_up.into_iter().chain(self.last_call).chain(self.seek_at).min()
     }
 
     pub(super) fn send_cancel(&mut self, why: Reason, cx: &mut Cx<'_, '_>) {
@@ -202,7 +216,7 @@ impl Calling {
         cx.book.forget_client(self.key, call);
         cx.book.add_client(key, call);
         (self.key, self.invite, self.to) = (key, invite, to);
-        (self.proceeding, self.heard, self.refused) = (false, None, None);
+        (self.proceeding, self.refused, self.seek_at) = (false, None, None);
         self.branches.clear();
         Ok(())
     }

@@ -5,7 +5,6 @@ use keyphone_media::env::Env;
 use keyphone_media::policy::ClearAllowed;
 use keyphone_media::rtp::{Frame, Ssrc};
 use keyphone_media::srtp::{ClearReceiver, ClearSender, Heard, HeardRtcp, Ledger, SealError, Sealed};
-use std::net::{IpAddr, SocketAddr};
 
 pub(super) enum Path {
     Keyed(Box<Leg>),
@@ -74,14 +73,8 @@ impl Path {
         }
     }
 
-    /// Opens a packet. `peer` is the host that the SDP named: in the clear, nobody else is listened to.
-    pub(super) fn open<'s>(
-        &'s mut self,
-        ledger: &mut Ledger,
-        packet: &'s [u8],
-        from: SocketAddr,
-        peer: Option<IpAddr>,
-    ) -> Opened<'s> {
+    /// Opens a packet. `named`: the SDP named the host that it is from. In the clear, nobody else is listened to.
+    pub(super) fn open<'s>(&'s mut self, ledger: &mut Ledger, packet: &'s [u8], named: bool) -> Opened<'s> {
         match self {
             Self::Keyed(leg) => match leg.open(ledger, packet) {
                 Heard::Frame { ssrc, index, frame, .. } => Opened::Frame(ssrc, index, frame),
@@ -90,7 +83,7 @@ impl Path {
                 Heard::Clash { ssrc, ours, .. } => Opened::Clash { ssrc, ours },
                 Heard::Refused => Opened::Refused,
             },
-            Self::Clear(clear) if peer == Some(from.ip()) => match clear.ears.open(packet) {
+            Self::Clear(clear) if named => match clear.ears.open(packet) {
                 Some(heard) if heard.ssrc == clear.mouth.ssrc() => Opened::Reflected,
                 Some(heard) => Opened::Frame(heard.ssrc, heard.index, heard.frame),
                 None => Opened::Refused,
@@ -99,20 +92,14 @@ impl Path {
         }
     }
 
-    pub(super) fn open_rtcp<'s>(
-        &'s mut self,
-        ledger: &mut Ledger,
-        packet: &'s [u8],
-        from: SocketAddr,
-        peer: Option<IpAddr>,
-    ) -> OpenedRtcp<'s> {
+    pub(super) fn open_rtcp<'s>(&'s mut self, ledger: &mut Ledger, packet: &'s [u8], named: bool) -> OpenedRtcp<'s> {
         match self {
             Self::Keyed(leg) => match leg.open_rtcp(ledger, packet) {
                 HeardRtcp::Compound { bytes, .. } => OpenedRtcp::Compound(bytes),
                 HeardRtcp::Replayed | HeardRtcp::Reflected => OpenedRtcp::Replayed,
                 HeardRtcp::Refused | HeardRtcp::Clash { .. } => OpenedRtcp::Refused,
             },
-            Self::Clear(_) if peer == Some(from.ip()) => OpenedRtcp::Compound(packet),
+            Self::Clear(_) if named => OpenedRtcp::Compound(packet),
             Self::Clear(_) => OpenedRtcp::Refused,
         }
     }

@@ -220,9 +220,7 @@ impl Call {
             let what = format!("the peer did not take it that the call is keyed here, and may never ring: {why}");
             cx.event(Event::CallTrouble { call: *id, what });
         }
-        if let Phase::Calling(calling) = &self.phase {
-            calling.hear_again(&mut self.media, cx);
-        }
+        self.early_change(branch, cx);
         self.change(cx);
     }
 }

@@ -1,18 +1,10 @@
 //! What the responses to our INVITE mean, branch by branch (RFC 3261 sections 13.2.2 and 8.1.3).
 
-use super::branch::Branch;
-use super::decline::{self, Ack};
-use super::handshake::Handshake;
-use super::late;
-use super::media::Media;
 use super::outgoing::{Calling, Cancel, Reason, nobody_answered};
-use super::refused::Unacceptable;
-use super::usage::Usage;
 use super::{Call, Cx, Phase, supported};
-use crate::dialog::Dialog;
 use crate::event::{CallId, Event, Outcome};
 use crate::settings::Reliable;
-use crate::sip::{Request, Response, SessionExpires, SipError, StatusCode};
+use crate::sip::{Request, Response, SessionExpires, StatusCode};
 
 impl Call {
     pub(super) fn invite_answered(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
@@ -45,20 +37,25 @@ impl Call {
             if let Some(last) = last.filter(|_| numbers.len() < MAX_BRANCHES) {
                 numbers.insert(tag.clone(), last);
             }
-            calling.heard.take_if(|heard| *heard == tag);
             media.part_with(&tag, cx);
-            calling.hear_somebody(media, cx);
+            media.turn_back(cx);
+            let hopeless = calling.last_call.is_some() && !calling.has_hope();
             let (call, status) = (*id, response.status.code());
-            return cx.event(Event::Progress { call, branch: tag, status, reliable: false, early_media: false });
+            cx.event(Event::Progress { call, branch: tag, status, reliable: false, early_media: false });
+            if hopeless {
+                self.nobody_left(cx);
+            }
+            return;
         }
         let rings = taken && branch.rings(response);
         let refused = branch.refused.clone();
         calling.refused = calling.refused.take().or(refused);
         calling.branches.insert(tag.clone(), branch);
+        calling.tell(&tag, media, cx);
+        media.turn_back(cx);
         if !taken {
             return;
         }
-        calling.hear_somebody(media, cx);
         let (call, branch) = (*id, tag);
         if rings {
             cx.event(Event::Ringing { call, branch: branch.clone() });
@@ -72,58 +69,7 @@ impl Call {
             // What an unreliable response says of a session that we have not offered, we do not take.
             early_media: !response.body.is_empty() && (sure || !cx.settings.rules.late_offer),
         });
-    }
-
-    /// A 2xx: ACK, whatever becomes of it, and then we talk or say BYE (RFC 3261 section 13.2.2.4).
-    fn accepted(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
-        let Phase::Calling(mut calling) = std::mem::replace(&mut self.phase, Phase::Over) else { return };
-        let (mut usage, refused) = match calling.confirmed(self.id, response, cx) {
-            Ok(confirmed) => confirmed,
-            Err(error) => {
-                let why = format!("the answer cannot be acknowledged: {error}");
-                return self.end(Outcome::Failed { status: Some(response.status.code()), why }, cx);
-            }
-        };
-        // The other branches may have heard requests of ours; a BYE to one of them goes on from there.
-        let said = |(tag, branch): (String, Branch)| Some((tag, branch.usage?.dialog.local_seq()));
-        self.numbers.extend(std::mem::take(&mut calling.branches).into_iter().filter_map(said));
-        if let Some(last) = self.numbers.remove(usage.dialog.remote_tag()) {
-            usage.dialog.count_from(last);
-        }
-        self.media.stay_with(usage.dialog.remote_tag(), cx);
-        let (answer, agreed) = match (calling.cancel, refused) {
-            (Cancel::No, Some(bad)) => (late::rejection(response, cx), Err(bad)),
-            // Settled by a reliable response.
-            (Cancel::No, None) if !usage.exchange.is_first() && !usage.exchange.awaits_offer() => (vec![], Ok(())),
-            (Cancel::No, None) => calling.first.conclude(&mut usage.exchange, response, &mut self.media, cx),
-            _ => {
-                let bad = Unacceptable::other("the call was hung up before it was answered");
-                (late::rejection(response, cx), Err(bad))
-            }
-        };
-        let seq = response.headers.cseq().map(|cseq| cseq.seq).unwrap_or_default();
-        let credentials = &calling.invite.headers;
-        let fill = |ack: &mut Request| {
-            decline::copy_credentials(credentials, &mut ack.headers);
-            late::carry(ack, answer);
-        };
-        let ack = Ack::new(&usage.dialog, seq, fill, cx);
-        ack.send(cx);
-        let handshake = Handshake::ack_sent(ack, seq, cx.env.now.mono);
-        match agreed {
-            Ok(()) => {
-                usage.exchange.settle();
-                self.media.speak();
-                usage.exchange.start(&mut self.media, cx);
-                usage.refresh.heard(response, cx.settings, cx.env.now.mono);
-                self.talk(usage, handshake, cx);
-            }
-            Err(bad) => {
-                let why = bad.why.clone();
-                let (status, outcome) = bad.outcome(self.id, cx);
-                self.depart(usage, handshake, Some(decline::reason(status, &why)), outcome, cx);
-            }
-        }
+        self.seek(cx);
     }
 
     fn rejected(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
@@ -252,50 +198,10 @@ impl Calling {
         let to = cx.settings.next_hop(&uri);
         self.send_again(call, Some(to), |invite| invite.uri = uri, cx).is_ok()
     }
-
-    /// The dialog that a 2xx confirms: the early one with the same tag, or a new one.
-    /// With it, why its early offer was refused, if it was.
-    fn confirmed(
-        &mut self,
-        call: CallId,
-        response: &Response,
-        cx: &mut Cx<'_, '_>,
-    ) -> Result<(Usage, Option<Unacceptable>), SipError> {
-        let dialog = Dialog::answered(response)?;
-        let branch = self.branches.remove(dialog.remote_tag()).unwrap_or_default();
-        if let Some(mut usage) = branch.usage {
-            usage.dialog.confirmed(response)?;
-            usage.learn(&response.headers);
-            return Ok((*usage, branch.refused));
-        }
-        Ok((Usage::new(call, dialog, self.first.exchange(cx), &response.headers), None))
-    }
-
-    /// Media goes where it went before a branch changed its own.
-    pub(super) fn hear_again(&self, media: &mut Media, cx: &mut Cx<'_, '_>) {
-        let heard = self.heard.as_ref().and_then(|tag| self.branches.get(tag)?.usage.as_ref());
-        if let Some(usage) = heard {
-            media.turn_to(usage.dialog.remote_tag());
-            usage.exchange.start(media, cx);
-        }
-    }
-
-    /// Early media of one branch at a time: of the first that has any.
-    fn hear_somebody(&mut self, media: &mut Media, cx: &mut Cx<'_, '_>) {
-        if let Some(heard) = &self.heard {
-            return media.turn_to(heard);
-        }
-        let early = |branch: &Branch| branch.usage.as_ref().is_some_and(|usage| usage.exchange.agreed().is_some());
-        if let Some((tag, branch)) = self.branches.iter().find(|(_, branch)| early(branch)) {
-            media.turn_to(tag);
-            branch.usage.iter().for_each(|usage| usage.exchange.start(media, cx));
-            self.heard = Some(tag.clone());
-        }
-    }
 }
 
 /// More To-tags than this are not told apart before they answer: a peer could make them up without end.
-const MAX_BRANCHES: usize = 64;
+pub(super) const MAX_BRANCHES: usize = 64;
 
 /// So often one call is sent anew with what a server asks for.
 const MOST_TRIES: u8 = 5;

@@ -77,19 +77,20 @@ impl Call {
     /// A PRACK: the response that it names has arrived (RFC 3262 section 3).
     pub(super) fn pracked(&mut self, key: ServerKey, request: &Request, cx: &mut Cx<'_, '_>) {
         let Self { phase, media, .. } = self;
-        let (exchange, numbered) = match phase {
-            Phase::Ringing(ringing) => (&mut ringing.usage.exchange, Some(&mut ringing.numbered)),
-            Phase::Talking(talking) => (&mut talking.usage.exchange, talking.numbered.as_deref_mut()),
+        let (usage, numbered) = match phase {
+            Phase::Ringing(ringing) => (&mut ringing.usage, Some(&mut ringing.numbered)),
+            Phase::Talking(talking) => (&mut talking.usage, talking.numbered.as_deref_mut()),
             _ => return cx.reply(key, request, StatusCode::CALL_DOES_NOT_EXIST),
         };
         let rack = request.headers.rack().ok().flatten();
         let Some(told) = rack.zip(numbered).and_then(|(rack, numbered)| numbered.acknowledged(&rack)) else {
             return cx.reply(key, request, StatusCode::CALL_DOES_NOT_EXIST);
         };
+        let (branch, exchange) = (usage.dialog.remote_tag(), &mut usage.exchange);
         let mut response = decline::reply(request, StatusCode::OK, cx.env);
         if told && exchange.owns_first() {
             // Our offer left in the response that this acknowledges, so the answer is in here.
-            if let Err(bad) = exchange.own_first_answer(&request.body, media, cx) {
+            if let Err(bad) = exchange.own_first_answer((branch, &request.body), media, cx) {
                 cx.respond(key, &response);
                 return self.refuse_answer(bad, cx);
             }

@@ -5,6 +5,7 @@ use super::Cx;
 use super::change::Change;
 use super::decline;
 use super::exchange::Exchange;
+use super::media::Media;
 use super::refresh::Refresh;
 use crate::dialog::Dialog;
 use crate::event::CallId;
@@ -117,6 +118,13 @@ impl Usage {
             let supported = said.supported().unwrap_or_default();
             self.peer.timer = supported.iter().any(|tag| tag == "timer");
             self.peer.reliable = supported.iter().any(|tag| tag == "100rel");
+        }
+    }
+
+    /// Tells the media what this early dialog has agreed on.
+    pub(super) fn tell(&self, media: &mut Media, cx: &mut Cx<'_, '_>) {
+        if let Some(agreed) = self.exchange.agreed() {
+            media.proven(self.dialog.remote_tag(), self.exchange.voice, agreed, cx);
         }
     }
 

@@ -17,7 +17,7 @@ pub use crate::io::{Command, Input, MediaPorts, Output, Recording};
 
 use crate::auth::Authenticator;
 use crate::call::decline::{self, Gone};
-use crate::call::{Ask, Book, Call, Cx};
+use crate::call::{Ask, Book, Call, Cx, Waiting};
 use crate::event::{CallId, Counts};
 use crate::locate::Hop;
 use crate::outside::Outside;
@@ -43,6 +43,7 @@ pub struct Endpoint {
     due: BTreeSet<(Instant, CallId)>,
     book: Book,
     gone: Gone,
+    waiting: Waiting,
     outside: Outside,
     asks: Vec<Ask>,
     follows: BTreeMap<CallId, Followed>,
@@ -101,6 +102,7 @@ impl Endpoint {
             due: BTreeSet::new(),
             book: Book::default(),
             gone: Gone::default(),
+            waiting: Waiting::default(),
             outside: Outside::default(),
             asks: vec![],
             follows: BTreeMap::new(),
@@ -401,9 +403,9 @@ impl Endpoint {
         said: &'a mut Vec<transaction::Output>,
         out: &'a mut Vec<Output>,
     ) -> Cx<'a, 'e> {
-        let Self { accounts, ledger, mikey, transactions, book, gone, asks, .. } = self;
+        let Self { accounts, ledger, mikey, transactions, book, gone, waiting, asks, .. } = self;
         let (settings, auth) = &mut accounts[account];
-        Cx { settings, ledger, mikey, transactions, book, gone, auth, env, said, out, asks }
+        Cx { settings, ledger, mikey, transactions, book, gone, waiting, auth, env, said, out, asks }
     }
 
     fn keep(&mut self, id: CallId, account: usize, call: Box<Call>) {

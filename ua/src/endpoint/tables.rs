@@ -1,6 +1,7 @@
 //! How full an endpoint's tables are: nothing may grow for ever, and nothing may stay when all is over.
 
 use super::Endpoint;
+use crate::call::Waiting;
 use crate::outside::Outside;
 use crate::transaction::Table;
 use keyphone_media::env::Instant;
@@ -32,6 +33,8 @@ impl Endpoint {
             ("what calls ask for", self.asks.len(), calls),
             ("who is meant", self.book.len(), book),
             ("keys in use", self.ledger.open_keys(), book),
+            ("packets that wait for their keys", self.waiting.packets(), Waiting::MAX_PACKETS),
+            ("bytes of packets that wait", self.waiting.bytes(), Waiting::MAX_BYTES),
             ("calls that were left", self.gone.len(now), book),
             ("requests outside of calls", self.outside.len(), Outside::MOST),
             ("requests that came by two ways", self.merged.len(&self.transactions), 2 * Table::MOST),

@@ -23,6 +23,10 @@ pub struct Counts {
     pub replayed: u64,
     /// Our own packets that came back: dropped.
     pub reflected: u64,
+    /// Packets that authenticated and were not for us to hear: of another branch than the one that is heard.
+    pub unheard: u64,
+    /// Packets that came before their key, which then never came: dropped.
+    pub unkeyed: u64,
     /// Interarrival jitter in milliseconds (RFC 3550 section 6.4.1).
     pub jitter_ms: f64,
 }

@@ -1,11 +1,18 @@
 //! The longer sentences about events.
 
-use keyphone_ua::event::{Counts, Outcome, Side};
+use keyphone_ua::event::{Counts, Outcome, Side, Why};
 
 pub(super) fn ended(outcome: &Outcome, hint: Option<&str>, counts: Option<&Counts>) -> String {
     let counts = counts.filter(|c| **c != Counts::default()).map_or(String::new(), |c| {
         let mut text = format!("; sent {}, heard {}, lost {}, late {}", c.sent, c.heard, c.lost, c.late);
-        for (count, what) in [(c.refused, "refused"), (c.replayed, "replayed"), (c.reflected, "reflected")] {
+        let others = [
+            (c.refused, "refused"),
+            (c.replayed, "replayed"),
+            (c.reflected, "reflected"),
+            (c.unheard, "of other phones"),
+            (c.unkeyed, "without a key"),
+        ];
+        for (count, what) in others {
             if count > 0 {
                 text += &format!(", {what} {count}");
             }
@@ -20,6 +27,28 @@ pub(super) fn ended(outcome: &Outcome, hint: Option<&str>, counts: Option<&Count
             let hint = hint.map_or(String::new(), |hint| format!(" ({hint})"));
             format!("keying refused: {why}{hint}{counts}")
         }
+    }
+}
+
+/// An answer of a phone was verified.
+pub(super) fn verified(count: u64, why: Why) -> String {
+    let why = match why {
+        Why::Known => "we have the keys already",
+        Why::Media => "its media is here",
+        Why::Trial => "media is here, and nobody says whose",
+        Why::Final => "it counts",
+        Why::Precondition => "nobody rings before",
+        Why::Change => "the phone changes the session",
+    };
+    format!("answer verified, {count} in all: {why}")
+}
+
+/// What was said before its key came.
+pub(super) fn clipped(ms: u64, held: u64) -> String {
+    let packets = if held == 1 { "packet" } else { "packets" };
+    match ms {
+        0 => format!("{held} {packets} came before the key and waited; all are heard"),
+        _ => format!("{ms} ms are not heard: they came too long before their key"),
     }
 }
 
