@@ -13,6 +13,7 @@
 //! fn any_bytes() -> keyphone_keying::KeyingPacket { keyphone_keying::KeyingPacket(vec![0x80]) }
 //! ```
 
+pub mod choice;
 pub mod crypto;
 pub mod error;
 pub mod how_to;
@@ -20,12 +21,14 @@ pub mod identity;
 pub mod mikey;
 pub mod policy;
 pub mod proof;
+mod system;
 pub mod workbench;
 
 pub use error::{Error, Refusal};
 pub use identity::{CertError, CertStore, Certificate, Credentials, Crl, Expect, Filed, Identity, Psk, PskStore};
 pub use policy::Policy;
 pub use proof::{Assurance, How, Proof, StreamKey};
+pub use system::System;
 
 use keyphone_media::demux::{Flow, looks_like_rtp};
 use keyphone_media::env::{Env, Instant};

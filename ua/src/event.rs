@@ -1,7 +1,9 @@
 //! What an endpoint tells whoever drives it: the lines of the log, of `--json` and of the ladder.
 
+mod choice;
 mod ended;
 
+pub use choice::Considered;
 pub use ended::{Counts, Outcome, Side};
 
 use serde::Serialize;
@@ -211,6 +213,18 @@ pub enum Event {
         /// One sentence.
         what: String,
     },
+    /// How our offer was chosen (RFC 5197 section 5).
+    #[serde(rename = "keying.choice")]
+    Choice {
+        /// Which call.
+        call: CallId,
+        /// To whom it is offered.
+        callee: String,
+        /// `mikey-psk`, for instance; `none` if nothing can be.
+        offered: String,
+        /// What is offered, what comes next, and what was passed over.
+        considered: Vec<Considered>,
+    },
     /// The peer was named, and how we know: always before its keys are used.
     #[serde(rename = "keying.peer")]
     Peer {
@@ -344,6 +358,7 @@ impl Event {
             | Self::CallTrouble { call, .. }
             | Self::Dtmf { call, .. }
             | Self::Info { call, .. }
+            | Self::Choice { call, .. }
             | Self::Peer { call, .. }
             | Self::Key { call, .. }
             | Self::Tolerated { call, .. }

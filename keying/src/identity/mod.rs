@@ -10,6 +10,7 @@ pub use chain::Crl;
 pub use psk::{Filed, Psk, PskStore};
 pub use store::{CertStore, Own, Trusted};
 
+use crate::proof::How;
 use std::fmt;
 use std::sync::Arc;
 
@@ -64,6 +65,8 @@ impl fmt::Debug for Identity {
 pub enum Expect {
     /// The one that SIP names and nobody else.
     Exactly,
+    /// Whoever holds a key that we were given beforehand: that of a pinned certificate, or a pre-shared one.
+    Pinned,
     /// Anybody in the same domain.
     SameDomain,
     /// Whoever proves to hold a key that we accept.
@@ -72,9 +75,11 @@ pub enum Expect {
 }
 
 impl Expect {
-    pub(crate) fn admits(self, named: &Identity, proven: &Identity) -> bool {
+    /// May `proven` be at the other end, where SIP names `named`?
+    pub fn admits(self, named: &Identity, proven: &Identity, how: How) -> bool {
         match self {
             Self::Exactly => named == proven,
+            Self::Pinned => matches!(how, How::Pinned | How::SharedKey),
             Self::SameDomain => named.domain() == proven.domain(),
             Self::Certified => true,
         }

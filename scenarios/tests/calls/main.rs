@@ -4,6 +4,7 @@ mod asked;
 mod attack;
 mod bad_day;
 mod certs;
+mod choice;
 mod common;
 mod downgrade;
 mod dtmf;

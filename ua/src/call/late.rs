@@ -3,6 +3,7 @@
 //! 13.2.1, RFC 3262 section 5).
 
 use super::Cx;
+use super::choose::Menu;
 use super::exchange::Exchange;
 use super::first::FirstOffer;
 use super::media::Media;
@@ -25,6 +26,7 @@ impl First {
     /// As the rules say.
     pub(super) fn new(
         parties: Parties,
+        menu: Menu,
         status: StatusTable,
         media: &mut Media,
         cx: &mut Cx<'_, '_>,
@@ -33,7 +35,7 @@ impl First {
             media.keep_apart();
             return Ok(Self::Theirs(parties));
         }
-        Ok(Self::Ours(Box::new(FirstOffer::new(parties, status, media, cx)?)))
+        Ok(Self::Ours(Box::new(FirstOffer::new(parties, menu, status, media, cx)?)))
     }
 
     /// What the INVITE carries.

@@ -11,6 +11,7 @@ mod apart;
 mod book;
 mod branch;
 mod change;
+mod choose;
 mod codecs;
 pub(crate) mod decline;
 mod engine;

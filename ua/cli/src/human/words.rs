@@ -1,6 +1,28 @@
 //! The longer sentences about events.
 
-use keyphone_ua::event::{Counts, Outcome, Side};
+use keyphone_ua::event::{Considered, Counts, Outcome, Side};
+
+/// How the keying of a call was chosen: a line for each system. Those that nobody listed share one.
+pub(super) fn choice(callee: &str, considered: &[Considered]) -> Vec<String> {
+    const UNLISTED: &str = "it is not listed";
+    let (unlisted, listed): (Vec<_>, Vec<_>) = considered.iter().partition(|one| one.why == UNLISTED);
+    let mut lines = vec![format!("how to key a call to {callee}:")];
+    let mut place = 0;
+    for Considered { system, verdict, why } in listed {
+        let number = if verdict == "passed over" {
+            "-".to_owned()
+        } else {
+            place += 1;
+            format!("{place}.")
+        };
+        lines.push(format!("  {number:<2} {system:<13} {verdict}: {why}"));
+    }
+    if !unlisted.is_empty() {
+        let names: Vec<_> = unlisted.iter().map(|one| one.system.as_str()).collect();
+        lines.push(format!("  -  not listed: {}", names.join(", ")));
+    }
+    lines
+}
 
 pub(super) fn ended(outcome: &Outcome, hint: Option<&str>, counts: Option<&Counts>) -> String {
     let counts = counts.filter(|c| **c != Counts::default()).map_or(String::new(), |c| {
