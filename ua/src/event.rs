@@ -67,6 +67,18 @@ pub enum Event {
         /// Where to, in the order that they are tried.
         to: Vec<String>,
     },
+    /// Somebody else has answered than was called, or tried to (RFC 5197 section 5.3): proven, and policy judges it.
+    #[serde(rename = "call.retargeted")]
+    Retargeted {
+        /// Which call.
+        call: CallId,
+        /// Who was called.
+        asked: String,
+        /// Who answered.
+        answered: String,
+        /// How we know.
+        how: String,
+    },
     /// The peer says who it is, now that we talk (RFC 4916). No proof: keying has that.
     #[serde(rename = "call.connected-to")]
     ConnectedTo {
@@ -225,6 +237,22 @@ pub enum Event {
         /// What is offered, what comes next, and what was passed over.
         considered: Vec<Considered>,
     },
+    /// The call is offered anew, in another way.
+    #[serde(rename = "keying.retry")]
+    Retry {
+        /// Which call.
+        call: CallId,
+        /// What was offered before.
+        from: String,
+        /// What is offered now.
+        to: String,
+        /// Why: a refusal, or that the call was sent on.
+        why: String,
+        /// What the peer's own error message says, if it sent one.
+        hint: Option<String>,
+        /// Is it sure who said so? It never is (RFC 4567 section 8).
+        authenticated: bool,
+    },
     /// The peer was named, and how we know: always before its keys are used.
     #[serde(rename = "keying.peer")]
     Peer {
@@ -358,7 +386,9 @@ impl Event {
             | Self::CallTrouble { call, .. }
             | Self::Dtmf { call, .. }
             | Self::Info { call, .. }
+            | Self::Retargeted { call, .. }
             | Self::Choice { call, .. }
+            | Self::Retry { call, .. }
             | Self::Peer { call, .. }
             | Self::Key { call, .. }
             | Self::Tolerated { call, .. }

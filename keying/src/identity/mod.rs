@@ -43,6 +43,12 @@ impl Identity {
         &self.0
     }
 
+    /// The part before the host, if it has one.
+    pub fn user(&self) -> Option<&str> {
+        let (user, _) = self.0.rsplit_once('@')?;
+        user.split_once(':').map(|(_, user)| user)
+    }
+
     fn domain(&self) -> &str {
         self.0.rsplit_once('@').map_or(self.0.as_str(), |(_, d)| d)
     }
@@ -122,6 +128,8 @@ mod tests {
             assert_eq!(Identity::new(uri), Identity::new("sip:bob@example.org"), "{uri}");
         }
         assert_eq!(Identity::new("sip:bob@[2001:DB8::1]:5060").as_str(), "sip:bob@[2001:db8::1]");
+        assert_eq!(Identity::new("sips:bob@example.org:5061").user(), Some("bob"));
+        assert_eq!(Identity::new("sip:example.org").user(), None);
         assert_ne!(Identity::new("sip:Bob@example.org"), Identity::new("sip:bob@example.org"));
     }
 }

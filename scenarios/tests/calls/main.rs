@@ -26,6 +26,7 @@ mod registration;
 mod rekey;
 mod replaces;
 mod replay;
+mod retry;
 mod signalling;
 mod talk;
 mod timers;

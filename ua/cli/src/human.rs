@@ -83,6 +83,7 @@ impl Narrator {
                 Some(Known { direction: Direction::Incoming, .. }) => format!("sent on to {}", words::list(to)),
                 _ => format!("sent on: calling {}", words::list(to)),
             },
+            Event::Retargeted { asked, answered, how, .. } => words::retargeted(asked, answered, how),
             Event::ConnectedTo { peer, .. } => format!("now talking to {peer}, as the peer says without proof"),
             Event::Held { by: Side::Us, .. } => "on hold".into(),
             Event::Held { by: Side::Peer, .. } => "the peer has put us on hold".into(),
@@ -124,6 +125,7 @@ impl Narrator {
                 let use_for = if *use_for == KeyUse::Send { "sending" } else { "hearing" };
                 format!("key {key} for {use_for}, {suite}")
             }
+            Event::Retry { from, to, why, hint, .. } => words::retry((from, to), why, hint.as_deref()),
             Event::Tolerated { what, .. } => format!("tolerated: {what}"),
             Event::Refused { hint, .. } => {
                 known?.hint.clone_from(hint);

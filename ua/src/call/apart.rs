@@ -57,6 +57,13 @@ impl Media {
         }
     }
 
+    /// Another offer is made in place of ours: all that had to do with that one goes.
+    pub(super) fn start_over(&mut self, cx: &mut Cx<'_, '_>) {
+        self.close_aside(cx);
+        self.drop_keys(cx);
+        self.apart = None;
+    }
+
     pub(super) fn close_aside(&mut self, cx: &mut Cx<'_, '_>) {
         let aside = self.apart.iter_mut().flat_map(|apart| std::mem::take(&mut apart.aside));
         aside.for_each(|(_, path)| path.close(cx.ledger));

@@ -9,7 +9,7 @@ use crate::event::{CallId, Counts, Event, KeyUse};
 use crate::io::{MediaPorts, Output, Recording};
 use crate::sdp::{CodecLine, KeyEvents, Negotiated};
 use crate::settings::{Plan, Play};
-use keyphone_keying::{self as keying, StreamKey};
+use keyphone_keying::{self as keying, Identity, StreamKey};
 use keyphone_media::audio::Sink;
 use keyphone_media::audio::codec::Codec;
 use keyphone_media::engine::{self, AudioFrame, Engine, Numbers, Report};
@@ -22,7 +22,9 @@ use std::net::SocketAddr;
 
 /// The media of one call, from before its first key to after its last frame.
 pub(super) struct Media {
-    call: CallId,
+    pub(super) call: CallId,
+    /// Whom we called, if we did.
+    pub(super) asked: Option<Identity>,
     ports: MediaPorts,
     plan: Plan,
     /// What we offered: the payload type of an early frame tells its codec before any answer has come.
@@ -72,6 +74,7 @@ impl Media {
         let (path, dropped) = (Path::Keyed(Box::default()), Dropped::default());
         Self {
             call,
+            asked: None,
             ports,
             plan,
             codecs,
@@ -132,12 +135,7 @@ impl Media {
         let mut named = None;
         for output in said {
             match output {
-                keying::Output::Peer(peer) => cx.event(Event::Peer {
-                    call: self.call,
-                    named: peer.named.to_string(),
-                    proven: peer.proven.to_string(),
-                    how: peer.how.to_string(),
-                }),
+                keying::Output::Peer(peer) => self.named(&peer, cx),
                 keying::Output::Key(key) => self.take(&key, cx)?,
                 keying::Output::Expect(key, stream) => {
                     if let Path::Keyed(leg) = &mut self.path {

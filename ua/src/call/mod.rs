@@ -38,10 +38,12 @@ mod reliable;
 mod reoffer;
 mod replaced;
 mod responses;
+mod retry;
 mod ringing;
 mod talking;
 mod transfer;
 mod usage;
+mod who;
 
 pub(crate) use book::Book;
 pub(crate) use codecs::codec_lines;

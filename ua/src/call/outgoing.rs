@@ -36,6 +36,10 @@ pub(super) struct Calling {
     pub(super) refused: Option<Unacceptable>,
     /// The branch whose early media is heard.
     pub(super) heard: Option<String>,
+    /// Whom the user called.
+    pub(super) asked: Identity,
+    /// How often it may still be offered in another way.
+    pub(super) retries: u8,
     /// Whom else to try.
     pub(super) targets: Targets,
     /// How often the INVITE was sent anew: with credentials, with a longer session.
@@ -116,6 +120,8 @@ impl Call {
     ) -> Result<Self, String> {
         let status = precondition::of_our_offer(cx.settings)?;
         let mut media = Media::new(id, ports, plan.clone(), cx);
+        let asked = parties.named.clone();
+        media.asked = Some(asked.clone());
         let first = First::new(parties, menu, status, &mut media, cx)?;
         let our_tag = cx.env.token::<4>();
         let mut invite = write_invite(&target, &to, (call_id, &our_tag), first.body(), cx);
@@ -139,6 +145,8 @@ impl Call {
             branches: BTreeMap::new(),
             refused: None,
             heard: None,
+            asked,
+            retries: cx.settings.policy.choice.retries,
             targets: Targets::new(target, cx.settings.rules.redirects),
             tries: 0,
             proceeding: false,

@@ -7,6 +7,7 @@ use super::late;
 use super::media::Media;
 use super::outgoing::{Calling, Cancel, Reason, nobody_answered};
 use super::refused::Unacceptable;
+use super::retry::is_not_acceptable;
 use super::usage::Usage;
 use super::{Call, Cx, Phase, supported};
 use crate::dialog::Dialog;
@@ -127,6 +128,11 @@ impl Call {
     }
 
     fn rejected(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
+        if let Self { id, phase: Phase::Calling(calling), media, .. } = self
+            && calling.offer_next(*id, response, media, cx)
+        {
+            return;
+        }
         if self.tried_again(response, cx) {
             return self.media.part_with_all(cx);
         }
@@ -168,7 +174,7 @@ impl Call {
 
     /// Not the end, if there is another way: a longer session, or another target.
     fn tried_again(&mut self, response: &Response, cx: &mut Cx<'_, '_>) -> bool {
-        let Self { id, phase: Phase::Calling(calling), .. } = self else { return false };
+        let Self { id, phase: Phase::Calling(calling), media, .. } = self else { return false };
         if calling.cancel != Cancel::No {
             return false;
         }
@@ -212,15 +218,15 @@ impl Call {
                     let to = added.iter().map(ToString::to_string).collect();
                     cx.event(Event::Redirected { call: *id, to });
                 }
-                calling.next_target(*id, cx)
+                calling.next_target(*id, media, cx)
             }
         }
     }
 
     pub(super) fn invite_unanswered(&mut self, status: StatusCode, why: String, cx: &mut Cx<'_, '_>) {
-        if let Self { id, phase: Phase::Calling(calling), .. } = self
+        if let Self { id, phase: Phase::Calling(calling), media, .. } = self
             && calling.cancel == Cancel::No
-            && calling.next_target(*id, cx)
+            && calling.next_target(*id, media, cx)
         {
             return self.media.part_with_all(cx);
         }
@@ -244,13 +250,6 @@ impl Calling {
             }
         };
         self.send_again(call, None, identified, cx)
-    }
-
-    /// Calls the next of those to whom we were sent; false if there is none.
-    fn next_target(&mut self, call: CallId, cx: &mut Cx<'_, '_>) -> bool {
-        let Some(uri) = self.targets.next() else { return false };
-        let to = cx.settings.next_hop(&uri);
-        self.send_again(call, Some(to), |invite| invite.uri = uri, cx).is_ok()
     }
 
     /// The dialog that a 2xx confirms: the early one with the same tag, or a new one.
@@ -299,8 +298,3 @@ const MAX_BRANCHES: usize = 64;
 
 /// So often one call is sent anew with what a server asks for.
 const MOST_TRIES: u8 = 5;
-
-/// Was it the session that was refused, rather than the call (RFC 3261 sections 21.4.26 and 21.6.4)?
-fn is_not_acceptable(status: StatusCode) -> bool {
-    matches!(status, StatusCode::NOT_ACCEPTABLE_HERE | StatusCode::NOT_ACCEPTABLE_ANYWHERE)
-}

@@ -2,6 +2,17 @@
 
 use keyphone_ua::event::{Considered, Counts, Outcome, Side};
 
+/// Somebody else has answered.
+pub(super) fn retargeted(asked: &str, answered: &str, how: &str) -> String {
+    format!("{asked} was called, and {answered} answered ({how})")
+}
+
+/// The call is offered anew.
+pub(super) fn retry((from, to): (&str, &str), why: &str, hint: Option<&str>) -> String {
+    let hint = hint.map_or(String::new(), |hint| format!(": {hint}"));
+    format!("offering {to} instead of {from}: {why}, which nobody has authenticated{hint}")
+}
+
 /// How the keying of a call was chosen: a line for each system. Those that nobody listed share one.
 pub(super) fn choice(callee: &str, considered: &[Considered]) -> Vec<String> {
     const UNLISTED: &str = "it is not listed";
