@@ -23,7 +23,7 @@ impl Config {
 
     /// Was no keying system named?
     pub fn is_auto(&self) -> bool {
-        self.policy.keying == KeyingSystem::AUTO
+        self.policy.is_auto()
     }
 
     /// What a system needs and does not have, in one sentence that says what to do. What depends on the peer is not

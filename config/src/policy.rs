@@ -5,19 +5,25 @@ use crate::login::DigestAlgorithm;
 use crate::mikey::Mikey;
 use crate::section::Section;
 use keyphone_keying::Expect;
-use keyphone_keying::mikey::{ModeName, Tolerances};
+use keyphone_keying::choice::{Expected, Needs, Order, Preferences};
+use keyphone_keying::mikey::Tolerances;
 use keyphone_media::srtp::{DerivationRate, Suite};
-use std::fmt;
-use std::str::FromStr;
 
 /// What may be offered and accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Keying systems, preferred first: the first is offered, each is accepted. Empty is `none`: no call is keyed, and
+    /// Keying systems, preferred first: the first that can be is offered, each is accepted. Those of `auto` in its own
+    /// order are in the order of RFC 5197 section 5, as far as it holds ([`keyphone_keying::choice`]). Empty is `none`: no call is keyed, and
     /// none gets through unless `allow_clear` is set. [`crate::Config::systems`] has those of them that can be used.
     pub keying: Vec<KeyingSystem>,
     /// RTP may travel unprotected.
     pub allow_clear: bool,
+    /// What keying must be able to do.
+    pub needs: Needs,
+    /// What is to be expected of calls.
+    pub expected: Expected,
+    /// How often one call may be offered anew in another way, when the first was refused.
+    pub retries: u8,
     /// Who may be at the other end.
     pub expect: Expect,
     /// SRTP crypto suites, preferred first.
@@ -35,13 +41,16 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        let keyphone_keying::Policy { media, expect, suites, allow_null_cipher, derivation_rate, .. } =
+        let keyphone_keying::Policy { media, choice, expect, suites, allow_null_cipher, derivation_rate, .. } =
             keyphone_keying::Policy::default();
-        let keying = KeyingSystem::AUTO.to_vec();
+        let Preferences { systems: keying, needs, expected, retries, .. } = choice;
         let weakest_digest = DigestAlgorithm::Md5;
         Self {
             keying,
             allow_clear: media.allow_clear,
+            needs,
+            expected,
+            retries,
             expect,
             suites,
             allow_null_cipher,
@@ -57,6 +66,7 @@ impl Policy {
     pub fn keying_policy(&self) -> keyphone_keying::Policy {
         let mut policy = keyphone_keying::Policy::default();
         policy.media.allow_clear = self.allow_clear;
+        policy.choice = self.preferences();
         policy.expect = self.expect;
         policy.suites.clone_from(&self.suites);
         policy.allow_null_cipher = self.allow_null_cipher;
@@ -78,6 +88,18 @@ impl Policy {
         policy
     }
 
+    /// Was no keying system named, or only what may come after all others?
+    pub fn is_auto(&self) -> bool {
+        self.keying.starts_with(&KeyingSystem::AUTO)
+    }
+
+    /// What is wanted of the keying, whoever is called.
+    pub fn preferences(&self) -> Preferences {
+        let order = if self.is_auto() { Order::Auto } else { Order::Listed };
+        let Self { keying, needs, expected, retries, .. } = self;
+        Preferences { order, systems: keying.clone(), needs: *needs, expected: *expected, retries: *retries }
+    }
+
     pub(crate) fn read(&mut self, policy: Option<Section<'_>>, mikey: Option<Section<'_>>, report: &mut Report<'_>) {
         if let Some(section) = policy {
             self.read_common(section, report);
@@ -91,9 +113,15 @@ impl Policy {
         if section.value("keying").is_some_and(|v| v.get_ref().is_str()) {
             section.parse("keying", &mut self.keying, report, parse_keying);
         } else {
-            section.list("keying", &mut self.keying, report, str::parse);
+            self.read_keying_list(&mut section, report);
         }
         section.flag("allow-clear", &mut self.allow_clear, report);
+        section.flag("pfs", &mut self.needs.pfs, report);
+        section.flag("both-contribute", &mut self.needs.both_contribute, report);
+        section.flag("may-fork", &mut self.expected.fork, report);
+        section.flag("may-retarget", &mut self.expected.retarget, report);
+        section.flag("early-media-expected", &mut self.expected.early_media, report);
+        section.number("retries", &mut self.retries, report, parse_retries);
         section.parse("expect", &mut self.expect, report, parse_expect);
         section.list("suites", &mut self.suites, report, parse_suite);
         section.flag("allow-null-cipher", &mut self.allow_null_cipher, report);
@@ -118,83 +146,86 @@ impl Policy {
             let message = "without keying and without allow-clear no call gets through";
             report.warning(section.span_of("keying"), "policy.keying", message);
         }
+        if let Some(why) = self.contradiction() {
+            let span = section.span_of("keying").or(section.span_of("pfs")).or(section.span_of("both-contribute"));
+            report.error(span.unwrap_or_default(), "policy.keying", why);
+        }
         section.finish(report);
+    }
+
+    /// `keying = ["..", ".."]`.
+    fn read_keying_list(&mut self, section: &mut Section<'_>, report: &mut Report<'_>) {
+        let mut names: Vec<String> = vec![];
+        section.list("keying", &mut names, report, |name| match name {
+            AUTO => Ok(name.to_owned()),
+            _ => name.parse::<KeyingSystem>().map(|_| name.to_owned()),
+        });
+        if names.is_empty() {
+            return;
+        }
+        match parse_keying(&names.join(",")) {
+            Ok(keying) => self.keying = keying,
+            Err(why) => report.error(section.span_of("keying").unwrap_or_default(), "policy.keying", why),
+        }
+    }
+
+    /// Does every keying system lack what is required? One sentence that says so.
+    pub fn contradiction(&self) -> Option<String> {
+        let preferences = self.preferences();
+        let lacking = !self.keying.is_empty() && !self.keying.iter().any(|system| preferences.allow(*system));
+        let what = match (self.needs.pfs, self.needs.both_contribute) {
+            (true, true) => "perfect forward secrecy or the contribution of both",
+            (true, false) => "perfect forward secrecy",
+            _ => "the contribution of both",
+        };
+        let names = || self.keying.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        lacking.then(|| format!("{what} is required, and none of {} has it", names()))
     }
 }
 
 /// A keying system that this build has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyingSystem {
-    /// MIKEY, in one of its modes (RFC 3830, RFC 4650, RFC 4738).
-    Mikey(ModeName),
-}
+pub use keyphone_keying::System as KeyingSystem;
 
-impl KeyingSystem {
-    /// What `auto` means, preferred first, as far as we have the keys and certificates for it. MIKEY-NULL protects
-    /// nothing, and so is never meant unless it is named.
-    pub const AUTO: [Self; 5] = [
-        Self::Mikey(ModeName::Psk),
-        Self::Mikey(ModeName::DhSign),
-        Self::Mikey(ModeName::RsaR),
-        Self::Mikey(ModeName::Rsa),
-        Self::Mikey(ModeName::DhHmac),
-    ];
-
-    /// All of them.
-    pub fn all() -> impl Iterator<Item = Self> {
-        ModeName::ALL.iter().copied().map(Self::Mikey)
-    }
-}
-
-impl fmt::Display for KeyingSystem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Mikey(mode) => mode.fmt(f),
-        }
-    }
-}
-
-impl FromStr for KeyingSystem {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        text.parse().map(Self::Mikey).map_err(|_: String| {
-            let names: Vec<_> = Self::all().map(|system| system.to_string()).collect();
-            format!("{text:?} is no keying system of this build, which has {}", names.join(", "))
-        })
-    }
-}
-
-/// `--keying` and `keying = ".."`: names with commas between them, `auto` for what keys and certificates are there for,
-/// in the usual order, `none` for none.
+/// `--keying` and `keying = ".."`: names with commas between them, `none` for none. `auto` stands for those that need no
+/// excuse, in the order of RFC 5197 section 5 as far as there is what they take; others may be named behind it.
 ///
 /// # Errors
 /// One sentence that names the part that is no keying system.
 pub fn parse_keying(text: &str) -> Result<Vec<KeyingSystem>, String> {
-    match text {
-        "none" => Ok(vec![]),
-        "auto" => Ok(KeyingSystem::AUTO.to_vec()),
-        _ => text.split(',').map(|name| name.trim().parse()).try_fold(vec![], |mut list, system| {
-            let system = system?;
+    if text == "none" {
+        return Ok(vec![]);
+    }
+    let mut list = vec![];
+    for name in text.split(',').map(str::trim) {
+        let named = match name {
+            AUTO if !list.is_empty() => return Err("auto has an order of its own, and so must be first".into()),
+            AUTO => KeyingSystem::AUTO.to_vec(),
+            _ => vec![name.parse()?],
+        };
+        for system in named {
             if list.contains(&system) {
                 return Err(format!("{system} is there twice"));
             }
             list.push(system);
-            Ok(list)
-        }),
+        }
     }
+    Ok(list)
 }
 
-/// `exactly`, `same-domain` or `any`: who may be at the other end.
+/// What stands for all that need no excuse.
+const AUTO: &str = "auto";
+
+/// `exactly`, `pinned`, `same-domain` or `any`: who may be at the other end.
 ///
 /// # Errors
-/// One sentence that lists the three.
+/// One sentence that lists the four.
 pub fn parse_expect(text: &str) -> Result<Expect, String> {
     match text {
         "exactly" => Ok(Expect::Exactly),
+        "pinned" => Ok(Expect::Pinned),
         "same-domain" => Ok(Expect::SameDomain),
         "any" => Ok(Expect::Certified),
-        _ => Err(format!("{text:?} is none of exactly, same-domain and any")),
+        _ => Err(format!("{text:?} is none of exactly, pinned, same-domain and any")),
     }
 }
 
@@ -209,6 +240,15 @@ pub fn parse_suite(text: &str) -> Result<Suite, String> {
     })
 }
 
+/// `retries`: so often a call is offered anew.
+fn parse_retries(retries: u64) -> Result<u8, String> {
+    let most = KeyingSystem::all().count() as u64;
+    u8::try_from(retries)
+        .ok()
+        .filter(|_| retries <= most)
+        .ok_or(format!("{retries} is more than there are systems to try"))
+}
+
 /// `key-derivation-rate`: packets (RFC 3711 section 4.3.1).
 fn parse_derivation_rate(packets: u64) -> Result<DerivationRate, String> {
     DerivationRate::new(packets).ok_or_else(|| {
@@ -219,7 +259,7 @@ fn parse_derivation_rate(packets: u64) -> Result<DerivationRate, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keyphone_keying::mikey::MikeyPolicy;
+    use keyphone_keying::mikey::{MikeyPolicy, ModeName};
 
     #[test]
     fn a_flag_lists_keying_systems_with_commas() {
@@ -236,6 +276,10 @@ mod tests {
         let names = "mikey-null, mikey-psk, mikey-rsa, mikey-dhsign, mikey-dhhmac, mikey-rsar";
         assert_eq!(error, format!("\"zrtp\" is no keying system of this build, which has {names}"));
         assert!(parse_keying("").is_err() && parse_keying("none,mikey-psk").is_err());
+        let named = parse_keying("auto,mikey-null").unwrap();
+        assert_eq!((&named[..5], named[5]), (&KeyingSystem::AUTO[..], KeyingSystem::Mikey(ModeName::Null)));
+        assert_eq!(parse_keying("auto,mikey-psk"), Err("mikey-psk is there twice".to_owned()));
+        assert!(parse_keying("mikey-null,auto").unwrap_err().contains("must be first"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What a user meets when a configuration file is read.
 
 use keyphone_config::*;
+use keyphone_keying::choice::{Expected, Needs};
 use keyphone_keying::crypto::Envelope;
 use keyphone_keying::mikey::policy::{FailedRekey, KeyForm, Validity};
 use keyphone_keying::mikey::wire::registry::{CacheType, DhGroup, SignType};
@@ -72,6 +73,12 @@ fn every_field_replaces_its_default() {
         [policy]
         keying = "none"
         allow-clear = true
+        pfs = true
+        both-contribute = true
+        may-fork = true
+        may-retarget = true
+        early-media-expected = true
+        retries = 3
         expect = "exactly"
         suites = ["AES_CM_128_HMAC_SHA1_32", "NULL_HMAC_SHA1_80", "AEAD_AES_256_GCM"]
         allow-null-cipher = true
@@ -116,6 +123,9 @@ fn every_field_replaces_its_default() {
     assert!(store.with(&Identity::new("sip:carol@example.org")).is_none());
     assert_eq!((config.policy.keying.len(), config.policy.allow_clear), (0, true));
     assert_eq!(config.policy.expect, Expect::Exactly);
+    assert_eq!(config.policy.needs, Needs { pfs: true, both_contribute: true });
+    assert_eq!(config.policy.expected, Expected { fork: true, retarget: true, early_media: true });
+    assert_eq!(config.policy.retries, 3);
     assert_eq!(config.policy.suites, [Suite::AesCm128HmacSha1_32, Suite::NullHmacSha1_80, Suite::AeadAes256Gcm]);
     assert_eq!((config.policy.allow_null_cipher, config.policy.derivation_rate.packets()), (true, 65_536));
     let mikey = Mikey {
@@ -186,7 +196,7 @@ display-name = "a\nb"
         "7:10: audio.jitter: \"2000ms\" is not between 0ms and 1000ms",
         "9:11: policy.keying: \"sdes\" is no keying system of this build, which has mikey-null, mikey-psk, mikey-rsa, mikey-dhsign, mikey-dhhmac, mikey-rsar",
         "10:15: policy.allow-clear: must be true or false, not a string",
-        "11:10: policy.expect: \"somebody\" is none of exactly, same-domain and any",
+        "11:10: policy.expect: \"somebody\" is none of exactly, pinned, same-domain and any",
         "12:10: policy.suites: the list is empty",
         "13:23: policy.key-derivation-rate: 1000 is neither 0, for keys that stay, nor a power of two up to 16777216 packets",
         "15:12: mikey.max-skew: \"0s\" is not between 1s and 60m",

@@ -13,6 +13,7 @@
 //! fn any_bytes() -> keyphone_keying::KeyingPacket { keyphone_keying::KeyingPacket(vec![0x80]) }
 //! ```
 
+pub mod choice;
 pub mod crypto;
 pub mod error;
 pub mod how_to;
@@ -20,13 +21,16 @@ pub mod identity;
 pub mod mikey;
 pub mod policy;
 pub mod proof;
+mod system;
 pub mod workbench;
 
 pub use error::{Error, Refusal};
 pub use identity::{CertError, CertStore, Certificate, Credentials, Crl, Expect, Filed, Identity, Psk, PskStore};
 pub use policy::Policy;
 pub use proof::{Assurance, How, Proof, StreamKey};
+pub use system::System;
 
+use choice::Blame;
 use keyphone_media::demux::{Flow, looks_like_rtp};
 use keyphone_media::env::{Env, Instant};
 use keyphone_media::rtp::Ssrc;
@@ -132,6 +136,11 @@ pub trait Offered: Send {
 
     /// What the peer's error message says. It is unauthenticated, and so no more than a hint (RFC 3830 section 5.1.2).
     fn refused(&self, lines: &Lines) -> Option<Error>;
+
+    /// What that error message blames, which is as little authenticated.
+    fn blames(&self, _lines: &Lines) -> Blame {
+        Blame::Unknown
+    }
 }
 
 /// The agreement with one peer. The defaults are for systems that never speak in the media path or never rekey.

@@ -1,5 +1,6 @@
 //! What the configuration decides about keying. Mechanism reads it and never invents it.
 
+use crate::choice::Preferences;
 use crate::identity::Expect;
 use crate::mikey::MikeyPolicy;
 use keyphone_media::policy::Policy as MediaPolicy;
@@ -10,6 +11,8 @@ use keyphone_media::srtp::{DerivationRate, Suite};
 pub struct Policy {
     /// What may be done with keys and with clear RTP.
     pub media: MediaPolicy,
+    /// Which keying systems may be used, and in which order.
+    pub choice: Preferences,
     /// Who may be at the other end.
     pub expect: Expect,
     /// Crypto suites, preferred first. The first is offered; each is accepted.
@@ -27,6 +30,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             media: MediaPolicy::default(),
+            choice: Preferences::default(),
             expect: Expect::default(),
             suites: Suite::encrypting().collect(),
             allow_null_cipher: false,

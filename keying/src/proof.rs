@@ -126,7 +126,7 @@ impl Proof {
     ) -> Result<(), Error> {
         if let Some(proven) = self.who {
             out.push(Output::Peer(Assurance { named: named.clone(), proven: proven.clone(), how: self.how }));
-            if !expect.admits(named, &proven) {
+            if !expect.admits(named, &proven, self.how) {
                 return Err(Error::NotExpected(proven));
             }
         }

@@ -1,7 +1,9 @@
 //! What an endpoint tells whoever drives it: the lines of the log, of `--json` and of the ladder.
 
+mod choice;
 mod ended;
 
+pub use choice::Considered;
 pub use ended::{Counts, Outcome, Side};
 
 use serde::Serialize;
@@ -64,6 +66,18 @@ pub enum Event {
         call: CallId,
         /// Where to, in the order that they are tried.
         to: Vec<String>,
+    },
+    /// Somebody else has answered than was called, or tried to (RFC 5197 section 5.3): proven, and policy judges it.
+    #[serde(rename = "call.retargeted")]
+    Retargeted {
+        /// Which call.
+        call: CallId,
+        /// Who was called.
+        asked: String,
+        /// Who answered.
+        answered: String,
+        /// How we know.
+        how: String,
     },
     /// The peer says who it is, now that we talk (RFC 4916). No proof: keying has that.
     #[serde(rename = "call.connected-to")]
@@ -210,6 +224,34 @@ pub enum Event {
         peer: String,
         /// One sentence.
         what: String,
+    },
+    /// How our offer was chosen (RFC 5197 section 5).
+    #[serde(rename = "keying.choice")]
+    Choice {
+        /// Which call.
+        call: CallId,
+        /// To whom it is offered.
+        callee: String,
+        /// `mikey-psk`, for instance; `none` if nothing can be.
+        offered: String,
+        /// What is offered, what comes next, and what was passed over.
+        considered: Vec<Considered>,
+    },
+    /// The call is offered anew, in another way.
+    #[serde(rename = "keying.retry")]
+    Retry {
+        /// Which call.
+        call: CallId,
+        /// What was offered before.
+        from: String,
+        /// What is offered now.
+        to: String,
+        /// Why: a refusal, or that the call was sent on.
+        why: String,
+        /// What the peer's own error message says, if it sent one.
+        hint: Option<String>,
+        /// Is it sure who said so? It never is (RFC 4567 section 8).
+        authenticated: bool,
     },
     /// The peer was named, and how we know: always before its keys are used.
     #[serde(rename = "keying.peer")]
@@ -382,6 +424,9 @@ impl Event {
             | Self::CallTrouble { call, .. }
             | Self::Dtmf { call, .. }
             | Self::Info { call, .. }
+            | Self::Retargeted { call, .. }
+            | Self::Choice { call, .. }
+            | Self::Retry { call, .. }
             | Self::Peer { call, .. }
             | Self::Key { call, .. }
             | Self::Tolerated { call, .. }

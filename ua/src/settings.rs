@@ -26,7 +26,8 @@ pub struct Settings {
     pub tls: Secured,
     /// What a request goes over if its URI leaves that to us.
     pub transport: Transport,
-    /// How calls may be keyed, preferred first. An offer takes the first; an incoming offer may take any.
+    /// How calls may be keyed: is the first MIKEY, then an offer of ours is chosen for each callee as policy says; an
+    /// incoming offer may take any.
     pub keying: Vec<System>,
     /// What the configuration allows.
     pub policy: Policy,
@@ -142,12 +143,14 @@ impl Settings {
     /// # Errors
     /// One sentence, if the account's URI is one that this phone cannot read.
     pub fn new(config: &Config, sip: SocketAddr) -> Result<Self, SipError> {
-        let modes: Vec<_> = config.systems().into_iter().map(|KeyingSystem::Mikey(mode)| mode).collect();
+        let systems = config.systems();
         let mut policy = config.policy.keying_policy();
-        // One protocol is offered once (RFC 4567 section 4.1.2): in its first mode, and all others are accepted.
-        let mut keying: Vec<_> = modes.first().map(|mode| System::Mikey(*mode)).into_iter().collect();
-        policy.mikey.offer = modes.first().copied().unwrap_or(policy.mikey.offer);
-        policy.mikey.accept = modes.into_iter().collect();
+        // One protocol is offered once (RFC 4567 section 4.1.2): in the mode that is chosen when there is a callee.
+        let first = systems.first().map(|KeyingSystem::Mikey(mode)| *mode);
+        let mut keying: Vec<_> = first.map(System::Mikey).into_iter().collect();
+        policy.mikey.offer = first.unwrap_or(policy.mikey.offer);
+        let allowed = systems.into_iter().filter(|system| policy.choice.allow(*system));
+        policy.mikey.accept = allowed.map(|KeyingSystem::Mikey(mode)| mode).collect();
         if config.policy.allow_clear || keying.is_empty() {
             keying.push(System::Clear);
         }

@@ -10,6 +10,7 @@ pub use chain::Crl;
 pub use psk::{Filed, Psk, PskStore};
 pub use store::{CertStore, Own, Trusted};
 
+use crate::proof::How;
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,6 +43,12 @@ impl Identity {
         &self.0
     }
 
+    /// The part before the host, if it has one.
+    pub fn user(&self) -> Option<&str> {
+        let (user, _) = self.0.rsplit_once('@')?;
+        user.split_once(':').map(|(_, user)| user)
+    }
+
     fn domain(&self) -> &str {
         self.0.rsplit_once('@').map_or(self.0.as_str(), |(_, d)| d)
     }
@@ -64,6 +71,8 @@ impl fmt::Debug for Identity {
 pub enum Expect {
     /// The one that SIP names and nobody else.
     Exactly,
+    /// Whoever holds a key that we were given beforehand: that of a pinned certificate, or a pre-shared one.
+    Pinned,
     /// Anybody in the same domain.
     SameDomain,
     /// Whoever proves to hold a key that we accept.
@@ -72,9 +81,11 @@ pub enum Expect {
 }
 
 impl Expect {
-    pub(crate) fn admits(self, named: &Identity, proven: &Identity) -> bool {
+    /// May `proven` be at the other end, where SIP names `named`?
+    pub fn admits(self, named: &Identity, proven: &Identity, how: How) -> bool {
         match self {
             Self::Exactly => named == proven,
+            Self::Pinned => matches!(how, How::Pinned | How::SharedKey),
             Self::SameDomain => named.domain() == proven.domain(),
             Self::Certified => true,
         }
@@ -117,6 +128,8 @@ mod tests {
             assert_eq!(Identity::new(uri), Identity::new("sip:bob@example.org"), "{uri}");
         }
         assert_eq!(Identity::new("sip:bob@[2001:DB8::1]:5060").as_str(), "sip:bob@[2001:db8::1]");
+        assert_eq!(Identity::new("sips:bob@example.org:5061").user(), Some("bob"));
+        assert_eq!(Identity::new("sip:example.org").user(), None);
         assert_ne!(Identity::new("sip:Bob@example.org"), Identity::new("sip:bob@example.org"));
     }
 }

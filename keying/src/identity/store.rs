@@ -147,6 +147,11 @@ impl CertStore {
         !self.own.is_empty()
     }
 
+    /// Do we know anybody's certificate, or anybody who issues them?
+    pub fn trusts_somebody(&self) -> bool {
+        !self.anchors.is_empty() || !self.pinned.is_empty()
+    }
+
     /// The certificate that is pinned for a peer, for when it does not send one.
     ///
     /// # Errors

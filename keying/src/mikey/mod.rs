@@ -52,13 +52,15 @@ pub use mode::ModeName;
 pub use policy::MikeyPolicy;
 pub use tolerance::{Tolerance, Tolerances};
 
-use crate::{Ask, Credentials, Error, Keying, Lines, Offered, Output, Refusal, Session};
+use crate::choice::Facts;
+use crate::{Ask, Credentials, Error, Filed, Hop, Identity, Keying, Lines, Offered, Output, Refusal, Session};
 use bundle::Bundle;
 use keyphone_media::env::{Env, NtpTime};
 use modes::Modes;
 use station::Station;
 use std::sync::Arc;
 use wire::CsMap;
+use wire::registry::DhGroup;
 
 /// MIKEY as a keying system.
 ///
@@ -85,6 +87,24 @@ impl Mikey {
     pub fn among(mut self, protocols: Vec<String>) -> Self {
         self.protocols = protocols;
         self
+    }
+
+    /// What is known of a call from `me` to `callee` before it is offered. A cached envelope key is a shared one, too
+    /// (RFC 3830 section 3.2).
+    pub fn facts(&self, (me, callee): (&Identity, &Identity), way: (Hop, DhGroup), now: NtpTime) -> Facts {
+        let facts = Facts::of(self.station.credentials(), (me, callee), way, now);
+        match self.station.envelope(callee, now) {
+            Some(_) => Facts { shared_key: Ok(()), ..facts },
+            None => facts,
+        }
+    }
+
+    /// Is a key or a certificate filed under this very name?
+    pub fn knows(&self, peer: &Identity, now: NtpTime) -> bool {
+        let Credentials { psks, certs } = &**self.station.credentials();
+        matches!(psks.find(peer), Some(Filed::Own(_)))
+            || certs.pinned(peer) > 0
+            || self.station.envelope(peer, now).is_some()
     }
 }
 

@@ -9,7 +9,8 @@ use super::mode::{self, Initiated, Initiation, Updating};
 use super::sdp;
 use super::streams::Layout;
 use super::tolerance::Tolerance;
-use super::wire::{CsMap, DataType, Id, Message};
+use super::wire::{CsMap, DataType, ErrorNo, Id, Message};
+use crate::choice::Blame;
 use crate::{Ask, Dir, Error, Hint, Hop, Identity, Input, Lines, Offered, Output, Policy, Refusal, Session, Stream};
 use keyphone_media::env::{Env, NtpTime};
 use keyphone_media::srtp::KeyId;
@@ -50,13 +51,28 @@ impl Offered for Waiting {
     }
 
     fn refused(&self, lines: &Lines) -> Option<Error> {
-        let message = sdp::answer(lines, self.0.policy.mikey.tolerances).ok()?;
-        let ours = message.hdr().data_type == DataType::Error && message.hdr().csb_id == self.0.csb_id;
-        ours.then(|| mode::hint(&message))
+        self.0.error(lines).map(|message| mode::hint(&message))
+    }
+
+    fn blames(&self, lines: &Lines) -> Blame {
+        let blame = |no: &ErrorNo| match no {
+            ErrorNo::InvalidTs => Some(Blame::Clock),
+            ErrorNo::AuthFailure | ErrorNo::InvalidCert => Some(Blame::Credential),
+            ErrorNo::InvalidId => Some(Blame::Recipient),
+            _ => None,
+        };
+        self.0.error(lines).and_then(|message| message.many::<ErrorNo>().find_map(blame)).unwrap_or_default()
     }
 }
 
 impl Sent {
+    /// The peer's error message for this offer (RFC 3830 section 5.1.2).
+    fn error(&self, lines: &Lines) -> Option<Message> {
+        let message = sdp::answer(lines, self.policy.mikey.tolerances).ok()?;
+        let ours = message.hdr().data_type == DataType::Error && message.hdr().csb_id == self.csb_id;
+        ours.then_some(message)
+    }
+
     /// Of an I_MESSAGE on its way. Keys that are known already come out.
     ///
     /// # Errors

@@ -177,6 +177,8 @@ pub(crate) fn assert_nothing_left(world: &World, node: usize) {
     let node = world.node(node);
     assert_eq!((node.endpoint.calls(), node.endpoint.transactions()), (0, 0), "{}", node.name);
     assert_eq!(node.endpoint.next_timeout(), None, "{}", node.name);
+    let keys = node.endpoint.tables(world.now()).into_iter().find(|fill| fill.table == "keys in use");
+    assert_eq!(keys.map(|fill| fill.entries), Some(0), "{}: the ledger is closed", node.name);
 }
 
 /// Media packets that left a host.

@@ -2,6 +2,8 @@
 //! here, both are heard, and nothing is lost.
 
 use crate::common::*;
+use keyphone_keying::System;
+use keyphone_keying::choice::Order;
 use keyphone_keying::mikey::ModeName;
 use keyphone_keying::mikey::policy::FailedRekey;
 use keyphone_scenarios::link::Link;
@@ -29,7 +31,9 @@ fn talking(seed: u64) -> Pair {
 
 fn talking_by(mode: ModeName, seed: u64) -> Pair {
     let by = |mut settings: Settings| {
-        (settings.policy.mikey.offer, settings.policy.mikey.accept) = (mode, [mode].into());
+        settings.policy.choice.order = Order::Listed;
+        settings.policy.choice.systems = vec![System::Mikey(mode)];
+        settings.policy.mikey.accept = [mode].into();
         settings
     };
     let (alice, bob) = (phone("alice", Pair::ALICE, no_change), phone("bob", Pair::BOB, no_change));

@@ -9,12 +9,13 @@ use crate::progress::Job;
 use crate::session::Session;
 use clap::Args;
 use keyphone_config::{Config, KeyingSystem, Transport as Wanted, parse_duration};
-use keyphone_keying::Identity;
+use keyphone_keying::choice::{Facts, choose};
 use keyphone_keying::mikey::ModeName;
+use keyphone_keying::{Hop, Identity};
 use keyphone_ua::endpoint::Command;
 use keyphone_ua::locate::Abilities;
-use keyphone_ua::net::Resolver;
 use keyphone_ua::net::route::local_address_towards;
+use keyphone_ua::net::{Clock, Resolver};
 use keyphone_ua::settings::{HangUp, Incoming, Plan};
 use keyphone_ua::sip::{Host, SipUri, StatusCode, Uri};
 use keyphone_ua::transaction::{Destination, Transport};
@@ -69,6 +70,13 @@ pub(crate) struct Call {
     /// Leave it to the callee to offer a session, and answer that (RFC 3261 section 13.2.1)
     #[arg(long)]
     late_offer: bool,
+    /// Say before the call which keying systems could key it, in which order they are offered, and why; the call is placed
+    /// all the same. With --json the event keying.choice says so in any case
+    #[arg(long)]
+    explain: bool,
+    /// Offer a call anew in the next way up to so often, when the callee did not take the first; 0 never does
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..=6))]
+    retries: Option<u8>,
     /// Hang up if nobody has answered by then; 3 minutes without this
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     give_up: Option<Duration>,
@@ -85,13 +93,14 @@ impl Call {
     pub(crate) async fn run(self) -> Result<u8, Fault> {
         let mut config = self.common.config()?;
         config.network.transport = self.transport.unwrap_or(config.network.transport);
+        config.policy.retries = self.retries.unwrap_or(config.policy.retries);
         let uri = self.uri.sip().ok_or_else(|| usage(format!("{} is not a SIP URI such as sip:bob@host", self.uri)))?;
         let way = match (&config.account.proxy, self.to) {
             // The proxy of our account knows the way (RFC 3261 section 8.1.2).
             (Some(_), None) => Way::Found(transport(config.network.transport)),
             _ => way(self.transport, self.to, uri, &config)?,
         };
-        check_key(&config, &self.uri)?;
+        check_key(&config, &self.uri, way.hop(&self.uri))?;
         let plan = self.plan(&config)?;
         let listening = self.common.listen.map(|listen| listen.ip());
         let proxy = phone::proxy(&config)?;
@@ -103,7 +112,7 @@ impl Call {
         rules.late_offer = self.late_offer;
         rules.ring_limit = self.give_up.unwrap_or(rules.ring_limit);
         let place = Place { listen, peer: Some((first, phone::user_of(&self.uri))), rules };
-        let printer = phone::printer(&self.common, job, self.session.control);
+        let printer = phone::explaining(&self.common, job, self.session.control, self.explain);
         // Who calls is busy (RFC 3261 section 21.4.24).
         let phone = Phone::open(&self.common, &config, place, Incoming::Refuse(StatusCode::BUSY_HERE), printer).await?;
         let call = || {
@@ -181,6 +190,15 @@ pub(crate) fn transport(wanted: Wanted) -> Transport {
 }
 
 impl Way {
+    /// What the INVITE will probably go over.
+    fn hop(self, target: &Uri) -> Hop {
+        match self {
+            Self::There(Destination { transport, .. }) => transport.into(),
+            Self::Found(_) if target.sip().is_some_and(SipUri::is_secure) => Hop::Tls,
+            Self::Found(transport) => transport.into(),
+        }
+    }
+
     fn to(self) -> Option<Destination> {
         match self {
             Self::There(dest) => Some(dest),
@@ -225,7 +243,7 @@ impl Dialer {
             Some(_) => Way::Found(transport(self.config.network.transport)),
             None => way(None, None, uri, &self.config)?,
         };
-        check_key(&self.config, &target)?;
+        check_key(&self.config, &target, way.hop(&target))?;
         let addr = way.first(proxy.as_ref().unwrap_or(&target), Some(self.local.ip()), &self.config).await?;
         if addr.is_ipv4() != self.local.is_ipv4() {
             return Err(usage(format!("from {} nobody reaches {addr}", self.local)));
@@ -244,28 +262,53 @@ impl Dialer {
     }
 }
 
-/// Without a key no offer can be made: that is better said before anybody's phone rings.
-fn check_key(config: &Config, target: &Uri) -> Result<(), Fault> {
-    let Some(system @ KeyingSystem::Mikey(mode)) = config.systems().first().copied() else { return Ok(()) };
-    let peer = Identity::new(&target.to_string());
-    let by_key = matches!(mode, ModeName::Psk | ModeName::DhHmac);
-    if by_key && config.credentials.psk_store().with(&peer).is_none() {
-        return Err(usage(format!(
-            "{system} needs a key that we share with {peer}: give --psk @FILE, where FILE holds hexadecimal digits \
-             (openssl rand -hex 32 makes them), or [[psk]] in a --config file; --keying none --allow-clear calls \
-             without any protection"
-        )));
+/// Where nothing can be offered, that is better said before anybody's phone rings.
+fn check_key(config: &Config, target: &Uri, hop: Hop) -> Result<(), Fault> {
+    if config.policy.keying.is_empty() {
+        return Ok(());
     }
-    if let Some(missing) = config.lacks(system) {
+    if let Some(why) = config.policy.contradiction() {
+        return Err(usage(why));
+    }
+    let (me, callee) = (config.account.from.identity(), Identity::new(&target.to_string()));
+    let facts = Facts::of(
+        &config.credentials.keying(),
+        (&me, &callee),
+        (hop, config.policy.mikey.group),
+        Clock::default().now().ntp,
+    );
+    let Some(why) = choose(&facts, &config.policy.preferences()).nothing() else { return Ok(()) };
+    if let [system] = config.policy.keying[..]
+        && let Some(missing) = missing(config, system, &callee)
+    {
         return Err(usage(missing));
     }
-    if mode == ModeName::Rsa && !config.credentials.certs.has_peer(&peer) {
-        return Err(usage(format!(
-            "{system} encrypts to the certificate of {peer}, which has to be there before the call: give --peer-cert \
-             FILE, or [[peer-cert]] in a --config file; mikey-rsar needs none"
-        )));
+    Err(usage(format!(
+        "no keying system can be offered to {callee}:\n  {}\nA key for the two of you is the simplest: \"openssl rand -hex \
+         32 > psk.hex\" makes one, and both give it with --psk @psk.hex; --keying none --allow-clear calls without any \
+         protection",
+        why.join("\n  ")
+    )))
+}
+
+/// What the one system that was named needs, and what to do about it.
+fn missing(config: &Config, system @ KeyingSystem::Mikey(mode): KeyingSystem, callee: &Identity) -> Option<String> {
+    let by_key = matches!(mode, ModeName::Psk | ModeName::DhHmac);
+    if by_key && config.credentials.psk_store().with(callee).is_none() {
+        return Some(format!(
+            "{system} needs a key that we share with {callee}: give --psk @FILE, where FILE holds hexadecimal digits \
+             (openssl rand -hex 32 makes them), or [[psk]] in a --config file; --keying none --allow-clear calls \
+             without any protection"
+        ));
     }
-    Ok(())
+    config.lacks(system).or_else(|| {
+        (mode == ModeName::Rsa && !config.credentials.certs.has_peer(callee)).then(|| {
+            format!(
+                "{system} encrypts to the certificate of {callee}, which has to be there before the call: give --peer-cert \
+                 FILE, or [[peer-cert]] in a --config file; mikey-rsar needs none"
+            )
+        })
+    })
 }
 
 /// Where we listen: where we were told to, or on any port of the address that the callee can reach.
@@ -300,10 +343,10 @@ mod tests {
     fn a_key_for_somebody_else_is_no_key_for_this_call() {
         let key = "sip:carol@127.0.0.1=00112233445566778899aabbccddeeff";
         let config = call(&["sip:bob@127.0.0.1", "--psk", key]).common.config().unwrap();
-        let error = check_key(&config, &"sip:bob@127.0.0.1".parse().unwrap()).unwrap_err();
+        let error = check_key(&config, &"sip:bob@127.0.0.1".parse().unwrap(), Hop::Clear).unwrap_err();
         assert_eq!(error.code(), 2);
-        assert!(error.to_string().contains("a key that we share with sip:bob@127.0.0.1: give --psk @FILE"), "{error}");
-        check_key(&config, &"sip:carol@127.0.0.1:5070".parse().unwrap()).unwrap();
+        assert!(error.to_string().contains("we share no key with sip:bob@127.0.0.1: give one with --psk"), "{error}");
+        check_key(&config, &"sip:carol@127.0.0.1:5070".parse().unwrap(), Hop::Clear).unwrap();
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub(crate) struct Narrator {
     numbered: bool,
     /// `-v`: keys and media as well.
     pub(crate) verbose: bool,
+    /// `--explain`: how the keying was chosen.
+    explain: bool,
     calls: BTreeMap<CallId, Known>,
 }
 
@@ -29,7 +31,20 @@ struct Known {
 
 impl Narrator {
     pub(crate) fn new(numbered: bool, verbose: bool) -> Self {
-        Self { numbered, verbose, calls: BTreeMap::new() }
+        Self { numbered, verbose, explain: false, calls: BTreeMap::new() }
+    }
+
+    /// The same, which says how the keying was chosen if that is asked for.
+    pub(crate) fn explaining(self, explain: bool) -> Self {
+        Self { explain, ..self }
+    }
+
+    /// The lines for an event, as far as a person wants them. None of them holds a line end of a peer's making.
+    pub(crate) fn lines(&mut self, event: &Event) -> Vec<String> {
+        match event {
+            Event::Choice { callee, considered, .. } if self.explain => words::choice(callee, considered),
+            _ => self.line(event).into_iter().collect(),
+        }
     }
 
     /// The line for an event, if a person wants one.
@@ -68,6 +83,7 @@ impl Narrator {
                 Some(Known { direction: Direction::Incoming, .. }) => format!("sent on to {}", words::list(to)),
                 _ => format!("sent on: calling {}", words::list(to)),
             },
+            Event::Retargeted { asked, answered, how, .. } => words::retargeted(asked, answered, how),
             Event::ConnectedTo { peer, .. } => format!("now talking to {peer}, as the peer says without proof"),
             Event::Held { by: Side::Us, .. } => "on hold".into(),
             Event::Held { by: Side::Peer, .. } => "the peer has put us on hold".into(),
@@ -109,6 +125,7 @@ impl Narrator {
                 let use_for = if *use_for == KeyUse::Send { "sending" } else { "hearing" };
                 format!("key {key} for {use_for}, {suite}")
             }
+            Event::Retry { from, to, why, hint, .. } => words::retry((from, to), why, hint.as_deref()),
             Event::Tolerated { what, .. } => format!("tolerated: {what}"),
             Event::Refused { hint, .. } => {
                 known?.hint.clone_from(hint);
@@ -136,7 +153,8 @@ impl Narrator {
                 let (hint, counts) = known.map_or((None, None), |k| (k.hint, k.counts));
                 words::ended(outcome, hint.as_deref(), counts.as_ref())
             }
-            Event::Refreshed { .. }
+            Event::Choice { .. }
+            | Event::Refreshed { .. }
             | Event::Key { .. }
             | Event::Verified { .. }
             | Event::Clipped { .. }

@@ -28,10 +28,10 @@ pub(crate) struct Common {
     /// Listen for SIP here, over UDP and TCP, and with --cert for TLS on the next port; port 0 takes any that is free
     #[arg(long, value_name = "IP:PORT", value_parser = parse_listen, help_heading = COMMON)]
     pub(crate) listen: Option<SocketAddr>,
-    /// Key the media by these systems: the first is offered, each is accepted. mikey-psk and mikey-dhhmac need --psk;
+    /// Key the media by these systems: the first that can key a call is offered, each is accepted. mikey-psk and mikey-dhhmac need --psk;
     /// mikey-dhsign, mikey-rsar and mikey-rsa need --cert, --key, and --ca or --peer-cert; mikey-null protects nothing
-    /// itself and needs SIP over TLS. "auto" is what there are keys and certificates for, without mikey-null; "none" is no
-    /// keying at all and needs --allow-clear
+    /// itself and needs SIP over TLS. "auto" is what there are keys and certificates for, in the order of RFC 5197
+    /// section 5 and without mikey-null; "none" is no keying at all and needs --allow-clear
     #[arg(long, value_name = "LIST", help_heading = COMMON)]
     pub(crate) keying: Option<KeyingList>,
     /// Who we are: sip:user@host

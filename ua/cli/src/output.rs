@@ -66,7 +66,7 @@ impl Printer {
         match &self.style {
             Style::Json => self.object(&Line { at: seconds(at), event: None, fields: event }),
             Style::Human(narrator) => {
-                if let Some(line) = narrator.borrow_mut().line(event) {
+                for line in narrator.borrow_mut().lines(event) {
                     // Cut, not rounded, as the ladder does it.
                     let ms = at.as_micros() / 1_000;
                     self.write(&format!("{}.{:03}  {}", ms / 1_000, ms % 1_000, plain(&line)));

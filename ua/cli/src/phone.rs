@@ -41,11 +41,16 @@ pub(crate) struct Phone {
 
 /// The printer that the common options ask for; a script reads JSON in any case.
 pub(crate) fn printer(common: &Common, job: Job, control: bool) -> Rc<Printer> {
+    explaining(common, job, control, false)
+}
+
+/// The same, which says how the keying was chosen if that is asked for.
+pub(crate) fn explaining(common: &Common, job: Job, control: bool, explain: bool) -> Rc<Printer> {
     if common.json || control {
         return Rc::new(Printer::json());
     }
     let one = matches!(job, Job::Call { times: 1 } | Job::Answer { times: Some(1), .. });
-    Rc::new(Printer::human(Narrator::new(!one, common.verbose > 0)))
+    Rc::new(Printer::human(Narrator::new(!one, common.verbose > 0).explaining(explain)))
 }
 
 /// TLS with what the configuration names. A certificate that is MIKEY's as well may have a key that TLS here cannot use,

@@ -2,16 +2,19 @@
 //! it, so it outlives them.
 
 use super::Cx;
+use super::choose::{self, Menu};
 use super::media::Media;
 use super::parties::{Parties, streams};
 use crate::sdp::precondition::StatusTable;
 use crate::sdp::{Direction, OfferAsk, Profile, SdpSession};
 use crate::settings::System;
-use keyphone_keying::{self as keying, Keying, Lines, Offered};
+use keyphone_keying::{self as keying, Ask, Keying, Lines, Offered};
 
 /// An offer that begins a session.
 pub(super) struct FirstOffer {
     pub(super) parties: Parties,
+    /// What it goes by, and what else there is.
+    pub(super) menu: Menu,
     /// The offer as it goes into a body.
     pub(super) body: Vec<u8>,
     /// What it says of keying.
@@ -25,24 +28,25 @@ pub(super) struct FirstOffer {
 }
 
 impl FirstOffer {
-    /// The first of our keying systems, with a key for each way if it knows them before any answer.
+    /// By the system that the menu says, with a key for each way if that knows them before any answer.
     pub(super) fn new(
         parties: Parties,
+        menu: Menu,
         status: StatusTable,
         media: &mut Media,
         cx: &mut Cx<'_, '_>,
     ) -> Result<Self, String> {
         let mut keyed_late = false;
-        let (profile, lines, offered) = match cx.settings.keying.first() {
-            None => return Err("no keying system is configured: give --keying".into()),
-            Some(System::Clear) => {
+        let (profile, lines, offered) = match menu.system(cx)? {
+            System::Clear => {
                 let allowed = cx.settings.policy.media.clear().ok_or(NOT_CLEAR)?;
                 media.go_clear(allowed, cx);
                 (Profile::Avp, Lines::default(), None)
             }
-            Some(System::Mikey(_)) => {
+            System::Mikey(mode) => {
                 let streams = streams(0, cx.ledger.mint(cx.env), 0);
-                let ask = parties.ask(&streams, cx.settings);
+                let policy = choose::offering(mode, &cx.settings.policy);
+                let ask = Ask { policy: &policy, ..parties.ask(&streams, cx.settings) };
                 let mut known = vec![];
                 let (lines, offered) = cx.mikey.offer(&ask, cx.env, &mut known).map_err(|e| e.to_string())?;
                 keyed_late = !known.iter().any(|output| matches!(output, keying::Output::Key(_)));
@@ -66,7 +70,7 @@ impl FirstOffer {
             direction: Direction::SendRecv,
             lines: &lines,
         });
-        Ok(Self { parties, body: offer.bytes(), lines, sdp, offered, keyed_late })
+        Ok(Self { parties, menu, body: offer.bytes(), lines, sdp, offered, keyed_late })
     }
 }
 

@@ -1,5 +1,6 @@
 //! A call that comes in: what its INVITE must be like, so that it rings here (RFC 3261 section 13.3).
 
+use super::choose::{self, Menu};
 use super::exchange::Exchange;
 use super::first::FirstOffer;
 use super::media::Media;
@@ -14,7 +15,7 @@ use crate::dialog::Dialog;
 use crate::event::{CallId, Direction, Event};
 use crate::io::MediaPorts;
 use crate::sdp::{Sdp, key_mgmt};
-use crate::settings::{Incoming, Plan, Play, Preconditions, Reliable, System};
+use crate::settings::{Incoming, Plan, Play, Preconditions, Reliable};
 use crate::sip::{Request, StatusCode, Uri};
 use crate::transaction::ServerKey;
 use keyphone_media::env::Instant;
@@ -45,13 +46,13 @@ impl Call {
         // As it looks; whether it is in order is seen when it is answered.
         let looks = key_mgmt::looks(&request.body);
         // Without an offer, ours says how.
-        let ours = cx.settings.keying.first().filter(|_| request.body.is_empty());
+        let ours = if request.body.is_empty() { choose::answering(request, key, cx) } else { None };
         cx.event(Event::Started {
             call: id,
             direction: Direction::Incoming,
             peer,
             call_id,
-            keying: ours.map_or(looks, System::to_string),
+            keying: ours.unwrap_or(looks),
         });
         let invitation = Invitation { id, key, request, tag: cx.env.token::<4>() };
         let takes_place = place.is_some();
@@ -121,7 +122,9 @@ impl Call {
             // The offer is for us to make, keyed as ours are (RFC 3261 section 13.3.1.4).
             None => {
                 let status = precondition::of_no_offer(cx.settings)?;
-                let offer = FirstOffer::new(parties, status, &mut media, cx);
+                let menu = Menu::of(&parties, cx);
+                menu.tell(*id, cx);
+                let offer = FirstOffer::new(parties, menu, status, &mut media, cx);
                 Exchange::offering(offer.map_err(|why| Refused::keying(why, None))?)
             }
             Some(body) => {

@@ -3,6 +3,7 @@
 //! 13.2.1, RFC 3262 section 5).
 
 use super::Cx;
+use super::choose::Menu;
 use super::exchange::Exchange;
 use super::first::FirstOffer;
 use super::media::Media;
@@ -26,6 +27,7 @@ impl First {
     /// As the rules say.
     pub(super) fn new(
         parties: Parties,
+        menu: Menu,
         status: StatusTable,
         media: &mut Media,
         cx: &mut Cx<'_, '_>,
@@ -35,7 +37,7 @@ impl First {
             media.keep_apart();
             return Ok(Self::Theirs(parties));
         }
-        let offer = FirstOffer::new(parties, status, media, cx)?;
+        let offer = FirstOffer::new(parties, menu, status, media, cx)?;
         if offer.keyed_late {
             media.keep_apart();
         }

@@ -11,7 +11,7 @@ use crate::event::{CallId, Counts, Event, KeyUse, Why};
 use crate::io::{MediaPorts, Output, Recording};
 use crate::sdp::{CodecLine, KeyEvents, Negotiated};
 use crate::settings::{Plan, Play};
-use keyphone_keying::{self as keying, StreamKey};
+use keyphone_keying::{self as keying, Identity, StreamKey};
 use keyphone_media::audio::Sink;
 use keyphone_media::audio::codec::Codec;
 use keyphone_media::engine::{self, Engine, Numbers, Report};
@@ -25,6 +25,8 @@ use std::net::SocketAddr;
 /// The media of one call, from before its first key to after its last frame.
 pub(super) struct Media {
     pub(super) call: CallId,
+    /// Whom we called, if we did.
+    pub(super) asked: Option<Identity>,
     ports: MediaPorts,
     pub(super) plan: Plan,
     /// What we offered: the payload type of an early frame tells its codec before any answer has come.
@@ -83,6 +85,7 @@ impl Media {
         let (path, dropped) = (Path::Keyed(Box::default()), Dropped::default());
         Self {
             call,
+            asked: None,
             ports,
             plan,
             codecs,
@@ -146,12 +149,7 @@ impl Media {
         let mut named = None;
         for output in said {
             match output {
-                keying::Output::Peer(peer) => cx.event(Event::Peer {
-                    call: self.call,
-                    named: peer.named.to_string(),
-                    proven: peer.proven.to_string(),
-                    how: peer.how.to_string(),
-                }),
+                keying::Output::Peer(peer) => self.named(&peer, cx),
                 keying::Output::Key(key) => self.take(&key, cx)?,
                 keying::Output::Expect(key, stream) => {
                     if let Path::Keyed(leg) = &mut self.path {

@@ -2,6 +2,7 @@
 //! `responses`' business.
 
 use super::branch::Branch;
+use super::choose::Menu;
 use super::decline;
 use super::late::{self, First};
 use super::media::Media;
@@ -14,7 +15,7 @@ use crate::event::{CallId, Direction, Event, Outcome};
 use crate::io::{MediaPorts, Output};
 use crate::locate::Hop;
 use crate::register::preload;
-use crate::settings::{Plan, Preconditions, Reliable, Rules, System};
+use crate::settings::{Plan, Preconditions, Reliable, Rules};
 use crate::sip::{CSeq, Method, NameAddr, Request, SessionExpires, StatusCode, Uri, make};
 use crate::transaction::ClientKey;
 use keyphone_keying::Identity;
@@ -37,6 +38,10 @@ pub(super) struct Calling {
     pub(super) last_call: Option<Instant>,
     /// When to look again for the branches of packets that wait.
     pub(super) seek_at: Option<Instant>,
+    /// Whom the user called.
+    pub(super) asked: Identity,
+    /// How often it may still be offered in another way.
+    pub(super) retries: u8,
     /// Whom else to try.
     pub(super) targets: Targets,
     /// How often the INVITE was sent anew: with credentials, with a longer session.
@@ -75,20 +80,26 @@ impl Call {
         cx: &mut Cx<'_, '_>,
     ) -> Option<Self> {
         let call_id = format!("{}@{}", cx.env.token::<8>(), cx.settings.sip.ip());
-        let system = cx.settings.keying.first().copied();
+        let hop = to.likely_transport().into();
+        let parties = Parties { me: cx.settings.identity(), named: Identity::new(&target.to_string()), hop };
+        let menu = Menu::of(&parties, cx);
+        let keying = menu.name(cx);
         cx.event(Event::Started {
             call: id,
             direction: Direction::Outgoing,
             peer: target.to_string(),
             call_id: call_id.clone(),
-            keying: system.unwrap_or(System::Clear).to_string(),
+            keying,
         });
         let Some(ports) = ports else {
             let outcome = Outcome::Failed { status: None, why: "no media ports are left".into() };
             cx.event(Event::Ended { call: id, outcome });
             return None;
         };
-        match Self::try_place(id, target, to, ports, plan, (&call_id, extra), cx) {
+        if !cx.settings.rules.late_offer {
+            menu.tell(id, cx);
+        }
+        match Self::try_place(id, target, to, ports, plan, (parties, menu, &call_id, extra), cx) {
             Ok(call) => Some(call),
             Err(why) => {
                 cx.event(Event::Refused { call: id, why: why.clone(), hint: None });
@@ -106,14 +117,14 @@ impl Call {
         to: Hop,
         ports: MediaPorts,
         plan: Plan,
-        (call_id, extra): (&str, Vec<(&'static str, String)>),
+        (parties, menu, call_id, extra): (Parties, Menu, &str, Vec<(&'static str, String)>),
         cx: &mut Cx<'_, '_>,
     ) -> Result<Self, String> {
-        let hop = to.likely_transport().into();
-        let parties = Parties { me: cx.settings.identity(), named: Identity::new(&target.to_string()), hop };
         let status = precondition::of_our_offer(cx.settings)?;
         let mut media = Media::new(id, ports, plan.clone(), cx);
-        let first = First::new(parties, status, &mut media, cx)?;
+        let asked = parties.named.clone();
+        media.asked = Some(asked.clone());
+        let first = First::new(parties, menu, status, &mut media, cx)?;
         let our_tag = cx.env.token::<4>();
         let mut invite = write_invite(&target, &to, (call_id, &our_tag), first.body(), cx);
         extra.into_iter().for_each(|(name, value)| invite.headers.push(name, value));
@@ -137,6 +148,8 @@ impl Call {
             refused: None,
             last_call: None,
             seek_at: None,
+            asked,
+            retries: cx.settings.policy.choice.retries,
             targets: Targets::new(target, cx.settings.rules.redirects),
             tries: 0,
             proceeding: false,

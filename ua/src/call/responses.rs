@@ -1,6 +1,7 @@
 //! What the responses to our INVITE mean, branch by branch (RFC 3261 sections 13.2.2 and 8.1.3).
 
 use super::outgoing::{Calling, Cancel, Reason, nobody_answered};
+use super::retry::is_not_acceptable;
 use super::{Call, Cx, Phase, supported};
 use crate::event::{CallId, Event, Outcome};
 use crate::settings::Reliable;
@@ -73,6 +74,11 @@ impl Call {
     }
 
     fn rejected(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
+        if let Self { id, phase: Phase::Calling(calling), media, .. } = self
+            && calling.offer_next(*id, response, media, cx)
+        {
+            return;
+        }
         if self.tried_again(response, cx) {
             return self.media.part_with_all(cx);
         }
@@ -114,7 +120,7 @@ impl Call {
 
     /// Not the end, if there is another way: a longer session, or another target.
     fn tried_again(&mut self, response: &Response, cx: &mut Cx<'_, '_>) -> bool {
-        let Self { id, phase: Phase::Calling(calling), .. } = self else { return false };
+        let Self { id, phase: Phase::Calling(calling), media, .. } = self else { return false };
         if calling.cancel != Cancel::No {
             return false;
         }
@@ -158,15 +164,15 @@ impl Call {
                     let to = added.iter().map(ToString::to_string).collect();
                     cx.event(Event::Redirected { call: *id, to });
                 }
-                calling.next_target(*id, cx)
+                calling.next_target(*id, media, cx)
             }
         }
     }
 
     pub(super) fn invite_unanswered(&mut self, status: StatusCode, why: String, cx: &mut Cx<'_, '_>) {
-        if let Self { id, phase: Phase::Calling(calling), .. } = self
+        if let Self { id, phase: Phase::Calling(calling), media, .. } = self
             && calling.cancel == Cancel::No
-            && calling.next_target(*id, cx)
+            && calling.next_target(*id, media, cx)
         {
             return self.media.part_with_all(cx);
         }
@@ -191,13 +197,6 @@ impl Calling {
         };
         self.send_again(call, None, identified, cx)
     }
-
-    /// Calls the next of those to whom we were sent; false if there is none.
-    fn next_target(&mut self, call: CallId, cx: &mut Cx<'_, '_>) -> bool {
-        let Some(uri) = self.targets.next() else { return false };
-        let to = cx.settings.next_hop(&uri);
-        self.send_again(call, Some(to), |invite| invite.uri = uri, cx).is_ok()
-    }
 }
 
 /// More To-tags than this are not told apart before they answer: a peer could make them up without end.
@@ -205,8 +204,3 @@ pub(super) const MAX_BRANCHES: usize = 64;
 
 /// So often one call is sent anew with what a server asks for.
 const MOST_TRIES: u8 = 5;
-
-/// Was it the session that was refused, rather than the call (RFC 3261 sections 21.4.26 and 21.6.4)?
-fn is_not_acceptable(status: StatusCode) -> bool {
-    matches!(status, StatusCode::NOT_ACCEPTABLE_HERE | StatusCode::NOT_ACCEPTABLE_ANYWHERE)
-}

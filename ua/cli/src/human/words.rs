@@ -1,6 +1,39 @@
 //! The longer sentences about events.
 
-use keyphone_ua::event::{Counts, Outcome, Side, Why};
+use keyphone_ua::event::{Considered, Counts, Outcome, Side, Why};
+
+/// Somebody else has answered.
+pub(super) fn retargeted(asked: &str, answered: &str, how: &str) -> String {
+    format!("{asked} was called, and {answered} answered ({how})")
+}
+
+/// The call is offered anew.
+pub(super) fn retry((from, to): (&str, &str), why: &str, hint: Option<&str>) -> String {
+    let hint = hint.map_or(String::new(), |hint| format!(": {hint}"));
+    format!("offering {to} instead of {from}: {why}, which nobody has authenticated{hint}")
+}
+
+/// How the keying of a call was chosen: a line for each system. Those that nobody listed share one.
+pub(super) fn choice(callee: &str, considered: &[Considered]) -> Vec<String> {
+    const UNLISTED: &str = "it is not listed";
+    let (unlisted, listed): (Vec<_>, Vec<_>) = considered.iter().partition(|one| one.why == UNLISTED);
+    let mut lines = vec![format!("how to key a call to {callee}:")];
+    let mut place = 0;
+    for Considered { system, verdict, why } in listed {
+        let number = if verdict == "passed over" {
+            "-".to_owned()
+        } else {
+            place += 1;
+            format!("{place}.")
+        };
+        lines.push(format!("  {number:<2} {system:<13} {verdict}: {why}"));
+    }
+    if !unlisted.is_empty() {
+        let names: Vec<_> = unlisted.iter().map(|one| one.system.as_str()).collect();
+        lines.push(format!("  -  not listed: {}", names.join(", ")));
+    }
+    lines
+}
 
 pub(super) fn ended(outcome: &Outcome, hint: Option<&str>, counts: Option<&Counts>) -> String {
     let counts = counts.filter(|c| **c != Counts::default()).map_or(String::new(), |c| {

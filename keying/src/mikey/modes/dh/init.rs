@@ -1,7 +1,6 @@
 //! The I_MESSAGE: read, and written.
 
 use super::{Method, Running, permitted};
-use crate::Error;
 use crate::mikey::bundle::Bundle;
 use crate::mikey::derive::CsbLabel;
 use crate::mikey::form;
@@ -10,6 +9,7 @@ use crate::mikey::mode::Refused;
 use crate::mikey::policy::MikeyPolicy;
 use crate::mikey::tolerance::Tolerance;
 use crate::mikey::wire::{Dh, Draft, ErrorNo, Hdr, Id, Message, Payload, Prf, Rand, Sp, T};
+use crate::{Error, Expect};
 
 /// An I_MESSAGE in good order and not proven.
 pub struct Init<'m> {
@@ -73,8 +73,9 @@ fn fits<M: Method>(payload: &Payload) -> bool {
 }
 
 /// Our I_MESSAGE as far as DHi. Only the first one of a bundle has RAND, certificates and policies (RFC 3830 section
-/// 4.5: what was said once may be left out). Both IDs are always there: without IDr a message for somebody else would be
-/// taken and answered (section 9.5).
+/// 4.5: what was said once may be left out). With IDr it is for the callee alone: another one to whom the call is sent on
+/// could not answer it (RFC 5197 section 5.3), so it is there if policy wants nobody else, or the method needs it. An
+/// update is for whoever proved to be the peer.
 pub(super) fn write<M: Method>(running: &Running<M>, t: T, ask: &Bundle<'_>, first: bool) -> Result<Draft, Error> {
     // V means nothing here: the answer always comes (RFC 3830 section 6.1).
     let (data_type, csb_id) = (M::MODE.init(), running.csb.csb_id);
@@ -87,7 +88,11 @@ pub(super) fn write<M: Method>(running: &Running<M>, t: T, ask: &Bundle<'_>, fir
     if first {
         draft = running.method.credentials()?.into_iter().fold(draft, Draft::push);
     }
-    draft = draft.push(Id::uri(ask.named.as_str()));
+    match first {
+        true if !M::NEEDS_IDR && ask.expect != Expect::Exactly => {}
+        true => draft = draft.push(Id::uri(ask.named.as_str())),
+        false => draft = draft.push(Id::uri(running.method.peer().as_str())),
+    }
     draft = ask.policies.iter().cloned().fold(draft, Draft::push);
     // Bidding down is seen by it (RFC 4567 section 4.1.4, RFC 4650 section 4.4).
     Ok(ask.extensions().fold(draft, Draft::push))
