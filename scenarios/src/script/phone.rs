@@ -27,16 +27,17 @@ pub struct Phone {
     pub keying: Keying,
     /// What it does when it is called.
     pub incoming: Incoming,
-    /// What it says, in hertz: by this it is known when somebody hears it. 0 is silence.
-    pub tone: u32,
+    /// What it says, in hertz: by this it is known when somebody hears it. 0 is silence; `None` is a tone that no other
+    /// phone has.
+    pub tone: Option<u32>,
     /// Depth of its jitter buffer.
     pub jitter: Duration,
     /// How it makes and keeps calls.
     pub habits: Habits,
     /// How far its wall clock is off.
     pub clock: Clock,
-    /// It rolls the same dice as another phone, as two with one bad random generator do: so it chooses the same SSRCs.
-    pub dice_of: Option<Name>,
+    /// It uses this SSRC in every call, as some phones do, instead of one by chance (RFC 3550 section 8).
+    pub ssrc: Option<u32>,
 }
 
 /// How a phone keys its calls, and with what.
@@ -145,11 +146,11 @@ impl Phone {
             through: None,
             keying: Keying::default(),
             incoming: Incoming::Answers { after: Duration::from_millis(300), early: None },
-            tone: 0,
+            tone: None,
             jitter: Duration::from_millis(60),
             habits: Habits::default(),
             clock: Clock::default(),
-            dice_of: None,
+            ssrc: None,
         }
     }
 }

@@ -44,13 +44,16 @@ fn phone(f: &mut Formatter<'_>, phone: &Phone) -> fmt::Result {
     if phone.user != phone.name {
         writeln!(f, "user = \"{}\"", phone.user)?;
     }
-    for (field, value) in [("home", &phone.home), ("through", &phone.through), ("dice-of", &phone.dice_of)] {
+    for (field, value) in [("home", &phone.home), ("through", &phone.through)] {
         if let Some(value) = value {
             writeln!(f, "{field} = \"{value}\"")?;
         }
     }
-    if phone.tone != usual.tone {
-        writeln!(f, "tone = {}", phone.tone)?;
+    if let Some(ssrc) = phone.ssrc {
+        writeln!(f, "ssrc = {ssrc}")?;
+    }
+    if let Some(tone) = phone.tone {
+        writeln!(f, "tone = {tone}")?;
     }
     keying(f, &phone.keying)?;
     if phone.incoming != usual.incoming {

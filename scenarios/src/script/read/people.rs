@@ -50,15 +50,14 @@ fn phone(name: Name, mut section: Section<'_>, known: &Known, report: &mut Repor
             Ok(Some(proxy))
         });
     }
-    section.parse("dice-of", &mut phone.dice_of, report, |text| {
-        let other: Name = text.parse()?;
-        check([&other], &known.phones, "phone")?;
-        Ok(Some(other))
+    section.number("ssrc", &mut phone.ssrc, report, |ssrc| match u32::try_from(ssrc) {
+        Ok(ssrc @ 1..) => Ok(Some(ssrc)),
+        _ => Err(format!("{ssrc} is no SSRC: 32 bits, and not 0")),
     });
     keying(&mut section, &mut phone.keying, known, report);
     incoming(&mut section, &mut phone, known, report);
     section.number("tone", &mut phone.tone, report, |hz| match hz {
-        0 | 200..=3_400 => Ok(hz as u32),
+        0 | 200..=3_400 => Ok(Some(hz as u32)),
         _ => Err(format!("{hz} is neither 0, which is silence, nor a tone between 200 and 3400 hertz")),
     });
     time(&mut section, "jitter-buffer", "phone.jitter-buffer", &mut phone.jitter, report);
