@@ -72,30 +72,33 @@ impl ConfigError {
 }
 
 /// Byte offsets in the file's text, as `toml` gives them.
-pub(crate) type Span = Range<usize>;
+pub type Span = Range<usize>;
 
 /// Collects findings while a file is read, and turns offsets into lines.
-pub(crate) struct Report<'t> {
+pub struct Report<'t> {
     text: &'t str,
     findings: Vec<Finding>,
 }
 
 impl<'t> Report<'t> {
-    pub(crate) fn new(text: &'t str) -> Self {
+    /// Of a file's text.
+    pub fn new(text: &'t str) -> Self {
         Self { text, findings: vec![] }
     }
 
-    pub(crate) fn error(&mut self, span: Span, field: impl Into<String>, message: impl Into<String>) {
+    /// What keeps the file from being used.
+    pub fn error(&mut self, span: Span, field: impl Into<String>, message: impl Into<String>) {
         self.push(Severity::Error, Some(span), field.into(), message.into());
     }
 
-    pub(crate) fn warning(&mut self, span: Option<Span>, field: impl Into<String>, message: impl Into<String>) {
+    /// What does not.
+    pub fn warning(&mut self, span: Option<Span>, field: impl Into<String>, message: impl Into<String>) {
         self.push(Severity::Warning, span, field.into(), message.into());
     }
 
     /// What is not TOML. `Display` of the error would quote the line, and the line may hold a key; `message` does not.
     /// Of several mistakes in one line only the first is sure to be one.
-    pub(crate) fn syntax(&mut self, error: &toml::de::Error) {
+    pub fn syntax(&mut self, error: &toml::de::Error) {
         let span = error.span().unwrap_or(self.text.len()..self.text.len());
         let line = Some(self.place(span.start).0);
         if self.findings.iter().any(|f| f.line == line) {
@@ -109,7 +112,7 @@ impl<'t> Report<'t> {
     }
 
     /// In the order of the lines; what concerns the whole file comes last.
-    pub(crate) fn into_findings(self) -> Vec<Finding> {
+    pub fn into_findings(self) -> Vec<Finding> {
         let mut findings = self.findings;
         findings.sort_by_key(|f| (f.line.unwrap_or(usize::MAX), f.column));
         findings

@@ -13,13 +13,13 @@ pub mod audio;
 pub mod certs;
 mod choice;
 pub mod duration;
-mod finding;
+pub mod finding;
 pub mod identity;
 pub mod login;
 pub mod mikey;
 pub mod network;
 pub mod policy;
-mod section;
+pub mod section;
 pub mod server;
 pub mod tls;
 

@@ -7,21 +7,22 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// A table whose fields are being read.
-pub(crate) struct Section<'t> {
+pub struct Section<'t> {
     name: &'static str,
     table: &'t DeTable<'t>,
     known: Vec<&'static str>,
     /// Where it stands; the root stands nowhere.
-    pub(crate) span: Option<Span>,
+    pub span: Option<Span>,
 }
 
 impl<'t> Section<'t> {
-    pub(crate) fn root(table: &'t DeTable<'t>) -> Self {
+    /// The whole file.
+    pub fn root(table: &'t DeTable<'t>) -> Self {
         Self { name: "", table, known: vec![], span: None }
     }
 
     /// `[name]`.
-    pub(crate) fn section(&mut self, name: &'static str, report: &mut Report<'_>) -> Option<Section<'t>> {
+    pub fn section(&mut self, name: &'static str, report: &mut Report<'_>) -> Option<Section<'t>> {
         let value = self.value(name)?;
         let section = as_section(name, value);
         if section.is_none() {
@@ -31,7 +32,7 @@ impl<'t> Section<'t> {
     }
 
     /// `[[name]]`, any number of them.
-    pub(crate) fn sections(&mut self, name: &'static str, report: &mut Report<'_>) -> Vec<Section<'t>> {
+    pub fn sections(&mut self, name: &'static str, report: &mut Report<'_>) -> Vec<Section<'t>> {
         let Some(value) = self.value(name) else { return vec![] };
         let mut sections = vec![];
         match value.get_ref() {
@@ -52,7 +53,7 @@ impl<'t> Section<'t> {
     }
 
     /// `[name]` once, or `[[name]]` any number of times.
-    pub(crate) fn one_or_more(&mut self, name: &'static str, report: &mut Report<'_>) -> Vec<Section<'t>> {
+    pub fn one_or_more(&mut self, name: &'static str, report: &mut Report<'_>) -> Vec<Section<'t>> {
         match self.table.get(name).map(Spanned::get_ref) {
             Some(DeValue::Array(_)) => self.sections(name, report),
             _ => self.section(name, report).into_iter().collect(),
@@ -60,18 +61,29 @@ impl<'t> Section<'t> {
     }
 
     /// The raw value, if it is there.
-    pub(crate) fn value(&mut self, field: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {
+    pub fn value(&mut self, field: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {
         self.known.push(field);
         self.table.get(field)
     }
 
+    /// A string without a word about it: whoever peeks reads the field again.
+    pub fn peek(&self, field: &str) -> Option<&'t str> {
+        self.table.get(field)?.get_ref().as_str()
+    }
+
+    /// The strings of a list, likewise.
+    pub fn peek_list(&self, field: &str) -> impl Iterator<Item = &'t str> + use<'t> {
+        let list = self.table.get(field).and_then(|value| value.get_ref().as_array());
+        list.into_iter().flat_map(|items| items.iter()).filter_map(|item| item.get_ref().as_str())
+    }
+
     /// Where a field stands.
-    pub(crate) fn span_of(&self, field: &str) -> Option<Span> {
+    pub fn span_of(&self, field: &str) -> Option<Span> {
         self.table.get(field).map(Spanned::span)
     }
 
     /// A string, as it stands.
-    pub(crate) fn string(&mut self, field: &'static str, report: &mut Report<'_>) -> Option<(&'t str, Span)> {
+    pub fn string(&mut self, field: &'static str, report: &mut Report<'_>) -> Option<(&'t str, Span)> {
         let value = self.value(field)?;
         let string = value.get_ref().as_str();
         if string.is_none() {
@@ -82,7 +94,7 @@ impl<'t> Section<'t> {
     }
 
     /// A string that means a `T`. What cannot be parsed leaves `into` as it was.
-    pub(crate) fn parse<T>(
+    pub fn parse<T>(
         &mut self,
         field: &'static str,
         into: &mut T,
@@ -97,7 +109,7 @@ impl<'t> Section<'t> {
     }
 
     /// A whole number, as it stands, that means a `T`.
-    pub(crate) fn number<T>(
+    pub fn number<T>(
         &mut self,
         field: &'static str,
         into: &mut T,
@@ -116,7 +128,7 @@ impl<'t> Section<'t> {
     }
 
     /// `true` or `false`.
-    pub(crate) fn flag(&mut self, field: &'static str, into: &mut bool, report: &mut Report<'_>) {
+    pub fn flag(&mut self, field: &'static str, into: &mut bool, report: &mut Report<'_>) {
         let Some(value) = self.value(field) else { return };
         match value.get_ref() {
             DeValue::Boolean(flag) => *into = *flag,
@@ -127,7 +139,7 @@ impl<'t> Section<'t> {
     }
 
     /// A list of strings, each of which means a `T`; none twice, and at least one.
-    pub(crate) fn list<T: PartialEq>(
+    pub fn list<T: PartialEq>(
         &mut self,
         field: &'static str,
         into: &mut Vec<T>,
@@ -164,7 +176,7 @@ impl<'t> Section<'t> {
     }
 
     /// All fields were asked for; what is left is unknown. It is not quoted where it may be a key.
-    pub(crate) fn finish(self, report: &mut Report<'_>) {
+    pub fn finish(self, report: &mut Report<'_>) {
         let known = self.known.join(", ");
         for (key, _) in self.table.iter().filter(|(key, _)| !self.known.contains(&key.get_ref().as_ref())) {
             let name = key.get_ref().as_ref();

@@ -4,10 +4,16 @@
 //! The same [`keyphone_ua::endpoint::Endpoint`] runs here in simulated time and in `keyphone_ua::net` over real
 //! sockets. A world run twice from one seed gives the same bytes.
 
+pub mod attacker;
+pub mod book;
 pub mod demo;
 pub mod fate;
 pub mod ladder;
 pub mod link;
+pub mod pki;
+pub mod proxy;
 pub mod report;
+pub mod run;
+pub mod script;
 pub mod world;
 pub mod zone;

@@ -1,7 +1,10 @@
 //! Endpoints, the link between them, and one clock.
 
+use crate::attacker::{Attacker, Forged};
 use crate::link::Link;
+use crate::proxy::{self, Proxy};
 use crate::zone::Zone;
+use keyphone_keying::Policy;
 use keyphone_media::env::{Env, Instant, Now, NtpTime, Rng};
 use keyphone_ua::endpoint::{Command, Endpoint, Input, MediaPorts, Output, Recording};
 use keyphone_ua::event::{CallId, Event};
@@ -15,11 +18,26 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// A seeded source of chance.
-pub struct Dice(ChaCha8Rng);
+pub struct Dice {
+    seeded: ChaCha8Rng,
+    /// See [`World::set_few_ssrcs`]: the first, and how many.
+    few: Option<(u32, u32)>,
+}
+
+impl Dice {
+    fn new(seed: u64) -> Self {
+        Self { seeded: ChaCha8Rng::seed_from_u64(seed), few: None }
+    }
+}
 
 impl Rng for Dice {
     fn fill(&mut self, buf: &mut [u8]) {
-        self.0.fill_bytes(buf);
+        self.seeded.fill_bytes(buf);
+        if let (Some((first, few)), [_, _, _, _, low @ ..]) = (self.few, &mut *buf)
+            && let Ok(word) = <[u8; 4]>::try_from(&*low)
+        {
+            low.copy_from_slice(&first.wrapping_add(u32::from_be_bytes(word) % few).to_be_bytes());
+        }
     }
 }
 
@@ -55,8 +73,29 @@ pub enum Middle {
     Change(Vec<u8>),
 }
 
+impl Node {
+    /// Where it speaks SIP.
+    pub fn sip(&self) -> SocketAddr {
+        self.sip
+    }
+}
+
+impl Middle {
+    fn befall(self, sent: &mut Sent) {
+        match self {
+            Self::Pass => {}
+            Self::Drop => sent.arrived.clear(),
+            Self::Hold(longer) => sent.arrived.iter_mut().for_each(|at| *at = *at + longer),
+            Self::Change(bytes) => sent.bytes = bytes,
+        }
+    }
+}
+
 /// Somebody on the way, who sees all that is sent.
 pub type InTheMiddle = Box<dyn FnMut(&Sent) -> Middle>;
+
+/// How the link treats what is sent, if it treats not everything alike.
+pub type Weather = Box<dyn Fn(&Sent) -> Link>;
 
 /// An endpoint and what it said.
 pub struct Node {
@@ -70,10 +109,26 @@ pub struct Node {
     pub recordings: Vec<(CallId, Recording)>,
     /// The lines of its key log, if policy lets there be one.
     pub key_log: Vec<Zeroizing<String>>,
+    /// What it may do.
+    pub policy: Policy,
     sip: SocketAddr,
     dice: Dice,
     next_port: u16,
     skew: Skew,
+}
+
+/// A proxy of this world.
+struct Between {
+    proxy: Proxy,
+    dice: Dice,
+}
+
+/// Whose timer fires next, or who gets what has arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Who {
+    Phone(usize),
+    Proxy(usize),
+    Attacker(usize),
 }
 
 /// How far a phone's wall clock is off.
@@ -87,8 +142,11 @@ struct Skew {
 pub struct World {
     now: Instant,
     link: Link,
+    weather: Option<Weather>,
     dice: ChaCha8Rng,
     nodes: Vec<Node>,
+    proxies: Vec<Between>,
+    attackers: Vec<Box<dyn Attacker>>,
     on_the_way: BTreeMap<(Instant, u64), Delivery>,
     deliveries: u64,
     /// Whose media port is where.
@@ -96,6 +154,7 @@ pub struct World {
     zone: Zone,
     middle: Option<InTheMiddle>,
     log: Vec<Sent>,
+    forged: Vec<Sent>,
 }
 
 struct Delivery {
@@ -114,22 +173,44 @@ impl World {
         Self {
             now: Instant::ZERO,
             link,
+            weather: None,
             dice: ChaCha8Rng::seed_from_u64(seed),
             nodes: vec![],
+            proxies: vec![],
+            attackers: vec![],
             on_the_way: BTreeMap::new(),
             deliveries: 0,
             ports: BTreeMap::new(),
             zone: Zone::default(),
             middle: None,
             log: vec![],
+            forged: vec![],
         }
+    }
+
+    /// Puts a proxy into the world.
+    pub fn add_proxy(&mut self, setup: proxy::Setup) -> usize {
+        let dice = Dice::new(self.dice.next_u64());
+        self.proxies.push(Between { proxy: Proxy::new(setup), dice });
+        self.proxies.len() - 1
+    }
+
+    /// A proxy of this world.
+    pub fn proxy(&self, proxy: usize) -> &Proxy {
+        &self.proxies[proxy].proxy
+    }
+
+    /// Puts somebody on the way who sees all that is sent from now on, after those who are there already.
+    pub fn add_attacker(&mut self, attacker: Box<dyn Attacker>) {
+        self.attackers.push(attacker);
     }
 
     /// Puts a phone into the world; its number is what the other calls take.
     pub fn add(&mut self, name: &str, settings: Settings) -> usize {
         let sip = settings.sip;
-        let dice = Dice(ChaCha8Rng::seed_from_u64(self.dice.next_u64()));
+        let dice = Dice::new(self.dice.next_u64());
         self.nodes.push(Node {
+            policy: settings.policy.clone(),
             name: name.into(),
             endpoint: Endpoint::new(settings, &self.clock()),
             events: vec![],
@@ -159,6 +240,11 @@ impl World {
         &self.nodes[node]
     }
 
+    /// All phones, in the order of their numbers.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
     /// How many media ports a phone holds, those that it has ready for the next calls included.
     pub fn open_ports(&self, node: usize) -> usize {
         self.ports.values().filter(|owner| **owner == node).count()
@@ -169,9 +255,19 @@ impl World {
         &self.log
     }
 
+    /// What attackers sent so far, or changed on its way: as it arrived, under the name that it bore.
+    pub fn forged(&self) -> &[Sent] {
+        &self.forged
+    }
+
     /// Changes the weather.
     pub fn set_link(&mut self, link: Link) {
         self.link = link;
+    }
+
+    /// From now on the weather is not the same everywhere.
+    pub fn set_weather(&mut self, weather: Weather) {
+        self.weather = Some(weather);
     }
 
     /// Puts somebody on the way who sees, and may keep or change, all that is sent from now on.
@@ -182,6 +278,13 @@ impl World {
     /// From now on a phone's wall clock is so far ahead of the world's, or behind it.
     pub fn set_skew(&mut self, node: usize, by: Duration, ahead: bool) {
         self.nodes[node].skew = Skew { by, ahead };
+    }
+
+    /// From now on a phone's dice have few faces where SSRCs, sequence numbers and timestamps come from: so many, from
+    /// `first` on. What is unlikely to clash in a thousand years clashes within minutes. Keys, tags and branches are as
+    /// random as ever.
+    pub fn set_few_ssrcs(&mut self, node: usize, first: u32, few: u32) {
+        self.nodes[node].dice.few = Some((first, few.max(1)));
     }
 
     /// What the name servers of this world know.
@@ -206,8 +309,7 @@ impl World {
 
     fn step(&mut self, until: Instant) -> bool {
         let arrival = self.on_the_way.first_key_value().map(|((at, _), _)| *at);
-        let timers = self.nodes.iter().enumerate().filter_map(|(i, n)| Some((n.endpoint.next_timeout()?, i)));
-        let timer = timers.min();
+        let timer = self.next_timer();
         let answer = self.zone.next();
         let next = arrival.into_iter().chain(timer.map(|(at, _)| at)).chain(answer).min();
         let Some(next) = next.filter(|at| *at <= until) else {
@@ -222,7 +324,15 @@ impl World {
             return true;
         }
         match timer {
-            Some((at, node)) if arrival.is_none_or(|a| at < a) => self.step_node(node, Input::Timeout),
+            Some((at, who)) if arrival.is_none_or(|a| at < a) => match who {
+                Who::Phone(node) => self.step_node(node, Input::Timeout),
+                Who::Proxy(proxy) => self.step_proxy(proxy, proxy::Input::Timeout),
+                Who::Attacker(attacker) => {
+                    let mut forged = vec![];
+                    self.attackers[attacker].timeout(self.now, &mut forged);
+                    self.forge(forged);
+                }
+            },
             _ => {
                 if let Some((_, delivery)) = self.on_the_way.pop_first() {
                     self.deliver(delivery);
@@ -232,7 +342,20 @@ impl World {
         true
     }
 
+    fn next_timer(&self) -> Option<(Instant, Who)> {
+        let phones = self.nodes.iter().enumerate();
+        let phones = phones.filter_map(|(n, node)| Some((node.endpoint.next_timeout()?, Who::Phone(n))));
+        let proxies = self.proxies.iter().enumerate();
+        let proxies = proxies.filter_map(|(n, between)| Some((between.proxy.next_timeout()?, Who::Proxy(n))));
+        let attackers = self.attackers.iter().enumerate();
+        let attackers = attackers.filter_map(|(n, attacker)| Some((attacker.next_timeout()?, Who::Attacker(n))));
+        phones.chain(proxies).chain(attackers).min()
+    }
+
     fn deliver(&mut self, Delivery { from, to, transport, bytes }: Delivery) {
+        if let Some(proxy) = self.proxies.iter().position(|between| between.proxy.sip() == to) {
+            return self.step_proxy(proxy, proxy::Input::Sip { from, transport, bytes: &bytes });
+        }
         if let Some(node) = self.nodes.iter().position(|n| n.sip == to) {
             return self.step_node(node, Input::Sip { from, transport, bytes: &bytes });
         }
@@ -242,6 +365,20 @@ impl World {
         // Nobody is there. Over UDP nobody notices.
         if let Some(sender) = self.nodes.iter().position(|n| n.sip == from).filter(|_| transport.is_reliable()) {
             self.step_node(sender, Input::TransportFailed { to, transport, why: String::new() });
+        }
+        let proxy = self.proxies.iter().position(|between| between.proxy.sip() == from);
+        if let Some(proxy) = proxy.filter(|_| transport.is_reliable()) {
+            self.step_proxy(proxy, proxy::Input::TransportFailed { to, transport, why: String::new() });
+        }
+    }
+
+    fn step_proxy(&mut self, number: usize, input: proxy::Input<'_>) {
+        let (now, mut out) = (self.clock(), vec![]);
+        let Between { proxy, dice } = &mut self.proxies[number];
+        proxy.handle(input, &mut Env { now, rng: dice }, &mut out);
+        let sip = proxy.sip();
+        for proxy::Outgoing { to, transport, bytes } in out {
+            self.send(sip, to, transport, false, bytes);
         }
     }
 
@@ -273,30 +410,44 @@ impl World {
     }
 
     fn send(&mut self, from: SocketAddr, to: SocketAddr, transport: Transport, media: bool, bytes: Vec<u8>) {
+        let mut sent = Sent { at: self.now, from, to, transport, media, bytes, arrived: vec![] };
+        let link = self.weather.as_ref().map_or(self.link, |weather| weather(&sent));
         let delays = match transport {
-            Transport::Udp => self.link.fate(&mut self.dice),
-            Transport::Tcp | Transport::Tls => vec![self.link.latency],
+            Transport::Udp => link.fate(&mut self.dice),
+            Transport::Tcp | Transport::Tls => vec![link.latency],
         };
-        let arrived: Vec<_> = delays.into_iter().map(|d| self.now + d).collect();
-        let mut sent = Sent { at: self.now, from, to, transport, media, bytes, arrived };
-        let changed = match self.middle.as_mut().map(|middle| middle(&sent)) {
-            None | Some(Middle::Pass) => None,
-            Some(Middle::Drop) => {
-                sent.arrived.clear();
-                None
-            }
-            Some(Middle::Hold(longer)) => {
-                sent.arrived.iter_mut().for_each(|at| *at = *at + longer);
-                None
-            }
-            Some(Middle::Change(bytes)) => Some(bytes),
-        };
+        sent.arrived = delays.into_iter().map(|d| self.now + d).collect();
+        let original = sent.bytes.clone();
+        if let Some(middle) = &mut self.middle {
+            let fate = middle(&sent);
+            fate.befall(&mut sent);
+        }
+        let mut forged = vec![];
+        for attacker in &mut self.attackers {
+            let fate = attacker.sees(&sent, &mut forged);
+            fate.befall(&mut sent);
+        }
         for at in &sent.arrived {
-            let delivery = Delivery { from, to, transport, bytes: changed.as_ref().unwrap_or(&sent.bytes).clone() };
+            let delivery = Delivery { from, to, transport, bytes: sent.bytes.clone() };
             self.on_the_way.insert((*at, self.deliveries), delivery);
             self.deliveries += 1;
         }
+        if sent.bytes != original {
+            self.forged.push(sent.clone());
+            sent.bytes = original;
+        }
         self.log.push(sent);
+        self.forge(forged);
+    }
+
+    /// What attackers send takes as long as they say, and arrives.
+    fn forge(&mut self, forged: Vec<Forged>) {
+        for Forged { after, from, to, media, bytes } in forged {
+            let (at, transport) = (self.now + after, Transport::Udp);
+            self.on_the_way.insert((at, self.deliveries), Delivery { from, to, transport, bytes: bytes.clone() });
+            self.deliveries += 1;
+            self.forged.push(Sent { at: self.now, from, to, transport, media, bytes, arrived: vec![at] });
+        }
     }
 
     /// A simulated phone never runs out of ports.

@@ -6,7 +6,8 @@ use keyphone_ua::event::Event;
 use keyphone_ua::settings::{HangUp, Incoming, Plan, Record};
 
 /// Loses 5 %, reorders, and delivers 1 % twice: SIP and media.
-const ROUGH: Link = Link { latency: ms(10), jitter: ms(40), loss_permille: 50, duplicate_permille: 10 };
+const ROUGH: Link =
+    Link { latency: ms(10), jitter: ms(40), loss_permille: 50, duplicate_permille: 10, reorder_permille: 0 };
 
 fn rough_call(seed: u64) -> Pair {
     let quiet = |hz, hang_up| Plan { record: Record::Nothing, ..plan(hz, hang_up) };

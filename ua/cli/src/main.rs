@@ -28,6 +28,7 @@ mod phone;
 mod progress;
 mod register;
 mod registrations;
+mod scenario;
 mod secret;
 mod session;
 mod signals;
@@ -71,6 +72,7 @@ enum Command {
     Answer(Box<answer::Answer>),
     Register(Box<register::Register>),
     Mikey(mikey::Mikey),
+    Scenario(scenario::Scenario),
     Cert(cert::Certificates),
     Config(config::Configuration),
     Doctor(doctor::Doctor),
@@ -112,6 +114,10 @@ fn run(command: Command) -> Result<u8, Fault> {
         Command::Mikey(mikey) => {
             log(0);
             block_on(mikey.run())
+        }
+        Command::Scenario(scenario) => {
+            log(0);
+            scenario.run()
         }
         Command::Cert(cert) => cert.run(),
         Command::Config(config) => config.run(),

@@ -1,0 +1,52 @@
+//! The scripts that come with the program.
+
+use crate::script::{Script, ScriptError};
+
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// By this it is asked for: its file's name without `.toml`.
+    pub name: &'static str,
+    /// The file's text.
+    pub text: &'static str,
+}
+
+impl Page {
+    /// The file's name.
+    pub fn file_name(self) -> String {
+        format!("{}.toml", self.name)
+    }
+
+    /// The script.
+    ///
+    /// # Errors
+    /// None: a test reads them all. The type says so for whoever prints it.
+    pub fn script(self) -> Result<Script, ScriptError> {
+        Script::parse(self.text, &self.file_name())
+    }
+}
+
+/// A commented script to begin with.
+pub const TEMPLATE: &str = include_str!("book/template.toml");
+
+/// The JSON schema of scripts.
+pub const SCHEMA: &str = include_str!("../scripts/schema.json");
+
+macro_rules! book {
+    ($($name:literal)*) => {
+        /// All of them, in the order in which they are best read.
+        pub const ALL: &[Page] = &[$(
+            Page { name: $name, text: include_str!(concat!("../scripts/", $name, ".toml")) },
+        )*];
+    };
+}
+
+book! {
+    "plain-call"
+    "fork-3"
+}
+
+/// The script of that name.
+pub fn find(name: &str) -> Option<Page> {
+    ALL.iter().copied().find(|page| page.name == name)
+}

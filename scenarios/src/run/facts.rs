@@ -1,0 +1,73 @@
+//! What can be asked of a world when all is over.
+
+use super::stage::Cast;
+use crate::script::{Name, Script};
+use crate::world::{Node, Sent, World};
+use keyphone_media::env::Instant;
+use keyphone_media::rtp::Header;
+use keyphone_ua::event::{CallId, Event};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// A world at its end, and who was who in it.
+#[derive(Clone, Copy)]
+pub struct Facts<'r> {
+    /// What was run.
+    pub script: &'r Script,
+    /// Who was where.
+    pub cast: &'r Cast,
+    /// The world.
+    pub world: &'r World,
+}
+
+impl<'r> Facts<'r> {
+    /// The number of a phone.
+    ///
+    /// # Errors
+    /// One sentence, if it is not there.
+    pub fn number(&self, name: &Name) -> Result<usize, String> {
+        self.cast.phone(name)
+    }
+
+    /// A phone of the world.
+    ///
+    /// # Errors
+    /// As [`Facts::number`].
+    pub fn node(&self, name: &Name) -> Result<&'r Node, String> {
+        Ok(self.world.node(self.number(name)?))
+    }
+
+    /// What a phone told, in order.
+    ///
+    /// # Errors
+    /// As [`Facts::number`].
+    pub fn events(&self, name: &Name) -> Result<impl Iterator<Item = (Instant, &'r Event)> + use<'r>, String> {
+        Ok(self.node(name)?.events.iter().map(|(at, event)| (*at, event)))
+    }
+
+    /// The RTP that one phone sent to another, whatever became of it.
+    pub fn rtp(&self, from: usize, to: usize) -> impl Iterator<Item = (&'r Sent, Header)> + use<'r> {
+        let (from, to) = (self.ip(from), self.ip(to));
+        let between = move |sent: &&Sent| sent.media && sent.from.ip() == from && sent.to.ip() == to;
+        let rtp = self.world.log().iter().filter(between).filter(|sent| sent.to.port().is_multiple_of(2));
+        rtp.filter_map(|sent| Some((sent, Header::parse(&sent.bytes).ok()?)))
+    }
+
+    /// The SSRCs under which one phone sent to another, as events write them.
+    pub fn ssrcs(&self, from: usize, to: usize) -> BTreeSet<String> {
+        self.rtp(from, to).map(|(_, header)| header.ssrc().to_string()).collect()
+    }
+
+    /// Where a phone is.
+    pub fn ip(&self, number: usize) -> IpAddr {
+        self.cast.phones[number].sip.ip()
+    }
+
+    /// SIP's Call-ID of a phone's call.
+    pub fn call_id(&self, number: usize, id: CallId) -> Option<&'r str> {
+        self.world.node(number).events.iter().find_map(|(_, event)| match event {
+            Event::Started { call, call_id, .. } if *call == id => Some(call_id.as_str()),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! Runs a script in simulated time, and says of each expectation whether it came true and what was measured.
+
+mod check;
+mod facts;
+mod show;
+mod stage;
+mod steps;
+
+pub use facts::Facts;
+pub use stage::{Cast, Role, Stage};
+
+use crate::pki::Pki;
+use crate::script::Script;
+use crate::world::World;
+use keyphone_media::env::Instant;
+use keyphone_ua::event::Event;
+use serde::Serialize;
+
+/// A script that was run once.
+pub struct Run {
+    /// What was run.
+    pub script: Script,
+    /// What the dice of the world were made of: the same seed, the same run.
+    pub seed: u64,
+    /// The world as it was at the end: all that was sent, told and recorded.
+    pub world: World,
+    /// Who was where in it.
+    pub cast: Cast,
+    /// One for each expectation, in their order; then one for each step that could not be done.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// What became of an expectation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// As the script says it.
+    pub sentence: String,
+    /// It came true.
+    pub passed: bool,
+    /// What was measured, in a few words.
+    pub measured: String,
+}
+
+/// Something that a phone told.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Told<'r> {
+    /// When, in microseconds since the world began.
+    #[serde(rename = "at_us", serialize_with = "micros")]
+    pub at: Instant,
+    /// Which phone.
+    pub phone: &'r str,
+    /// What.
+    #[serde(flatten)]
+    pub event: &'r Event,
+}
+
+fn micros<S: serde::Serializer>(at: &Instant, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(at.as_micros())
+}
+
+/// Runs a script from a seed.
+///
+/// # Errors
+/// One sentence, if it speaks of somebody who is not there; a script that was parsed does not.
+pub fn run(script: &Script, seed: u64, pki: &Pki) -> Result<Run, String> {
+    let Stage { mut world, cast } = Stage::new(script, seed, pki)?;
+    let missed = steps::play(script, &cast, &mut world)?;
+    let facts = Facts { script, cast: &cast, world: &world };
+    let mut verdicts =
+        script.expect.iter().map(|expected| check::check(expected, &facts)).collect::<Result<Vec<_>, _>>()?;
+    verdicts.extend(missed);
+    Ok(Run { script: script.clone(), seed, world, cast, verdicts })
+}
+
+impl Run {
+    /// All expectations came true.
+    pub fn passed(&self) -> bool {
+        self.verdicts.iter().all(|verdict| verdict.passed)
+    }
+
+    /// All that the phones told, in the order of time; at one time in the order of the phones.
+    pub fn told(&self) -> Vec<Told<'_>> {
+        let nodes = self.world.nodes().iter();
+        let told =
+            nodes.flat_map(|node| node.events.iter().map(|(at, event)| Told { at: *at, phone: &node.name, event }));
+        let mut told: Vec<_> = told.collect();
+        told.sort_by_key(|told| told.at);
+        told
+    }
+}

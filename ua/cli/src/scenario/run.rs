@@ -1,0 +1,218 @@
+//! `keyphone scenario run`.
+
+use super::play::{Played, play};
+use super::source::Source;
+use crate::fault::{Fault, usage};
+use crate::human::plain;
+use crate::output::Printer;
+use clap::Args;
+use keyphone_scenarios::pki::Pki;
+use keyphone_scenarios::run::{Verdict, run};
+use keyphone_scenarios::script::Script;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+EXAMPLES:
+  One script; the same with the ladder, and as a page:
+      keyphone scenario run fork-3
+      keyphone scenario run fork-3 --ladder --report fork.html
+  All that come with keyphone, a hundred times each:
+      keyphone scenario run --times 100
+  Files of your own; one run once more as it was:
+      keyphone scenario run mine.toml theirs.toml
+      keyphone scenario run mine.toml --seed 17 --ladder
+
+EXIT CODES: 0 every expectation came true, 1 one did not, 2 usage, or a mistake in a script.";
+
+/// Run scripts in simulated time, and say whether what they expect came true
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Run {
+    /// Names of scripts that come with keyphone, or files; without any, all that come with it
+    #[arg(value_name = "SCRIPT")]
+    scripts: Vec<String>,
+    /// What the dice are made of: the same seed, the same run
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// So many runs of each script, from this seed and those after it
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    times: u64,
+    /// Show who sent what to whom: of the first run that failed, or of the first
+    #[arg(long)]
+    ladder: bool,
+    /// Write the same run as a page of HTML
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Show all that the phones of that run told
+    #[arg(long)]
+    events: bool,
+    /// One JSON object per line
+    #[arg(long)]
+    json: bool,
+}
+
+/// What came of all runs of one script.
+struct Sum {
+    name: String,
+    script: Script,
+    runs: u64,
+    failed: Vec<Played>,
+    /// The expectations of the first run: shown where there was one run.
+    first: Vec<Verdict>,
+}
+
+/// So many failed seeds are named.
+const NAMED: usize = 8;
+
+impl Run {
+    pub(super) fn run(self) -> Result<u8, Fault> {
+        let sources = match self.scripts.is_empty() {
+            true => Source::all(),
+            false => self.scripts.iter().map(|name| Source::of(name)).collect::<Result<_, _>>()?,
+        };
+        if self.report.is_some() && sources.len() > 1 {
+            return Err(usage("--report writes one page, so that it wants one script"));
+        }
+        // All mistakes of all files, before anything runs.
+        let read: Vec<_> = sources.iter().map(Source::script).collect();
+        let mistakes: Vec<_> =
+            read.iter().filter_map(|script| script.as_ref().err().map(ToString::to_string)).collect();
+        if !mistakes.is_empty() {
+            return Err(usage(mistakes.join("\n")));
+        }
+        let last = self.seed.checked_add(self.times - 1).ok_or_else(|| usage("there are no seeds beyond 2^64"))?;
+        let seeds: Vec<_> = (self.seed..=last).collect();
+        let scripts: Vec<_> = read.into_iter().flatten().collect();
+        let sums = self.play(&sources, scripts, &seeds)?;
+        Ok(u8::from(sums.iter().any(|sum| !sum.failed.is_empty())))
+    }
+
+    fn play(&self, sources: &[Source], scripts: Vec<Script>, seeds: &[u64]) -> Result<Vec<Sum>, Fault> {
+        let (printer, pki) = (Printer::new(self.json), Pki::new());
+        let mut sums: Vec<_> = sources
+            .iter()
+            .zip(&scripts)
+            .map(|(source, script)| Sum {
+                name: source.name.clone(),
+                script: script.clone(),
+                runs: 0,
+                failed: vec![],
+                first: vec![],
+            })
+            .collect();
+        let (mut done, all) = (0, scripts.len() * seeds.len());
+        let width = sums.iter().map(|sum| sum.name.len()).max().unwrap_or_default();
+        play(&scripts, seeds, &pki, |played| {
+            done += 1;
+            let sum = &mut sums[played.script];
+            sum.runs += 1;
+            if self.json {
+                tell(&printer, &sum.name, &played);
+            }
+            match (&played.verdicts, played.passed()) {
+                (Ok(verdicts), true) if played.seed == seeds[0] => sum.first.clone_from(verdicts),
+                (_, true) => {}
+                (_, false) => sum.failed.push(played),
+            }
+            if sum.runs == seeds.len() as u64 {
+                sum.failed.sort_by_key(|played| played.seed);
+                printer.quiet();
+                sum.say(&printer, seeds, width);
+            }
+            if done < all {
+                printer.status(Some(&format!("{done} of {all} runs")));
+            }
+        });
+        printer.quiet();
+        for sum in &sums {
+            self.show(&printer, sum, seeds[0], &pki)?;
+        }
+        if sums.len() > 1 {
+            let bad = sums.iter().filter(|sum| !sum.failed.is_empty()).count();
+            let seconds = printer.clock().now().mono.as_micros() as f64 / 1_000_000.0;
+            let fields = json!({ "scripts": sums.len(), "failed": bad, "runs": all });
+            let text = format!("{} of {} scripts passed; {all} runs in {seconds:.1} s", sums.len() - bad, sums.len());
+            printer.say("scenario.summary", fields, text);
+        }
+        Ok(sums)
+    }
+
+    /// One run in full: the first that failed, or the first.
+    fn show(&self, printer: &Printer, sum: &Sum, first: u64, pki: &Pki) -> Result<(), Fault> {
+        if !self.ladder && !self.events && self.report.is_none() {
+            return Ok(());
+        }
+        let seed = sum.failed.first().map_or(first, |played| played.seed);
+        let run = run(&sum.script, seed, pki).map_err(usage)?;
+        if self.ladder {
+            let lines: Vec<_> = run.ladder().to_string().lines().map(plain).collect();
+            let fields = json!({ "script": sum.name, "seed": seed, "lines": lines });
+            printer.say("scenario.ladder", fields, format!("\n{}\n", lines.join("\n")));
+        }
+        if self.events {
+            for told in run.told() {
+                let text = format!("{:>10.3}  {:10} {:?}", told.at.as_micros() as f64 / 1e6, told.phone, told.event);
+                printer.say("scenario.event", json!({ "script": sum.name, "seed": seed, "told": told }), plain(&text));
+            }
+        }
+        if let Some(path) = &self.report {
+            write(path, &run.page())?;
+            let fields = json!({ "script": sum.name, "seed": seed, "page": path });
+            printer.say("scenario.page", fields, format!("{} shows seed {seed}", plain(&path.display().to_string())));
+        }
+        Ok(())
+    }
+}
+
+impl Sum {
+    /// What became of it, for people.
+    fn say(&self, printer: &Printer, seeds: &[u64], width: usize) {
+        let (runs, bad) = (self.runs, self.failed.len());
+        let mut lines = vec![match bad {
+            0 => format!("ok    {:width$}  {}", self.name, plain(&self.script.title)),
+            _ => format!("FAIL  {:width$}  {}", self.name, plain(&self.script.title)),
+        }];
+        if runs > 1 && bad > 0 {
+            let named: Vec<_> = self.failed.iter().take(NAMED).map(|played| played.seed.to_string()).collect();
+            let more = if bad > NAMED { ", .." } else { "" };
+            lines.push(format!("      {bad} of {runs} runs failed, those with seed {}{more}", named.join(", ")));
+        }
+        let shown = match self.failed.first().map(|played| &played.verdicts) {
+            Some(Err(why)) => {
+                lines.push(format!("      it cannot be run: {}", plain(why)));
+                &[][..]
+            }
+            Some(Ok(verdicts)) => &verdicts[..],
+            None => &self.first[..],
+        };
+        for Verdict { sentence, passed, measured } in shown.iter().filter(|v| !v.passed || seeds.len() == 1) {
+            let mark = if *passed { "yes" } else { "NO " };
+            lines.push(format!("      {mark}  {}  ({})", plain(sentence), plain(measured)));
+        }
+        if let Some(played) = self.failed.first() {
+            lines.push(format!("      see it: keyphone scenario run {} --seed {} --ladder", self.name, played.seed));
+        }
+        let seeds: Vec<_> = self.failed.iter().map(|played| played.seed).collect();
+        let fields = json!({ "script": self.name, "title": self.script.title, "runs": runs, "failed": seeds });
+        printer.say("scenario.script", fields, lines.join("\n"));
+    }
+}
+
+/// One run, for machines.
+fn tell(printer: &Printer, script: &str, played: &Played) {
+    let replay = format!("keyphone scenario run {script} --seed {} --ladder", played.seed);
+    let (verdicts, why) = match &played.verdicts {
+        Ok(verdicts) => (Some(verdicts), None),
+        Err(why) => (None, Some(why)),
+    };
+    let fields = json!({
+        "script": script, "seed": played.seed, "passed": played.passed(), "verdicts": verdicts, "why": why,
+        "replay": replay,
+    });
+    printer.note("scenario.run", fields);
+}
+
+fn write(path: &Path, page: &str) -> Result<(), Fault> {
+    std::fs::write(path, page).map_err(|e| Fault::Failed(format!("{} cannot be written: {e}", path.display())))
+}

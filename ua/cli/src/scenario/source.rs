@@ -1,0 +1,54 @@
+//! A script by its name or its file.
+
+use crate::fault::{Fault, usage};
+use keyphone_scenarios::book;
+use keyphone_scenarios::script::Script;
+use std::fs::File;
+use std::io::Read;
+
+/// More than any sensible script, in octets.
+const LIMIT: u64 = 1 << 20;
+
+/// A script, by what it was asked for.
+pub(super) struct Source {
+    /// As it stands on the command line: this replays it.
+    pub(super) name: String,
+    /// Its text.
+    pub(super) text: String,
+}
+
+impl Source {
+    /// What ends with `.toml` or has a slash in it is a file; anything else is a script that comes with the program.
+    pub(super) fn of(name: &str) -> Result<Self, Fault> {
+        let text = match (name.ends_with(".toml") || name.contains(['/', '\\']), book::find(name)) {
+            (false, Some(page)) => page.text.to_owned(),
+            (false, None) => return Err(usage(unknown(name))),
+            (true, _) => read(name).map_err(|e| usage(format!("{name} cannot be read: {e}")))?,
+        };
+        Ok(Self { name: name.to_owned(), text })
+    }
+
+    /// All that come with the program.
+    pub(super) fn all() -> Vec<Self> {
+        book::ALL.iter().map(|page| Self { name: page.name.to_owned(), text: page.text.to_owned() }).collect()
+    }
+
+    /// What it says.
+    pub(super) fn script(&self) -> Result<Script, Fault> {
+        let file_name = if self.name.ends_with(".toml") { self.name.clone() } else { format!("{}.toml", self.name) };
+        Script::parse(&self.text, &file_name).map_err(usage)
+    }
+}
+
+fn read(path: &str) -> std::io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(LIMIT).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn unknown(name: &str) -> String {
+    let near = book::ALL.iter().map(|page| page.name).filter(|known| known.contains(name) || name.contains(known));
+    let near: Vec<_> = near.take(4).collect();
+    let hint = if near.is_empty() { String::new() } else { format!("; is it {}?", near.join(" or ")) };
+    format!("no script is called {name}{hint} `keyphone scenario list` names them all, and a file ends with .toml")
+}
