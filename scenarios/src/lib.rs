@@ -9,5 +9,6 @@ pub mod fate;
 pub mod ladder;
 pub mod link;
 pub mod report;
+pub mod web;
 pub mod world;
 pub mod zone;

@@ -1,6 +1,7 @@
 //! Endpoints, the link between them, and one clock.
 
 use crate::link::Link;
+use crate::web::Web;
 use crate::zone::Zone;
 use keyphone_media::env::{Env, Instant, Now, NtpTime, Rng};
 use keyphone_ua::endpoint::{Command, Endpoint, Input, MediaPorts, Output, Recording};
@@ -94,6 +95,7 @@ pub struct World {
     /// Whose media port is where.
     ports: BTreeMap<SocketAddr, usize>,
     zone: Zone,
+    web: Web,
     middle: Option<InTheMiddle>,
     log: Vec<Sent>,
 }
@@ -120,6 +122,7 @@ impl World {
             deliveries: 0,
             ports: BTreeMap::new(),
             zone: Zone::default(),
+            web: Web::default(),
             middle: None,
             log: vec![],
         }
@@ -189,6 +192,11 @@ impl World {
         &mut self.zone
     }
 
+    /// What the web servers of this world have.
+    pub fn web(&mut self) -> &mut Web {
+        &mut self.web
+    }
+
     /// Tells a phone to do something.
     pub fn command(&mut self, node: usize, command: Command) {
         self.step_node(node, Input::Command(command));
@@ -209,7 +217,8 @@ impl World {
         let timers = self.nodes.iter().enumerate().filter_map(|(i, n)| Some((n.endpoint.next_timeout()?, i)));
         let timer = timers.min();
         let answer = self.zone.next();
-        let next = arrival.into_iter().chain(timer.map(|(at, _)| at)).chain(answer).min();
+        let page = self.web.next();
+        let next = arrival.into_iter().chain(timer.map(|(at, _)| at)).chain(answer).chain(page).min();
         let Some(next) = next.filter(|at| *at <= until) else {
             self.now = self.now.max(until);
             return false;
@@ -219,6 +228,12 @@ impl World {
             && let Some((node, question, answer)) = self.zone.pop()
         {
             self.step_node(node, Input::Found { question, answer });
+            return true;
+        }
+        if page == Some(next)
+            && let Some((node, fetched)) = self.web.pop()
+        {
+            self.step_node(node, fetched);
             return true;
         }
         match timer {
@@ -253,6 +268,7 @@ impl World {
         self.top_up(number);
         for output in out {
             match output {
+                Output::Fetch(url) => self.web.ask(number, url, self.now),
                 Output::Lookup(question) => self.zone.ask(number, question, self.now),
                 Output::Sip { to, transport, bytes, .. } => self.send(sip, to, transport, false, bytes),
                 Output::Media { from, to, packet } => {

@@ -223,6 +223,7 @@ impl Exchange {
         if let Some(offered) = &first.offered {
             let lines = sdp::key_mgmt::read(&answer).map_err(Unacceptable::keying)?;
             let (session, mut said) = (self.session.get_or_insert_with(|| offered.session()), vec![]);
+            cx.mikey.tell(&lines, &mut **session, cx.env);
             let result = session.handle(Input::Answer(&lines), cx.env, &mut said);
             let obeyed = media.obey(said, cx);
             result.map_err(Unacceptable::keying)?;
