@@ -2,12 +2,10 @@
 
 use crate::certs::Ca;
 use crate::common::*;
-use crate::talk::assert_heard_both_ways;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use keyphone_config::Config;
 use keyphone_keying::mikey::ModeName;
-use keyphone_media::audio::codec::Codec;
 use keyphone_scenarios::link::Link;
 use keyphone_scenarios::world::Middle;
 use keyphone_ua::endpoint::Command;
@@ -72,6 +70,14 @@ fn asked(pair: &mut Pair) -> Vec<String> {
     pair.world.web().asked().to_vec()
 }
 
+/// Both were heard. What came while a certificate was fetched was not played, for nobody was proven yet.
+fn assert_heard(pair: &Pair, latency: u64) {
+    for node in [pair.alice, pair.bob] {
+        let counts = counts(&pair.world, node);
+        assert!(counts.heard > 100 && counts.lost == 0 && counts.refused <= latency / 20 + 2, "{latency}: {counts:?}");
+    }
+}
+
 fn assert_no_media(pair: &Pair) {
     assert_eq!(media_from(&pair.world, Pair::ALICE).count() + media_from(&pair.world, Pair::BOB).count(), 0);
 }
@@ -107,7 +113,7 @@ fn where_policy_lists_them_both_certificates_are_fetched_once_and_the_call_is_ke
         pair.world.command(pair.alice, Command::HangUpAll);
         pair.run(100_000);
         assert_eq!(pair.outcomes(), (WE_HUNG_UP, PEER_HUNG_UP), "{mode}");
-        assert_heard_both_ways(&pair.world, (pair.alice, pair.bob), Codec::Pcmu);
+        assert_heard(&pair, 50);
         // In RSA the callee's was there beforehand (RFC 3830 section 3.2).
         let both = [url("alice"), url("bob")];
         assert_eq!(asked(&mut pair), both[..if mode == ModeName::Rsa { 1 } else { 2 }], "{mode}");
@@ -142,10 +148,7 @@ fn wherever_offer_and_answer_travel_they_wait_for_their_certificates() {
         pair.world.command(pair.bob, Command::HangUpAll);
         pair.run(100_000);
         assert_eq!(pair.outcomes(), (PEER_HUNG_UP, WE_HUNG_UP), "{way}, {latency}");
-        for node in [pair.alice, pair.bob] {
-            let counts = counts(&pair.world, node);
-            assert!(counts.heard > 100 && counts.refused == 0, "{way}, {latency}: {counts:?}");
-        }
+        assert_heard(&pair, latency);
         assert_eq!(asked(&mut pair).len(), 2, "{way}, {latency}");
         pair.assert_nothing_left();
     }
@@ -187,7 +190,7 @@ fn what_was_fetched_proves_nothing_and_is_checked_like_what_came_in_the_message(
         let another = refused(mode, |ca| Some(ca.der("bob")), no_change);
         assert!(another.contains("sip:alice@10.0.0.1 is not in the certificate"), "{mode}: {another}");
         let stranger = refused(mode, |_| Some(crate::by_url::ca(mode).der("alice")), no_change);
-        assert!(stranger.contains("everybody's friend"), "{mode}: {stranger}");
+        assert!(stranger.contains("does not verify (RFC 5280 section 6.1)"), "{mode}: {stranger}");
     }
     // Of the same name and the same authority, and with another key.
     let other_key = |ca: &Ca| {
@@ -309,7 +312,7 @@ fn renumber(body: &str, number: u32) -> String {
     let at = body.find("mikey ").unwrap() + 6;
     let end = at + body[at..].find('\r').unwrap();
     let mut message = STANDARD.decode(&body[at..end]).unwrap();
-    let name = message.windows(5).position(|five| five == b"alice").unwrap();
+    let name = message.windows(9).position(|nine| nine == b"alice.cer").unwrap();
     message[name..name + 5].copy_from_slice(format!("{number:05}").as_bytes());
     format!("{}{}{}", &body[..at], STANDARD.encode(message), &body[end..])
 }

@@ -41,6 +41,7 @@ pub struct Fetcher {
     list: FetchList,
     tls: TlsConnector,
     resolver: Resolver,
+    longest: Duration,
 }
 
 impl Fetcher {
@@ -61,7 +62,14 @@ impl Fetcher {
             .map_err(|error| error.to_string())?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self { list, tls: TlsConnector::from(Arc::new(config)), resolver: Resolver::default() })
+        Ok(Self { list, tls: TlsConnector::from(Arc::new(config)), resolver: Resolver::default(), longest: LONGEST })
+    }
+
+    /// The same within another time.
+    #[must_use]
+    pub fn within(mut self, longest: Duration) -> Self {
+        self.longest = longest;
+        self
     }
 
     /// Fetches one, and says what came or, as the end of a sentence, why nothing did.
@@ -69,8 +77,8 @@ impl Fetcher {
     /// # Errors
     /// It is not allowed, not there, too long, or took too long.
     pub async fn fetch(&self, url: &Url) -> Result<Vec<u8>, String> {
-        let slow = |_| Err(format!("it took longer than {} ms", LONGEST.as_millis()));
-        tokio::time::timeout(LONGEST, self.try_to(url)).await.unwrap_or_else(slow)
+        let slow = |_| Err(format!("it took longer than {} ms", self.longest.as_millis()));
+        tokio::time::timeout(self.longest, self.try_to(url)).await.unwrap_or_else(slow)
     }
 
     pub(super) fn start(&self, url: Url, arrived: mpsc::Sender<Arrived>) {
