@@ -2,7 +2,7 @@
 
 use crate::tls::Tls;
 use keyphone_keying::crypto::PrivateKey;
-use keyphone_keying::{CertStore, Certificate, Crl, Identity};
+use keyphone_keying::{CertStore, Certificate, Crl, Identity, Url};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -16,6 +16,7 @@ const FILE_LIMIT: u64 = 16 << 20;
 #[derive(Clone, Debug, Default)]
 pub struct Certs {
     own: Option<(Vec<Certificate>, PrivateKey)>,
+    url: Option<Url>,
     trusted: Vec<Certificate>,
     pinned: Vec<(Identity, Certificate)>,
     lists: Vec<Arc<[u8]>>,
@@ -33,6 +34,7 @@ impl Certs {
             let private = PrivateKey::read(&octets(key)?).map_err(|e| at(key, e))?;
             CertStore::default().add_own(chain.clone(), private.clone()).map_err(|e| at(cert, e))?;
             certs.own = Some((chain, private));
+            certs.url.clone_from(&tls.cert_url);
         }
         if let Some(ca) = &tls.ca {
             certs.trusted = certificates(ca)?;
@@ -62,6 +64,7 @@ impl Certs {
         let mut store = CertStore::default();
         if let Some((chain, key)) = self.own.clone() {
             store.add_own(chain, key).expect("they were tried when they were read");
+            self.url.iter().for_each(|url| store.publish(url.clone()));
         }
         self.trusted.iter().for_each(|anchor| store.trust(anchor.clone()));
         self.pinned.iter().for_each(|(who, certificate)| store.pin(who.clone(), certificate.clone()));

@@ -7,6 +7,7 @@ use keyphone_keying::crypto::Envelope;
 use keyphone_keying::mikey::MikeyPolicy;
 use keyphone_keying::mikey::policy::{FailedRekey, KeyForm, Validity};
 use keyphone_keying::mikey::wire::registry::{CacheType, DhGroup, EncrAlg, SignType};
+use keyphone_keying::{FetchList, Url};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub struct Mikey {
     pub validity: Validity,
     /// What becomes of a call whose keys could not be changed.
     pub failed_rekey: FailedRekey,
+    /// Where certificates may be fetched that a message points to: nowhere by default.
+    pub fetch: Vec<Url>,
 }
 
 impl Default for Mikey {
@@ -57,11 +60,17 @@ impl Default for Mikey {
             keys: default.keys,
             validity: default.validity,
             failed_rekey: default.failed_rekey,
+            fetch: vec![],
         }
     }
 }
 
 impl Mikey {
+    /// Where certificates may be fetched, as keying asks for it.
+    pub fn fetch_list(&self) -> FetchList {
+        self.fetch.iter().cloned().collect()
+    }
+
     pub(crate) fn read(&mut self, mut section: Section<'_>, report: &mut Report<'_>) {
         section.flag("allow-null-encryption", &mut self.allow_null_encryption, report);
         section.flag("allow-null-mac", &mut self.allow_null_mac, report);
@@ -87,6 +96,7 @@ impl Mikey {
         section.number("mki", &mut self.validity, report, parse_mki);
         let table = &[("keep", FailedRekey::Keep), ("end", FailedRekey::End)];
         section.parse("failed-rekey", &mut self.failed_rekey, report, |text| one_of(text, table));
+        section.list("fetch-certificates", &mut self.fetch, report, str::parse);
 
         let doubts = [
             (

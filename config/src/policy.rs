@@ -82,6 +82,7 @@ impl Policy {
         policy.mikey.keys = self.mikey.keys;
         policy.mikey.validity = self.mikey.validity;
         policy.mikey.failed_rekey = self.mikey.failed_rekey;
+        policy.mikey.fetch = self.mikey.fetch_list();
         if self.mikey.interop {
             policy.mikey.tolerances = Tolerances::interop();
         }

@@ -3,7 +3,7 @@
 use crate::account::SipUri;
 use crate::finding::{Report, Span};
 use crate::section::Section;
-use keyphone_keying::Identity;
+use keyphone_keying::{Identity, Url};
 use std::path::{Path, PathBuf};
 
 /// Files in PEM. The command line replaces single ones.
@@ -13,6 +13,9 @@ pub struct Tls {
     pub cert: Option<PathBuf>,
     /// Its private key.
     pub key: Option<PathBuf>,
+    /// Where others can fetch our certificate, in DER: then MIKEY names the URL instead of bringing the certificate (RFC 4738
+    /// section 3.8).
+    pub cert_url: Option<Url>,
     /// The CAs that we trust. With them we make calls over TLS, and believe signatures in MIKEY.
     pub ca: Option<PathBuf>,
     /// Certificates of peers, for MIKEY: whoever has one here proves itself with no other.
@@ -63,6 +66,13 @@ impl Tls {
                 warn_if_open(&file, &span, report);
             }
             *into = Some(file);
+        }
+        section.parse("cert-url", &mut self.cert_url, report, |text| text.parse().map(Some));
+        if self.cert_url.is_some()
+            && self.cert.is_none()
+            && let Some(span) = section.span_of("cert-url")
+        {
+            report.error(span, "tls.cert-url", "there is a URL of our certificate, and no certificate");
         }
         section.flag("require-client-certificate", &mut self.require_client, report);
         let missing = section.span_of("cert").is_some() != section.span_of("key").is_some()

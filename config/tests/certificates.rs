@@ -149,3 +149,32 @@ fn a_file_that_cannot_be_used_is_an_error_where_it_is_needed_and_a_warning_where
     assert!(messages.contains(&"this [[peer-cert]] has no file"), "{messages:?}");
     assert!(messages.iter().any(|message| message.contains("is not a SIP URI")), "{messages:?}");
 }
+
+#[test]
+fn certificates_are_fetched_only_from_where_the_file_says() {
+    let read = |text: &str| Config::from_toml(text, "keyphone.toml");
+    let config =
+        read("[mikey]\nfetch-certificates = [\"https://certs.example.org/pki/\", \"http://10.0.0.5:8080/\"]").unwrap();
+    let fetch = config.policy.keying_policy().mikey.fetch;
+    assert!(fetch.allows(&"https://certs.example.org/pki/bob.cer".parse().unwrap()));
+    assert!(!fetch.allows(&"https://certs.example.org/bob.cer".parse().unwrap()));
+    assert!(fetch.reaches([10, 0, 0, 5].into()) && !fetch.reaches([10, 0, 0, 6].into()));
+    assert!(Config::default().policy.keying_policy().mikey.fetch.is_empty());
+    for (value, why) in [
+        ("true", "must be a list of strings"),
+        ("[]", "the list is empty"),
+        ("[\"certs.example.org\"]", "is no URL"),
+        ("[\"ftp://certs.example.org/\"]", "the scheme ftp"),
+    ] {
+        let error = read(&format!("[mikey]\nfetch-certificates = {value}")).unwrap_err().to_string();
+        assert!(error.contains("mikey.fetch-certificates") && error.contains(why), "{error}");
+    }
+}
+
+#[test]
+fn the_url_of_our_certificate_goes_with_the_certificate() {
+    let error = Config::from_toml("[tls]\ncert-url = \"https://example.org/me.cer\"", "keyphone.toml").unwrap_err();
+    assert!(error.to_string().ends_with("there is a URL of our certificate, and no certificate"), "{error}");
+    let error = Config::from_toml("[tls]\ncert-url = \"me.cer\"", "keyphone.toml").unwrap_err();
+    assert!(error.to_string().contains("tls.cert-url") && error.to_string().contains("is no URL"), "{error}");
+}

@@ -26,6 +26,12 @@ pub enum Error {
     /// We have no certificate of this peer.
     #[error("we have no certificate of {0}: give one with --peer-cert FILE")]
     NoCertificate(Identity),
+    /// Its certificate stands behind a URL, and is not here.
+    #[error(
+        "its certificate is behind {0}, and was not fetched (RFC 4738 section 3.8): list where it is in \
+         fetch-certificates, or pin it"
+    )]
+    NotFetched(String),
     /// What the peer's error message says. Nobody signed it (RFC 3830 section 5.1.2).
     #[error("the peer says, in an unauthenticated message that is no more than a hint: {0}")]
     Hint(Cow<'static, str>),
@@ -48,7 +54,7 @@ impl Error {
     /// The code of the SIP Warning that tells the peer: 306, "Attribute not understood", when a parameter is not
     /// supported, otherwise 399 (RFC 4567 section 4.1.2, RFC 3261 section 20.43).
     pub fn warning(&self) -> u16 {
-        if matches!(self, Self::PeerIncompatible(_)) { 306 } else { 399 }
+        if matches!(self, Self::PeerIncompatible(_) | Self::NotFetched(_)) { 306 } else { 399 }
     }
 
     /// Something that we do not do.

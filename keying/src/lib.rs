@@ -16,6 +16,7 @@
 pub mod choice;
 pub mod crypto;
 pub mod error;
+pub mod fetch;
 pub mod how_to;
 pub mod identity;
 pub mod mikey;
@@ -25,6 +26,7 @@ mod system;
 pub mod workbench;
 
 pub use error::{Error, Refusal};
+pub use fetch::{FetchList, Url};
 pub use identity::{CertError, CertStore, Certificate, Credentials, Crl, Expect, Filed, Identity, Psk, PskStore};
 pub use policy::Policy;
 pub use proof::{Assurance, How, Proof, StreamKey};
@@ -214,6 +216,13 @@ pub enum Input<'a> {
         flow: Flow,
         /// The whole datagram.
         bytes: &'a [u8],
+    },
+    /// What a URL led to that stands in what comes next from the peer: a certificate, or why there is none.
+    Fetched {
+        /// Where it was fetched.
+        url: &'a Url,
+        /// It proves nothing.
+        certificate: Result<&'a Certificate, &'a str>,
     },
     /// The time that `next_timeout` named has come.
     Timeout,

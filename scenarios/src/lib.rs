@@ -15,5 +15,6 @@ pub mod proxy;
 pub mod report;
 pub mod run;
 pub mod script;
+pub mod web;
 pub mod world;
 pub mod zone;

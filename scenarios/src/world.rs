@@ -3,6 +3,7 @@
 use crate::attacker::{Attacker, Forged};
 use crate::link::Link;
 use crate::proxy::{self, Proxy};
+use crate::web::Web;
 use crate::zone::Zone;
 use keyphone_keying::Policy;
 use keyphone_media::env::{Env, Instant, Now, NtpTime, Rng};
@@ -152,6 +153,7 @@ pub struct World {
     /// Whose media port is where.
     ports: BTreeMap<SocketAddr, usize>,
     zone: Zone,
+    web: Web,
     middle: Option<InTheMiddle>,
     log: Vec<Sent>,
     forged: Vec<Sent>,
@@ -182,6 +184,7 @@ impl World {
             deliveries: 0,
             ports: BTreeMap::new(),
             zone: Zone::default(),
+            web: Web::default(),
             middle: None,
             log: vec![],
             forged: vec![],
@@ -292,6 +295,11 @@ impl World {
         &mut self.zone
     }
 
+    /// What the web servers of this world have.
+    pub fn web(&mut self) -> &mut Web {
+        &mut self.web
+    }
+
     /// Tells a phone to do something.
     pub fn command(&mut self, node: usize, command: Command) {
         self.step_node(node, Input::Command(command));
@@ -311,7 +319,8 @@ impl World {
         let arrival = self.on_the_way.first_key_value().map(|((at, _), _)| *at);
         let timer = self.next_timer();
         let answer = self.zone.next();
-        let next = arrival.into_iter().chain(timer.map(|(at, _)| at)).chain(answer).min();
+        let page = self.web.next();
+        let next = arrival.into_iter().chain(timer.map(|(at, _)| at)).chain(answer).chain(page).min();
         let Some(next) = next.filter(|at| *at <= until) else {
             self.now = self.now.max(until);
             return false;
@@ -321,6 +330,12 @@ impl World {
             && let Some((node, question, answer)) = self.zone.pop()
         {
             self.step_node(node, Input::Found { question, answer });
+            return true;
+        }
+        if page == Some(next)
+            && let Some((node, fetched)) = self.web.pop()
+        {
+            self.step_node(node, fetched);
             return true;
         }
         match timer {
@@ -390,6 +405,7 @@ impl World {
         self.top_up(number);
         for output in out {
             match output {
+                Output::Fetch(url) => self.web.ask(number, url, self.now),
                 Output::Lookup(question) => self.zone.ask(number, question, self.now),
                 Output::Sip { to, transport, bytes, .. } => self.send(sip, to, transport, false, bytes),
                 Output::Media { from, to, packet } => {

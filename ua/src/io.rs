@@ -5,7 +5,7 @@ use crate::locate::{Answer, Question};
 use crate::settings::Plan;
 use crate::sip::{StatusCode, Uri};
 use crate::transaction::{Destination, Transport};
-use keyphone_keying::KeyingPacket;
+use keyphone_keying::{KeyingPacket, Url};
 use keyphone_media::srtp::Sealed;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -49,6 +49,13 @@ pub enum Input<'a> {
         question: Question,
         /// What it says.
         answer: Answer,
+    },
+    /// What an [`Output::Fetch`] led to.
+    Fetched {
+        /// What was asked for.
+        url: Url,
+        /// What came, or why nothing did, as the end of a sentence.
+        result: Result<Vec<u8>, String>,
     },
     /// The user wants something.
     Command(Command),
@@ -152,6 +159,9 @@ pub enum Output {
     },
     /// A question for a resolver: its answer comes in as [`Input::Found`].
     Lookup(Question),
+    /// A certificate to fetch: what comes of it comes in as [`Input::Fetched`]. Policy has allowed the URL; to which
+    /// addresses it may lead, [`FetchList::reaches`](keyphone_keying::FetchList::reaches) says.
+    Fetch(Url),
     /// Media to send. Nothing but [`Sealed`] leaves this way.
     Media {
         /// From which port of ours.

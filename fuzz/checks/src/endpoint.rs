@@ -189,7 +189,7 @@ impl Phone {
             Output::Event(event) => self.note(&event),
             Output::Keying { .. } => panic!("MIKEY says nothing in the media path"),
             Output::KeyLog(_) => panic!("nobody asked for keys"),
-            Output::Release(_) | Output::Recorded(..) | Output::Lookup(_) => {}
+            Output::Release(_) | Output::Recorded(..) | Output::Lookup(_) | Output::Fetch(_) => {}
         }
     }
 

@@ -2,9 +2,9 @@
 
 use super::chain::{self, Crl};
 use super::{CertError, Certificate, Identity, Use};
-use crate::Error;
 use crate::crypto::{KeyType, PrivateKey, PublicKey};
 use crate::proof::How;
+use crate::{Error, Url};
 use keyphone_media::env::NtpTime;
 
 /// Our certificates and keys, and whose certificates we accept.
@@ -25,6 +25,7 @@ pub struct CertStore {
 pub struct Own {
     chain: Vec<Certificate>,
     key: PrivateKey,
+    url: Option<Url>,
 }
 
 impl Own {
@@ -36,6 +37,11 @@ impl Own {
     /// The certificate and its issuers', the certificate first, without the root.
     pub fn chain(&self) -> &[Certificate] {
         &self.chain
+    }
+
+    /// Where others can fetch the certificate: then our messages say that in its place (RFC 4738 section 3.8).
+    pub fn url(&self) -> Option<&Url> {
+        self.url.as_ref()
     }
 
     /// The private key.
@@ -105,8 +111,15 @@ impl CertStore {
         if chain.len() > Self::MAX_CHAIN {
             return Err(Error::Misuse("our own chain has more than 6 certificates: peers would not read it"));
         }
-        self.own.push(Own { chain, key });
+        self.own.push(Own { chain, key, url: None });
         Ok(())
+    }
+
+    /// The certificate of ours that was filed last can be fetched there: our messages name the URL instead.
+    pub fn publish(&mut self, url: Url) {
+        if let Some(own) = self.own.last_mut() {
+            own.url = Some(url);
+        }
     }
 
     /// Trusts whatever this certificate's key has signed.

@@ -10,6 +10,7 @@
 //! and new ones are told apart by trial, for two seconds; where the first exchange brought an MKI, each update has one.
 
 use super::bundle::{Bundle, Material};
+use super::fetched::Fetched;
 use super::mode::{Refused, Updating};
 use super::offer::Sent;
 use super::streams::Layout;
@@ -27,6 +28,8 @@ pub(super) struct Agreement {
     protocols: Vec<String>,
     /// An update of ours that is not answered yet.
     waiting: Option<Sent>,
+    /// What the URLs in the peer's messages led to.
+    fetched: Fetched,
 }
 
 /// A bundle that runs.
@@ -60,7 +63,14 @@ impl Agreement {
     /// With somebody who has answered our offer so.
     pub(super) fn new((running, material): (Option<Box<dyn Updating>>, Material), sent: &Sent, theirs: Lines) -> Self {
         let bundle = running.map(|running| Csb::new(running, sent.layout, &sent.streams, sent.sessions, material));
-        Self { bundle, theirs, ours: sent.lines.clone(), protocols: sent.protocols.clone(), waiting: None }
+        Self {
+            bundle,
+            theirs,
+            ours: sent.lines.clone(),
+            protocols: sent.protocols.clone(),
+            waiting: None,
+            fetched: Fetched::default(),
+        }
     }
 
     /// With somebody whose offer we have answered.
@@ -71,7 +81,7 @@ impl Agreement {
     ) -> Self {
         let one = if bundles.len() == 1 { bundles.pop() } else { None };
         let bundle = one.flatten();
-        Self { bundle, theirs, ours, protocols: protocols.to_vec(), waiting: None }
+        Self { bundle, theirs, ours, protocols: protocols.to_vec(), waiting: None, fetched: Fetched::default() }
     }
 
     /// Takes the peer's update. What is proven is remembered even if the rest fails.
@@ -137,7 +147,7 @@ impl Session for Agreement {
     fn handle(&mut self, input: Input<'_>, env: &mut Env<'_>, out: &mut Vec<Output>) -> Result<(), Error> {
         match (&self.waiting, input) {
             (Some(sent), Input::Answer(lines)) => {
-                let (running, material) = sent.answered(lines, env.now.ntp, out)?;
+                let (running, material) = sent.answered(lines, &self.fetched, env.now, out)?;
                 self.ours = sent.lines.clone();
                 self.theirs = Lines(sdp::ours(lines).cloned().collect());
                 if let (Some(bundle), Some(running)) = (&mut self.bundle, running) {
@@ -156,6 +166,10 @@ impl Session for Agreement {
                 Ok(())
             }
             (_, Input::Packet { .. }) => Err(super::not_in_the_path()),
+            (_, Input::Fetched { url, certificate }) => {
+                self.fetched.told(url, certificate, env.now.mono);
+                Ok(())
+            }
             (_, Input::Timeout) => Ok(()),
         }
     }
@@ -211,9 +225,10 @@ impl Session for Agreement {
             return Err(Error::incompatible(what).into());
         }
         let mut offers = sdp::offers(lines, ask.streams, ask.policy.mikey.tolerances)?;
-        let (Some(update), true) = (offers.pop(), offers.is_empty()) else { return Err(super::no_rekeying()) };
+        let (Some(mut update), true) = (offers.pop(), offers.is_empty()) else { return Err(super::no_rekeying()) };
         let mut said = vec![];
-        match self.updated(ask, &update, lines, env, &mut said) {
+        let resolved = self.fetched.resolve(&mut update.message, env.now.mono);
+        match resolved.and_then(|()| self.updated(ask, &update, lines, env, &mut said)) {
             Ok(message) => {
                 out.append(&mut said);
                 let answers = message.iter().map(|message| sdp::line(update.level, message));

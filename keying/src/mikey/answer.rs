@@ -30,7 +30,7 @@ impl Mikey {
         env: &mut Env<'_>,
         out: &mut Vec<Output>,
     ) -> Result<(Lines, Box<dyn Session>), Refusal> {
-        let offers = sdp::offers(lines, ask.streams, ask.policy.mikey.tolerances).map_err(|error| {
+        let mut offers = sdp::offers(lines, ask.streams, ask.policy.mikey.tolerances).map_err(|error| {
             // What can be read of it may be enough for an error message.
             let answer = sdp::unreadable(lines).and_then(|(level, init)| {
                 Some(sdp::line(level, &error_message(&init, ErrorNo::UnsupportedMessage, ask)?))
@@ -38,8 +38,10 @@ impl Mikey {
             Refusal { error, lines: answer.map(|line| Lines(vec![line])) }
         })?;
         let (mut answers, mut keyed, mut bundles) = (Lines::default(), vec![], vec![]);
-        for offer in &offers {
-            let (answer, one) = self.answer_one(ask, offer, lines, env, out).map_err(|refused| Refusal {
+        for offer in &mut offers {
+            let resolved = self.fetched.resolve(&mut offer.message, env.now.mono);
+            let answered = resolved.and_then(|()| self.answer_one(ask, offer, lines, env, out));
+            let (answer, one) = answered.map_err(|refused| Refusal {
                 lines: error_message(&offer.message, refused.number, ask)
                     .map(|m| Lines(vec![sdp::line(offer.level, &m)])),
                 error: refused.error,

@@ -29,6 +29,7 @@ pub mod derive;
 pub mod dh;
 pub mod envelope;
 mod envelopes;
+mod fetched;
 mod form;
 pub mod ids;
 mod keys;
@@ -55,6 +56,7 @@ pub use tolerance::{Tolerance, Tolerances};
 use crate::choice::Facts;
 use crate::{Ask, Credentials, Error, Filed, Hop, Identity, Keying, Lines, Offered, Output, Refusal, Session};
 use bundle::Bundle;
+use fetched::Fetched;
 use keyphone_media::env::{Env, NtpTime};
 use modes::Modes;
 use station::Station;
@@ -71,6 +73,7 @@ use wire::registry::DhGroup;
 pub struct Mikey {
     modes: Modes,
     station: Station,
+    fetched: Fetched,
     protocols: Vec<String>,
 }
 
@@ -79,7 +82,7 @@ impl Mikey {
     /// (see [`replay`]).
     pub fn new(credentials: impl Into<Arc<Credentials>>, now: NtpTime) -> Self {
         let station = Station::new(credentials, now);
-        Self { modes: Modes::all(), station, protocols: vec!["mikey".into()] }
+        Self { modes: Modes::all(), station, fetched: Fetched::default(), protocols: vec!["mikey".into()] }
     }
 
     /// Our offers stand in an SDP with these key management protocols, in this order. `["mikey"]` by default.

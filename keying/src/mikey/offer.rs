@@ -2,6 +2,7 @@
 
 use super::agreement::Agreement;
 use super::bundle::Material;
+use super::fetched::Fetched;
 use super::ids;
 use super::keys;
 use super::keys::Keys;
@@ -12,7 +13,7 @@ use super::tolerance::Tolerance;
 use super::wire::{CsMap, DataType, ErrorNo, Id, Message};
 use crate::choice::Blame;
 use crate::{Ask, Dir, Error, Hint, Hop, Identity, Input, Lines, Offered, Output, Policy, Refusal, Session, Stream};
-use keyphone_media::env::{Env, NtpTime};
+use keyphone_media::env::{Env, Now};
 use keyphone_media::srtp::KeyId;
 use std::sync::Arc;
 
@@ -47,7 +48,7 @@ impl Offered for Waiting {
     }
 
     fn session(&self) -> Box<dyn Session> {
-        Box::new(Caller { sent: self.0.clone(), state: State::Waiting })
+        Box::new(Caller { sent: self.0.clone(), fetched: Fetched::default(), state: State::Waiting })
     }
 
     fn refused(&self, lines: &Lines) -> Option<Error> {
@@ -122,12 +123,14 @@ impl Sent {
     pub(super) fn answered(
         &self,
         lines: &Lines,
-        now: NtpTime,
+        fetched: &Fetched,
+        now: Now,
         out: &mut Vec<Output>,
     ) -> Result<(Option<Box<dyn Updating>>, Material), Error> {
         let tolerances = self.policy.mikey.tolerances;
-        let message = sdp::answer(lines, tolerances)?;
-        let mut agreed = self.initiated.complete(&message, now)?;
+        let mut message = sdp::answer(lines, tolerances)?;
+        fetched.resolve(&mut message, now.mono).map_err(|refused| refused.error)?;
+        let mut agreed = self.initiated.complete(&message, now.ntp)?;
         let streams = self.named(&message);
         let mut tolerated = vec![];
         let unnamed = |stream: &&Stream| stream.dir == Dir::Hear && stream.ssrc.is_none();
@@ -159,6 +162,8 @@ impl Sent {
 
 struct Caller {
     sent: Arc<Sent>,
+    /// What the answer's URLs led to.
+    fetched: Fetched,
     state: State,
 }
 
@@ -176,7 +181,7 @@ impl Session for Caller {
         match (&mut self.state, input) {
             (State::Agreed(agreement), input) => agreement.handle(input, env, out),
             (State::Waiting, Input::Answer(lines)) => {
-                let agreed = self.sent.answered(lines, env.now.ntp, out)?;
+                let agreed = self.sent.answered(lines, &self.fetched, env.now, out)?;
                 let theirs = Lines(sdp::ours(lines).cloned().collect());
                 self.state = State::Agreed(Box::new(Agreement::new(agreed, &self.sent, theirs)));
                 Ok(())
@@ -187,6 +192,10 @@ impl Session for Caller {
                 Ok(())
             }
             (_, Input::Packet { .. }) => Err(super::not_in_the_path()),
+            (_, Input::Fetched { url, certificate }) => {
+                self.fetched.told(url, certificate, env.now.mono);
+                Ok(())
+            }
             (_, Input::Timeout) => Ok(()),
         }
     }

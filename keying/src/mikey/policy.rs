@@ -4,6 +4,7 @@ use super::mode::ModeName;
 use super::tolerance::Tolerances;
 use super::wire::registry::{CacheType, DhGroup, EncrAlg, MacAlg, SignType};
 use super::wire::{Ext, Kv};
+use crate::FetchList;
 use crate::crypto::Envelope;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -105,6 +106,8 @@ pub struct MikeyPolicy {
     pub failed_rekey: FailedRekey,
     /// How far a peer's clock may be from ours (RFC 3830 section 5.4).
     pub max_skew: Duration,
+    /// Where certificates may be fetched that a message points to (RFC 4738 section 3.8): nowhere by default.
+    pub fetch: FetchList,
     /// The named deviations that `--interop` lets pass.
     pub tolerances: Tolerances,
 }
@@ -128,6 +131,7 @@ impl Default for MikeyPolicy {
             extensions: vec![],
             failed_rekey: FailedRekey::Keep,
             max_skew: Duration::from_secs(300),
+            fetch: FetchList::default(),
             tolerances: Tolerances::default(),
         }
     }

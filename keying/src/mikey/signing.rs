@@ -58,9 +58,14 @@ pub fn verify(message: &Message, trusted: &Trusted, added: &[&[u8]]) -> Result<P
     })
 }
 
-/// The CERT payloads of our own chain: the certificate first, then who issued it (RFC 3830 section 6.7).
+/// The CERT payloads of our own chain: the certificate first, or where it is, then who issued it (RFC 3830 section 6.7).
 pub fn certs(own: &Own) -> impl Iterator<Item = Cert> {
-    own.chain().iter().map(|cert| Cert { cert_type: CertType::X509, data: cert.der().to_vec() })
+    let inline = |cert: &Certificate| Cert { cert_type: CertType::X509, data: cert.der().to_vec() };
+    let first = match own.url() {
+        Some(url) => Cert { cert_type: CertType::X509Url, data: url.as_str().into() },
+        None => inline(own.certificate()),
+    };
+    std::iter::once(first).chain(own.chain()[1..].iter().map(inline))
 }
 
 /// The peer's chain as it stands in a message, the certificate first; empty if there is none.
@@ -69,7 +74,7 @@ pub fn certs(own: &Own) -> impl Iterator<Item = Cert> {
 /// chain of whoever signs.
 ///
 /// # Errors
-/// A certificate that cannot be read, a URL in place of one, more of them than we take.
+/// A certificate that cannot be read, one that is behind a URL and not here, more of them than we take.
 pub fn chain(message: &Message) -> Result<Vec<Certificate>, Refused> {
     let mut chain = vec![];
     for cert in message.many::<Cert>() {
@@ -81,8 +86,8 @@ pub fn chain(message: &Message) -> Result<Vec<Certificate>, Refused> {
             CertType::X509 | CertType::X509Sign => chain.push(Certificate::from_der(&cert.data).map_err(refused)?),
             CertType::X509Encr => {}
             CertType::X509Url => {
-                let what = "its certificate stands behind a URL (RFC 4738 section 3.8), which we do not fetch: pin it";
-                return Err(Refused::new(ErrorNo::InvalidCert, Error::incompatible(what)));
+                let url = String::from_utf8_lossy(&cert.data).chars().filter(|c| !c.is_control()).take(200).collect();
+                return Err(Refused::new(ErrorNo::InvalidCert, Error::NotFetched(url)));
             }
             CertType::Unknown(n) => {
                 let what = format!("its certificate is of type {n}, which we do not know (RFC 3830 section 6.7)");

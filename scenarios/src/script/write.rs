@@ -101,6 +101,7 @@ fn keying(f: &mut Formatter<'_>, keying: &Keying) -> fmt::Result {
     if keying.expect != usual.expect {
         let word = match keying.expect {
             Expect::Exactly => "exactly",
+            Expect::Pinned => "pinned",
             Expect::SameDomain => "same-domain",
             Expect::Certified => "any",
         };

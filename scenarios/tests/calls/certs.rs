@@ -2,6 +2,7 @@
 
 use crate::common::phone;
 use keyphone_config::{Config, KeyingSystem};
+use keyphone_keying::Certificate;
 use keyphone_keying::mikey::ModeName;
 use keyphone_ua::settings::Settings;
 use rcgen::string::Ia5String;
@@ -52,6 +53,12 @@ impl Ca {
         };
         write("pem", certificate.pem());
         write("key", key.serialize_pem());
+    }
+
+    /// The certificate that was made for somebody, as a web server has it (RFC 2585 section 3).
+    pub(crate) fn der(&self, name: &str) -> Vec<u8> {
+        let pem = std::fs::read(self.dir.path().join(format!("{name}.pem"))).unwrap();
+        Certificate::read(&pem).unwrap()[0].der().to_vec()
     }
 
     /// A phone with that certificate, which trusts this authority and has `peer`'s certificate at hand, too. It has the

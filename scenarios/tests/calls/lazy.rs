@@ -12,7 +12,7 @@ use keyphone_ua::settings::{EarlyMedia, HangUp, Preconditions};
 const PHONES: usize = 30;
 
 /// 50 ms, and up to 100 more for each datagram: media and answers come in any order.
-const FAR: Link = Link { latency: ms(50), jitter: ms(100), loss_permille: 0, duplicate_permille: 0 };
+const FAR: Link = Link { latency: ms(50), jitter: ms(100), ..Link::PERFECT };
 
 fn thirty(early_too: bool) -> Vec<Callee> {
     (0..PHONES).map(|n| (3000 + 50 * n as u64, if early_too { early(n) } else { None })).collect()

@@ -3,6 +3,7 @@
 mod asked;
 mod attack;
 mod bad_day;
+mod by_url;
 mod certs;
 mod choice;
 mod common;

@@ -13,7 +13,7 @@ use crate::signals::Signals;
 use keyphone_config::Config;
 use keyphone_scenarios::ladder::Ladder;
 use keyphone_ua::endpoint::{Command, Endpoint};
-use keyphone_ua::net::{Runner, Seen, Sockets, Stop, Tls, TlsFiles};
+use keyphone_ua::net::{Fetcher, Runner, Seen, Sockets, Stop, Tls, TlsFiles};
 use keyphone_ua::settings::{Incoming, Rules, Secured, Settings};
 use keyphone_ua::sip::{Host, SipUri, Uri};
 use serde_json::json;
@@ -130,6 +130,10 @@ impl Phone {
         let (first, last) = ports.ok_or_else(|| usage("network.media-ports has no room for one pair of ports"))?;
         let endpoint = Endpoint::new(settings, &clock.now());
         let mut runner = Runner::new(endpoint, sockets, first..=last, clock);
+        let fetch = config.policy.mikey.fetch_list();
+        if !fetch.is_empty() {
+            runner = runner.with_fetcher(Fetcher::new(fetch, config.tls.ca.as_deref()).map_err(usage)?);
+        }
         if let Some(write) = key_log {
             runner = runner.with_key_log(write);
         }

@@ -228,6 +228,7 @@ impl Exchange {
                 media.count_verified(branch, why, cx);
             }
             let (mut session, mut said) = (self.session.take().unwrap_or_else(|| offered.session()), vec![]);
+            cx.mikey.tell(&lines, &mut *session, cx.env);
             let result = session.handle(Input::Answer(&lines), cx.env, &mut said);
             let obeyed = media.obey(said, cx);
             // A session that has taken nothing is none: another answer may come.

@@ -87,6 +87,7 @@ impl Exchange {
             let lines = sdp::key_mgmt::read(&answer).map_err(Unacceptable::keying)?;
             if let Some(ours) = rekey {
                 let mut said = vec![];
+                cx.mikey.tell(&lines, &mut **session, cx.env);
                 let result = session.handle(Input::Answer(&lines), cx.env, &mut said);
                 let obeyed = media.obey(said, cx);
                 result.map_err(Unacceptable::keying)?;
@@ -178,6 +179,7 @@ impl Exchange {
         let streams = streams(line, ssrc, roc);
         let ask = self.parties.ask(&streams, cx.settings);
         let mut said = vec![];
+        cx.mikey.tell(&lines, &mut **session, cx.env);
         // An update of our bundle is the session's; another bundle is another agreement.
         let mut another = None;
         let answered = match session.covers(&lines) {

@@ -5,6 +5,7 @@
 //! out in that order, and calls back at [`Endpoint::next_timeout`].
 
 mod admit;
+mod fetching;
 mod options;
 mod requests;
 mod tables;
@@ -27,6 +28,7 @@ use crate::settings::Settings;
 use crate::sip::{Message, StatusCode, make};
 use crate::transaction::{self, ClientKey, Destination, Key, Table};
 use admit::Merged;
+use fetching::Fetching;
 use keyphone_keying::mikey::Mikey;
 use keyphone_media::env::{Env, Instant, Now};
 use keyphone_media::srtp::Ledger;
@@ -50,6 +52,7 @@ pub struct Endpoint {
     /// Which call takes the place of which, as soon as it is answered.
     replacing: BTreeMap<CallId, CallId>,
     merged: Merged,
+    fetching: Fetching,
     /// Where each call was heard from last.
     peers: BTreeMap<CallId, Destination>,
     /// What each account decides, and what it answers whoever asks who it is; by number.
@@ -108,6 +111,7 @@ impl Endpoint {
             follows: BTreeMap::new(),
             replacing: BTreeMap::new(),
             merged: Merged::default(),
+            fetching: Fetching::default(),
             peers: BTreeMap::new(),
             ports: VecDeque::new(),
             last_call: 0,
@@ -152,7 +156,8 @@ impl Endpoint {
     /// When it wants [`Input::Timeout`].
     pub fn next_timeout(&self) -> Option<Instant> {
         let call = self.due.first().map(|(at, _)| *at);
-        self.transactions.next_timeout().into_iter().chain(call).chain(self.registrations.next_timeout()).min()
+        let others = [call, self.registrations.next_timeout(), self.fetching.next_timeout()];
+        self.transactions.next_timeout().into_iter().chain(others.into_iter().flatten()).min()
     }
 
     /// Takes one input, and says what is to be done.
@@ -183,11 +188,13 @@ impl Endpoint {
                 self.transactions.transport_failed(to, transport, &why, env, &mut said);
             }
             Input::Found { question, answer } => self.transactions.found(&question, answer, env, &mut said),
+            Input::Fetched { url, result } => self.fetched(url, result, env, out),
             Input::Command(command) => self.command(command, env, &mut said, out),
             Input::Timeout => {
                 self.transactions.timeout(env, &mut said);
                 self.settle(std::mem::take(&mut said), env, out);
                 self.wake(env, &mut said, out);
+                self.stop_waiting(env, out);
                 while let Some(account) = self.registrations.due(env.now.mono) {
                     self.registration(account, env, &mut said, out, |r, cx| r.timeout(account, cx));
                 }
@@ -253,6 +260,7 @@ impl Endpoint {
             Command::Dtmf { call, keys } => self.with(call, env, said, out, |call, cx| call.press(&keys, cx)),
             Command::Rekey(call) => self.with(call, env, said, out, Call::rekey),
             Command::HangUpAll => {
+                self.give_up_fetching(env, out);
                 for call in self.calls.keys().copied().collect::<Vec<_>>() {
                     self.with(call, env, said, out, Call::hang_up);
                 }
@@ -277,63 +285,74 @@ impl Endpoint {
         let mut queue = VecDeque::from(said);
         while let Some(next) = queue.pop_front() {
             let mut said = vec![];
-            match next {
-                transaction::Output::Send { to, transport, name, bytes } => {
-                    out.push(Output::Sip { to, transport, name, bytes });
-                }
-                transaction::Output::Lookup(question) => out.push(Output::Lookup(question)),
-                transaction::Output::Response { response, .. } if let Some(ack) = self.gone.ack(&response) => {
-                    ack.send_by(&mut self.transactions, env, &mut said);
-                }
-                transaction::Output::Response { key, response } if self.outside.has(key) => {
-                    self.outside(env, &mut said, out, |o, cx| o.response(key, &response, cx));
-                }
-                transaction::Output::Response { key, response }
-                    if let Some(of) = self.registrations.account_of(key) =>
-                {
-                    self.registration(of, env, &mut said, out, |r, cx| r.response(key, &response, cx));
-                }
-                transaction::Output::Response { key, response } => match self.book.client(key) {
-                    Some(call) => {
-                        self.saw(call, Key::Client(key));
-                        self.with(call, env, &mut said, out, |call, cx| call.response(key, &response, cx));
-                    }
-                    None => self.stray(&response, env, &mut said, out),
-                },
-                // Dropped: whoever makes it up could have us say BYE to whom it likes (RFC 6026 section 8.9).
-                transaction::Output::Stray(_) => {}
-                transaction::Output::TimedOut { key: Key::Client(key), why } => {
-                    self.unanswered(key, (StatusCode::REQUEST_TIMEOUT, why), env, &mut said, out);
-                }
-                transaction::Output::TransportFailed { key: Key::Client(key), why } => {
-                    self.unanswered(key, (StatusCode::SERVICE_UNAVAILABLE, why), env, &mut said, out);
-                }
-                // A response of ours that was never acknowledged: its call has its own timers.
-                transaction::Output::TimedOut { .. } | transaction::Output::TransportFailed { .. } => {}
-                transaction::Output::Request { key, request } => {
-                    self.request(key, &request, env, &mut said, out);
-                    if let Some(call) = self.book.server(key) {
-                        self.saw(call, Key::Server(key));
-                    }
-                }
-                transaction::Output::Ack(request) => {
-                    if let Some(call) = self.book.dialog_of(&request) {
-                        self.with(call, env, &mut said, out, |call, cx| call.acked(&request, cx));
-                    }
-                }
-                transaction::Output::Cancel { invite, request, key } => {
-                    // RFC 3261 section 9.2.
-                    let ok = decline::reply(&request, StatusCode::OK, env);
-                    self.transactions.respond(key, &ok, env, &mut said);
-                    if let Some(call) = self.book.server(invite) {
-                        self.with(call, env, &mut said, out, Call::cancelled);
-                    }
-                }
+            if let Some(next) = self.put_aside(next, env, &mut said, out) {
+                self.act(next, env, &mut said, out);
             }
             if queue.is_empty() {
                 self.obey(env, &mut said, out);
             }
             queue.extend(said);
+        }
+    }
+
+    /// Does one thing that a transaction says.
+    fn act(
+        &mut self,
+        next: transaction::Output,
+        env: &mut Env<'_>,
+        said: &mut Vec<transaction::Output>,
+        out: &mut Vec<Output>,
+    ) {
+        match next {
+            transaction::Output::Send { to, transport, name, bytes } => {
+                out.push(Output::Sip { to, transport, name, bytes });
+            }
+            transaction::Output::Lookup(question) => out.push(Output::Lookup(question)),
+            transaction::Output::Response { response, .. } if let Some(ack) = self.gone.ack(&response) => {
+                ack.send_by(&mut self.transactions, env, said);
+            }
+            transaction::Output::Response { key, response } if self.outside.has(key) => {
+                self.outside(env, said, out, |o, cx| o.response(key, &response, cx));
+            }
+            transaction::Output::Response { key, response } if let Some(of) = self.registrations.account_of(key) => {
+                self.registration(of, env, said, out, |r, cx| r.response(key, &response, cx));
+            }
+            transaction::Output::Response { key, response } => match self.book.client(key) {
+                Some(call) => {
+                    self.saw(call, Key::Client(key));
+                    self.with(call, env, said, out, |call, cx| call.response(key, &response, cx));
+                }
+                None => self.stray(&response, env, said, out),
+            },
+            // Dropped: whoever makes it up could have us say BYE to whom it likes (RFC 6026 section 8.9).
+            transaction::Output::Stray(_) => {}
+            transaction::Output::TimedOut { key: Key::Client(key), why } => {
+                self.unanswered(key, (StatusCode::REQUEST_TIMEOUT, why), env, said, out);
+            }
+            transaction::Output::TransportFailed { key: Key::Client(key), why } => {
+                self.unanswered(key, (StatusCode::SERVICE_UNAVAILABLE, why), env, said, out);
+            }
+            // A response of ours that was never acknowledged: its call has its own timers.
+            transaction::Output::TimedOut { .. } | transaction::Output::TransportFailed { .. } => {}
+            transaction::Output::Request { key, request } => {
+                self.request(key, &request, env, said, out);
+                if let Some(call) = self.book.server(key) {
+                    self.saw(call, Key::Server(key));
+                }
+            }
+            transaction::Output::Ack(request) => {
+                if let Some(call) = self.book.dialog_of(&request) {
+                    self.with(call, env, said, out, |call, cx| call.acked(&request, cx));
+                }
+            }
+            transaction::Output::Cancel { invite, request, key } => {
+                // RFC 3261 section 9.2.
+                let ok = decline::reply(&request, StatusCode::OK, env);
+                self.transactions.respond(key, &ok, env, said);
+                if let Some(call) = self.book.server(invite) {
+                    self.with(call, env, said, out, Call::cancelled);
+                }
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! How full an endpoint's tables are: nothing may grow for ever, and nothing may stay when all is over.
 
 use super::Endpoint;
+use super::fetching::Fetching;
 use crate::call::Waiting;
 use crate::outside::Outside;
 use crate::transaction::Table;
@@ -38,6 +39,8 @@ impl Endpoint {
             ("calls that were left", self.gone.len(now), book),
             ("requests outside of calls", self.outside.len(), Outside::MOST),
             ("requests that came by two ways", self.merged.len(&self.transactions), 2 * Table::MOST),
+            ("messages that wait for certificates", self.fetching.held(), Fetching::MOST_HELD),
+            ("certificates under way", self.fetching.under_way(), Fetching::MOST_UNDER_WAY),
             ("transactions", self.transactions.len(), Table::MOST),
             ("bytes of transactions", self.transactions.weight(), Table::MOST_BYTES + (1 << 20)),
         ]

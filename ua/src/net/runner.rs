@@ -1,6 +1,7 @@
 //! Steps an [`Endpoint`] in real time over real sockets.
 
 use super::dns::Resolver;
+use super::fetch::Fetcher;
 use super::media::{MediaSockets, PAUSE};
 use super::sip::{SipSide, Sockets};
 use super::tap::{Seen, Tap};
@@ -9,6 +10,7 @@ use crate::endpoint::{Command, Endpoint, Input, Output};
 use crate::event::Event;
 use crate::locate::{Answer, Question};
 use crate::transaction::Transport;
+use keyphone_keying::Url;
 use keyphone_media::env::{Env, Now};
 use std::io;
 use std::net::SocketAddr;
@@ -26,6 +28,7 @@ pub(super) enum Arrived {
     Connection { stream: TcpStream, from: SocketAddr, transport: Transport },
     Failed { to: SocketAddr, transport: Transport, why: String, broken: Option<Broken> },
     Found { question: Question, answer: Answer },
+    Fetched { url: Url, result: Result<Vec<u8>, String> },
 }
 
 /// A connection ended otherwise than in peace.
@@ -52,6 +55,7 @@ pub struct Runner {
     local: SocketAddr,
     sip: SipSide,
     resolver: Resolver,
+    fetcher: Option<Fetcher>,
     to_us: mpsc::Sender<Arrived>,
     last_told: Option<tokio::time::Instant>,
     media: MediaSockets,
@@ -101,6 +105,7 @@ impl Runner {
             local,
             sip,
             resolver: Resolver::default(),
+            fetcher: None,
             to_us: to,
             last_told: None,
             media,
@@ -125,6 +130,13 @@ impl Runner {
     #[must_use]
     pub fn with_watch(mut self, every: Duration, look: Look) -> Self {
         self.watch = Some(Watch { every, next: tokio::time::Instant::now() + every, look });
+        self
+    }
+
+    /// Fetches certificates from now on, if policy lets the endpoint ask for any.
+    #[must_use]
+    pub fn with_fetcher(mut self, fetcher: Fetcher) -> Self {
+        self.fetcher = Some(fetcher);
         self
     }
 
@@ -237,6 +249,7 @@ impl Runner {
                 self.tell(to, transport, &why, broken, out);
                 self.step(Input::TransportFailed { to, transport, why }, out);
             }
+            Arrived::Fetched { url, result } => self.step(Input::Fetched { url, result }, out),
             Arrived::Found { question, answer } => self.step(Input::Found { question, answer }, out),
         }
     }
@@ -289,6 +302,8 @@ impl Runner {
         for output in out.drain(..) {
             match output {
                 Output::Lookup(question) => self.resolver.look_up(question, self.to_us.clone()),
+                // Without one the endpoint waits in vain, and says so.
+                Output::Fetch(url) => self.fetcher.iter().for_each(|f| f.start(url.clone(), self.to_us.clone())),
                 Output::Sip { to, transport, name, bytes } => {
                     self.show(true, self.local, to, transport, &bytes);
                     self.sip.send(to, transport, name, bytes);

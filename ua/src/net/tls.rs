@@ -142,7 +142,7 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     PrivateKeyDer::from_pem_slice(&pem).map_err(|_| format!("{} holds no private key in PEM", path.display()))
 }
 
-fn roots(path: &Path) -> Result<RootCertStore, String> {
+pub(super) fn roots(path: &Path) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
         roots.add(certificate).map_err(|e| format!("{} holds a CA that cannot be used: {e}", path.display()))?;

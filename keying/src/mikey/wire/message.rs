@@ -4,7 +4,7 @@ use super::codec::{MAX_MESSAGE, Problem, Reader, WireError};
 use super::hdr::{CsMap, Hdr};
 use super::key_data::{self, KeyData};
 use super::registry::{DataType, EncrAlg, MacAlg};
-use super::{Body, Kemac, Payload, Sign, Sp, V};
+use super::{Body, Cert, Kemac, Payload, Sign, Sp, V};
 use crate::mikey::tolerance::{Tolerance, Tolerances};
 use std::fmt;
 use std::ops::Range;
@@ -129,6 +129,17 @@ impl Message {
     /// The octets as received. With a KEMAC without encryption they hold keys.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Puts what was found in the place of CERT payloads. Each is read as what it stands for; the octets stay what they are.
+    pub(crate) fn resolve(&mut self, find: impl Fn(&Cert) -> Option<Cert>) {
+        for part in &mut self.parts {
+            if let Payload::Cert(cert) = &mut part.payload
+                && let Some(found) = find(cert)
+            {
+                *cert = found;
+            }
+        }
     }
 
     /// What could not be read.
