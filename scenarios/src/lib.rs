@@ -9,5 +9,6 @@ pub mod fate;
 pub mod ladder;
 pub mod link;
 pub mod report;
+mod streams;
 pub mod world;
 pub mod zone;

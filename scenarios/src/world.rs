@@ -76,6 +76,13 @@ pub struct Node {
     skew: Skew,
 }
 
+impl Node {
+    /// Where it speaks SIP.
+    pub fn sip(&self) -> SocketAddr {
+        self.sip
+    }
+}
+
 /// How far a phone's wall clock is off.
 #[derive(Clone, Copy, Debug, Default)]
 struct Skew {
@@ -157,6 +164,11 @@ impl World {
     /// A phone of this world.
     pub fn node(&self, node: usize) -> &Node {
         &self.nodes[node]
+    }
+
+    /// All phones of this world, in the order in which they came.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
     }
 
     /// How many media ports a phone holds, those that it has ready for the next calls included.
