@@ -13,6 +13,7 @@ mod ladder;
 mod lanes;
 mod peers;
 mod refusals;
+mod rows;
 mod story;
 mod timeline;
 mod top;

@@ -4,7 +4,7 @@ use crate::ladder::seconds;
 use keyphone_media::env::Instant;
 
 /// As wide as this, in pixels, as all here.
-pub(super) const WIDTH: usize = 760;
+pub(super) const WIDTH: usize = 960;
 /// Left and right of it.
 pub(super) const MARGIN: usize = 16;
 /// A pause of so many microseconds is cut out.

@@ -19,6 +19,8 @@ pub(super) struct Branch {
     pub(super) story: Vec<(Instant, String)>,
     /// When it was answered: what came before was early media.
     pub(super) answered: Option<Instant>,
+    /// When it was sent away.
+    pub(super) lost: Option<Instant>,
 }
 
 /// A call of a phone.
@@ -45,7 +47,7 @@ impl Call {
                 let name = caller.map_or_else(|| peer.clone(), |caller| page.phones[caller].name.clone());
                 let begins = if outgoing { format!("calls {peer}") } else { "is called".into() };
                 let story = vec![(*at, begins)];
-                let branch = Branch { peer: caller, name, tag: String::new(), story, answered: None };
+                let branch = Branch { peer: caller, name, tag: String::new(), story, answered: None, lost: None };
                 calls.insert(id, Self { id, outgoing, ended: *at, branches: vec![branch] });
             }
             if let Some(call) = calls.get_mut(&id) {
@@ -53,7 +55,12 @@ impl Call {
                 call.tell(*at, event, page, peers);
             }
         }
-        calls.into_values().collect()
+        let mut calls: Vec<_> = calls.into_values().collect();
+        // Who answered stands first, and then all as on the ladder.
+        let order =
+            |branch: &Branch| (!branch.tag.is_empty(), branch.answered.is_none(), branch.peer.unwrap_or(usize::MAX));
+        calls.iter_mut().for_each(|call| call.branches.sort_by_key(order));
+        calls
     }
 
     /// The branches that keys may belong to: those that have a tag, or the call as a whole.
@@ -67,7 +74,8 @@ impl Call {
             Event::Progress { branch, early_media: true, status, .. } => {
                 (branch.as_str(), format!("{status} with early media"))
             }
-            Event::Progress { branch, status, .. } => (branch.as_str(), status.to_string()),
+            // That it rings is told anyway.
+            Event::Progress { branch, status, .. } if *status != 180 => (branch.as_str(), status.to_string()),
             Event::Answered { branch, .. } => (branch.as_str(), "answered".into()),
             Event::BranchLost { branch, .. } => (branch.as_str(), "answers too late".into()),
             Event::Redirected { to, .. } => ("", format!("sent elsewhere: {}", to.join(", "))),
@@ -79,10 +87,13 @@ impl Call {
             _ => return,
         };
         let number = self.branch(tag, page, peers);
-        if matches!(event, Event::Answered { .. }) {
-            self.branches[number].answered = Some(at);
+        let branch = &mut self.branches[number];
+        match event {
+            Event::Answered { .. } => branch.answered = Some(at),
+            Event::BranchLost { .. } => branch.lost = Some(at),
+            _ => {}
         }
-        let story = &mut self.branches[number].story;
+        let story = &mut branch.story;
         if story.last().is_none_or(|(_, last)| *last != what) {
             story.push((at, what));
         }
@@ -101,7 +112,7 @@ impl Call {
         }
         let peer = peers.owner(tag);
         let name = peer.map_or_else(|| "a branch".into(), |peer| page.phones[peer].name.clone());
-        self.branches.push(Branch { peer, name, tag: tag.into(), story: vec![], answered: None });
+        self.branches.push(Branch { peer, name, tag: tag.into(), story: vec![], answered: None, lost: None });
         self.branches.len() - 1
     }
 }

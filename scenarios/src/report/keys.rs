@@ -8,7 +8,7 @@ use crate::streams::Fates;
 use keyphone_ua::event::{Event, KeyUse};
 use std::collections::BTreeMap;
 
-const KEYS: &[&str] = &["Key", "SSRC", "Sent by", "Heard by", "Cipher and tag", "Check"];
+const KEYS: &[&str] = &["Key", "SSRC", "Sent by", "Heard by", "Cipher", "Check"];
 const PROOFS: &[&str] = &["Time", "Phone", "SIP names", "Proven", "How"];
 /// In octets.
 const MAX_KEYS: usize = 90_000;
@@ -22,6 +22,9 @@ struct Pair {
     heard: BTreeMap<usize, Option<Fates>>,
 }
 
+/// More phones that have a key and did nothing with it are counted.
+const MAX_IDLE: usize = 4;
+
 /// What stands for the SSRC where a phone hears whoever authenticates.
 const ANY: &str = "any";
 
@@ -33,8 +36,8 @@ impl Page<'_> {
             let ssrc = if ssrc == ANY { "any".into() } else { format!("<code>{}</code>", escape(ssrc)) };
             let check = match &trouble {
                 Some(what) => format!("<b class=\"bad\">✗ two-time pad</b> {}", escape(what)),
-                None if pair.sent.is_empty() => "nobody sent".into(),
-                None => "✓ one sender".into(),
+                None if self.is_used(pair) => "✓ one sender".into(),
+                None => "not used".into(),
             };
             let cells = [
                 format!("<code class=\"key\">{}</code>", escape(key)),
@@ -62,10 +65,19 @@ impl Page<'_> {
                 None => name,
             }
         };
-        match used.is_empty() {
-            true => "nobody".into(),
-            false => used.iter().map(one).collect::<Vec<_>>().join("<br>"),
-        }
+        // Who has a key and did nothing with it is one of many in a fork.
+        let (active, idle): (Vec<_>, Vec<_>) = used.iter().partition(|(_, fates)| fates.is_some());
+        let named = if idle.len() > MAX_IDLE { 0 } else { idle.len() };
+        let others =
+            (named < idle.len()).then(|| format!("<span class=\"soft\">{} phones, nothing</span>", idle.len()));
+        let lines: Vec<_> = active.into_iter().chain(idle.into_iter().take(named)).map(one).chain(others).collect();
+        if lines.is_empty() { "nobody".into() } else { lines.join("<br>") }
+    }
+
+    /// Did anybody send under it? Without a log who could is taken for who did.
+    fn is_used(&self, pair: &Pair) -> bool {
+        let sent = |fates: &Option<Fates>| fates.map_or(self.log.is_empty(), |fates| fates.sent > 0);
+        pair.sent.values().any(sent)
     }
 
     /// Why the pair is a two-time pad, if it is one.
@@ -78,7 +90,7 @@ impl Page<'_> {
             Event::TwoTimePad { ssrc: of, what, .. } if of == ssrc => Some(what.clone()),
             _ => None,
         });
-        let spoke = pair.sent.values().filter(|fates| fates.is_none_or(|fates| fates.sent > 0)).count();
+        let spoke = pair.sent.values().filter(|fates| fates.map_or(self.log.is_empty(), |f| f.sent > 0)).count();
         told.or((spoke > 1).then(|| format!("{spoke} phones sent under it")))
     }
 

@@ -1,19 +1,20 @@
 //! The ladder as SVG, to stand in a page: its colours are the page's.
 
 use super::html::{Bounded, Sheet, escape, section as part};
-use crate::ladder::{Entry, Fate, Kind, Ladder, cut, seconds, wrap};
+use super::rows::Row;
+use crate::ladder::{Digest, Entry, Fate, Kind, Ladder, cut, seconds, wrap};
 use std::fmt::Write as _;
 
 /// The time at the left, in pixels, as all here.
-const SIDE: usize = 66;
+const SIDE: usize = 58;
 /// The names on top.
 const HEAD: usize = 50;
 /// Left of the first phone and right of the last.
-const EDGE: usize = 84;
+const EDGE: usize = 64;
 /// Between two phones, by how many there are.
-const WIDE: usize = 560;
-const MIDDLE: usize = 360;
-const NARROW: usize = 270;
+const GAPS: [usize; 4] = [600, 460, 320, 240];
+/// Text stands so far from the line of a phone.
+const INDENT: usize = 16;
 /// An arrow that passes more phones than this has its label at both ends.
 const LONG: usize = 2;
 /// A line of text.
@@ -62,35 +63,52 @@ pub(super) fn chars(pixels: usize) -> usize {
     pixels * 100 / CHAR_100
 }
 
+/// The label, in so many characters: the commonest transport is the first to go.
+fn fit(label: &str, width: usize) -> String {
+    match label.chars().count() > width {
+        true => cut(&label.replacen(" (UDP)", "", 1), width),
+        false => label.into(),
+    }
+}
+
 impl<'a> Drawing<'a> {
     fn of(ladder: &'a Ladder) -> Self {
         let columns = ladder.columns().len().min(MAX_COLUMNS);
-        let gap = match columns {
-            0..=2 => WIDE,
-            3..=4 => MIDDLE,
-            _ => NARROW,
-        };
+        let gap = GAPS[columns.saturating_sub(2).min(GAPS.len() - 1)];
         let body = Bounded::new(MAX_SVG);
         let mut drawing = Self { ladder, gap, columns, y: 4, side: String::new(), piece: String::new(), body };
-        for entry in ladder.entries() {
-            let y = drawing.y;
-            let at = drawing.entry(entry).unwrap_or(y);
-            let piece = std::mem::take(&mut drawing.piece);
-            if piece.is_empty() {
-                drawing.body.leave_out(1);
-            } else if drawing.body.push(&piece) {
-                let (time, side) = (seconds(entry.at), &mut drawing.side);
-                let _ = writeln!(
-                    side,
-                    "<text class=\"at\" x=\"{}\" y=\"{at}\" text-anchor=\"end\">{time}</text>",
-                    SIDE - 10
-                );
-            } else {
-                drawing.y = y;
-            }
+        let mut rest = ladder.entries();
+        while let Some(first) = rest.first() {
+            let row = Row::of(rest, drawing.columns);
+            let (these, others) = rest.split_at(row.len());
+            drawing.row(first, these, &row);
+            rest = others;
         }
         drawing.body.leave_out(ladder.left_out());
         drawing
+    }
+
+    /// A row, with its time beside it; nothing of it if it has no room, or is of phones that are not drawn.
+    fn row(&mut self, first: &Entry, these: &[Entry], row: &Row) {
+        let y = self.y;
+        let at = match row {
+            Row::One => self.entry(first),
+            Row::Notes(_) => Some(self.notes(these)),
+            Row::Fan { hub, out, .. } => Some(self.fan(these, *hub, *out)),
+        };
+        let piece = std::mem::take(&mut self.piece);
+        match at {
+            Some(at) if self.body.push(&piece) => {
+                let (time, x) = (seconds(first.at), SIDE - 8);
+                let _ =
+                    writeln!(self.side, "<text class=\"at\" x=\"{x}\" y=\"{at}\" text-anchor=\"end\">{time}</text>");
+            }
+            Some(_) => {
+                self.body.leave_out(these.len() as u64 - 1);
+                self.y = y;
+            }
+            None => self.body.leave_out(these.len() as u64),
+        }
     }
 
     fn sheet(&self) -> Sheet {
@@ -160,12 +178,15 @@ impl<'a> Drawing<'a> {
 
     /// What a message says of media and keys, under its arrow: beside the phone that stands further right, which is one
     /// of many, if the arrow is long.
-    fn details(&mut self, (from, to): (usize, usize), digest: &crate::ladder::Digest) {
+    fn details(&mut self, (from, to): (usize, usize), digest: &Digest) {
         let (left, right) = (from.min(to), from.max(to));
-        let long = right - left > LONG;
-        let column = if long { right - 1 } else { left };
-        let fits = chars(self.gap * (right - column).max(1) - 36);
-        let x = self.x(column) + 18;
+        let column = if right - left > LONG { right - 1 } else { left };
+        self.details_in(column, right.max(column + 1) - column, digest);
+    }
+
+    /// The same in so many gaps right of a phone.
+    fn details_in(&mut self, column: usize, gaps: usize, digest: &Digest) {
+        let (x, fits) = (self.x(column) + INDENT, chars(self.gap * gaps - 2 * INDENT));
         let sdp = digest.says.iter().chain(&digest.media).map(|line| ("sdp", line.clone()));
         for (class, text) in sdp.chain(digest.keying.iter().map(|key| ("key", key.to_string()))) {
             for line in wrap(&text, fits, MAX_LINES) {
@@ -173,6 +194,44 @@ impl<'a> Drawing<'a> {
                 self.text(class, x, "start", &line);
             }
         }
+    }
+
+    /// What one phone says to many at one time, or many to one: each has its label in the gap left of it.
+    fn fan(&mut self, entries: &[Entry], hub: usize, out: bool) -> usize {
+        let (top, mut bottom) = (self.y, self.y);
+        let (label_y, arrow_y) = (top + LINE, top + LINE + 7);
+        for Entry { kind, .. } in entries {
+            let Kind::Message { from, to, again, digest, .. } = kind else { continue };
+            let (title, far) = (self.ladder.title(kind), *from.max(to));
+            let class = if *again { "arrow again" } else { "arrow" };
+            let _ = writeln!(self.piece, "<g class=\"{class}\"><title>{}</title>", escape(&title));
+            self.y = label_y;
+            self.text("label", self.x(far - 1) + INDENT, "start", &fit(&title, chars(self.gap - 2 * INDENT)));
+            let (x1, x2) = if out { (self.x(hub), self.x(far)) } else { (self.x(far), self.x(hub)) };
+            self.shaft(x1, x2, arrow_y, class);
+            if !out {
+                let _ = write!(self.piece, "<circle class=\"tail\" cx=\"{x1}\" cy=\"{arrow_y}\" r=\"3.5\"/>");
+            }
+            self.piece += "</g>\n";
+            self.y = arrow_y + 2;
+            self.details_in(far - 1, 1, digest);
+            bottom = bottom.max(self.y);
+        }
+        self.y = bottom + 10;
+        label_y
+    }
+
+    /// What several phones know at one time.
+    fn notes(&mut self, entries: &[Entry]) -> usize {
+        let (top, mut bottom) = (self.y, self.y);
+        for Entry { kind, .. } in entries {
+            let Kind::Note { who, text } = kind else { continue };
+            self.y = top;
+            self.note(*who, text);
+            bottom = bottom.max(self.y);
+        }
+        self.y = bottom;
+        top + LINE
     }
 
     /// The label, the arrow below it. Afterwards `y` is the baseline of what stood last. Gives the label's.
@@ -187,11 +246,12 @@ impl<'a> Drawing<'a> {
         } else if from.abs_diff(to) > LONG {
             // Whoever looks at either end shall see what it is.
             let (left, right) = (x1.min(x2), x1.max(x2));
-            let short = cut(label, chars(self.gap - 30));
-            self.text("label", left + 14, "start", &short);
-            self.text("label", right - 14, "end", &short);
+            let short = fit(label, chars((right - left) / 2 - 2 * INDENT));
+            self.text("label", left + INDENT, "start", &short);
+            self.text("label", right - INDENT, "end", &short);
         } else {
-            self.text("label", (x1 + x2) / 2, "middle", &cut(label, chars(x1.abs_diff(x2) - 40)));
+            // At the left, where a narrow screen begins.
+            self.text("label", x1.min(x2) + INDENT, "start", &fit(label, chars(x1.abs_diff(x2) - 2 * INDENT)));
         }
         self.shaft(x1, x2, arrow_y, class);
         self.piece += "</g>\n";
@@ -231,7 +291,8 @@ impl<'a> Drawing<'a> {
     /// Beside the phone: to its right, but the last one's to its left.
     fn note(&mut self, who: usize, text: &str) -> usize {
         let x = self.x(who);
-        let (x_text, anchor) = if who > 0 && who + 1 == self.columns { (x - 14, "end") } else { (x + 14, "start") };
+        let (x_text, anchor) =
+            if who > 0 && who + 1 == self.columns { (x - INDENT, "end") } else { (x + INDENT, "start") };
         self.piece += "<g class=\"note\">\n";
         let first = self.y + LINE;
         for (number, line) in wrap(text, chars(self.gap - 40), MAX_LINES).iter().enumerate() {

@@ -48,7 +48,9 @@ pub(super) fn groups(page: &Page<'_>, uses: &Uses<'_>, peers: &Peers<'_>, phone:
             for number in homes(&call, said, uses) {
                 let branch = &call.branches[number];
                 let forked_to = branch.peer.filter(|_| number > 0 && call.is_forked());
-                let lane = Lane::of(said, uses, branch, forked_to, call.ended);
+                // What all branches share is there as long as one of them.
+                let ended = branch.lost.filter(|_| said.ssrc.is_some()).unwrap_or(call.ended);
+                let lane = Lane::of(said, uses, branch, forked_to, ended);
                 let twin =
                     lanes[number].iter().any(|l| l.key == lane.key && l.use_for == lane.use_for && l.text == lane.text);
                 if !twin {

@@ -49,7 +49,7 @@ fn refusals<'p>(phone: &'p Phone<'_>) -> Vec<Refusal<'p>> {
 fn refusal(event: &Event) -> Option<(&'static str, String)> {
     let told = match event {
         Event::Refused { why, hint, .. } => match hint {
-            Some(hint) => ("keying", format!("{why}. The peer's own message says: {hint}")),
+            Some(hint) => ("keying", format!("{why}; {hint}")),
             None => ("keying", why.clone()),
         },
         Event::TwoTimePad { ssrc, what, .. } => ("two-time pad", format!("{ssrc}: {what}")),

@@ -7,6 +7,7 @@ use super::peers::Peers;
 use super::uses::Uses;
 use super::{Page, ladder};
 use crate::ladder::cut;
+use keyphone_media::env::Instant;
 use keyphone_ua::event::KeyUse;
 use std::fmt::Write as _;
 
@@ -21,7 +22,7 @@ const LANE: usize = 34;
 const MAX: usize = 190_000;
 
 const HINT: &str = "A thin line: the key is there. A filled bar: packets went under it. An open bar: the same before the \
-                    call was answered. Where nothing happens for long the axis is cut.";
+                    call was answered, which a stroke across marks. Where nothing happens for long the axis is cut.";
 
 pub(super) fn section(page: &Page<'_>, uses: &Uses<'_>, peers: &Peers<'_>) -> String {
     let groups: Vec<_> = (0..page.phones.len()).flat_map(|phone| groups(page, uses, peers, phone)).collect();
@@ -42,7 +43,7 @@ pub(super) fn section(page: &Page<'_>, uses: &Uses<'_>, peers: &Peers<'_>) -> St
     part("timeline", "Which key, from when to when", HINT, &(sheet.html() + &rest))
 }
 
-fn instants(group: &Group) -> impl Iterator<Item = keyphone_media::env::Instant> {
+fn instants(group: &Group) -> impl Iterator<Item = Instant> {
     let lanes = group.lanes.iter().flat_map(|lane| {
         let spells = lane.spells.iter().flat_map(|spell| [spell.from, spell.to]);
         [lane.known.0, lane.known.1].into_iter().chain(spells)
@@ -90,18 +91,14 @@ impl Drawing {
         };
         let side = format!("<text class=\"peer\" x=\"12\" y=\"{y}\">{name}{title}</text>\n");
         let story = escape(&cut(&branch.story(), ladder::chars(WIDTH)));
-        let mut body = format!("<text class=\"soft\" x=\"{MARGIN}\" y=\"{y}\">{story}</text>\n");
-        if let Some(answered) = branch.answered {
-            let (x, bottom) = (self.axis.x(answered), self.y + STORY + group.lanes.len() * LANE);
-            let _ = writeln!(body, "<line class=\"answered\" x1=\"{x}\" y1=\"{}\" x2=\"{x}\" y2=\"{bottom}\"/>", y + 6);
-        }
+        let body = format!("<text class=\"soft\" x=\"{MARGIN}\" y=\"{y}\">{story}</text>\n");
         self.row(STORY, side, &body);
         for lane in &group.lanes {
-            self.lane(lane);
+            self.lane(lane, branch.answered);
         }
     }
 
-    fn lane(&mut self, lane: &Lane) {
+    fn lane(&mut self, lane: &Lane, answered: Option<Instant>) {
         let (class, verb) = match (&lane.key, lane.use_for) {
             (None, _) => ("lane none", "no key"),
             (_, KeyUse::Send) => ("lane speaks", "speaks"),
@@ -124,6 +121,10 @@ impl Drawing {
                 bar_y - 4,
                 (to - from).max(3)
             );
+        }
+        if let Some(x) = answered.map(|answered| self.axis.x(answered)) {
+            let (top, bottom) = (bar_y - 8, bar_y + 8);
+            let _ = write!(body, "<line class=\"answered\" x1=\"{x}\" y1=\"{top}\" x2=\"{x}\" y2=\"{bottom}\"/>");
         }
         // Beside the beginning of the line; if there is no room, before its end.
         let starts = x1 < (MARGIN + WIDTH * 11 / 20) as u64;

@@ -1,9 +1,8 @@
-//! The page of a world: a fork, a refusal, a hostile peer, a crowd.
+//! Worlds with something to tell.
 
 use keyphone_config::{Config, PskEntry};
 use keyphone_media::env::Instant;
 use keyphone_scenarios::link::Link;
-use keyphone_scenarios::report::{Story, Verdict, page};
 use keyphone_scenarios::world::World;
 use keyphone_ua::endpoint::Command;
 use keyphone_ua::settings::{HangUp, Incoming, Plan, Play, Record, Settings};
@@ -11,15 +10,15 @@ use keyphone_ua::transaction::{Destination, Transport};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-const KEY: &str = "000102030405060708090a0b0c0d0e0f";
+pub(crate) const KEY: &str = "000102030405060708090a0b0c0d0e0f";
 const ALICE: &str = "10.0.0.1";
-const PROXY: &str = "10.0.0.9";
+pub(crate) const PROXY: &str = "10.0.0.9";
 
-fn sip_at(ip: &str) -> SocketAddr {
+pub(crate) fn sip_at(ip: &str) -> SocketAddr {
     SocketAddr::new(ip.parse().unwrap(), 5060)
 }
 
-fn ms(ms: u64) -> Duration {
+pub(crate) fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
@@ -37,7 +36,7 @@ fn phone(name: &str, ip: &str, key: &str) -> Settings {
 }
 
 /// A proxy that hands one INVITE to many phones, each of which plays early media and answers later than the one before.
-fn fork(phones: usize, link: Link) -> World {
+pub(crate) fn fork(phones: usize, link: Link) -> World {
     let mut world = World::new(1, link);
     let alice = world.add("alice", phone("alice", ALICE, KEY));
     for n in 0..phones {
@@ -59,7 +58,7 @@ fn fork(phones: usize, link: Link) -> World {
     world
 }
 
-fn pair(link: Link, bobs_key: &str) -> World {
+pub(crate) fn pair(link: Link, bobs_key: &str) -> World {
     let mut world = World::new(1, link);
     let alice = world.add("alice", phone("alice", ALICE, KEY));
     world.add("bob", phone("bob", "10.0.0.2", bobs_key));
@@ -68,46 +67,4 @@ fn pair(link: Link, bobs_key: &str) -> World {
     world.command(alice, Command::Call { target, to, from: None, plan: plan(440.0, HangUp::After(ms(1_500))) });
     world.run(Instant::from_micros(100_000_000));
     world
-}
-
-fn story(title: &str) -> Story {
-    let verdict = |sentence: &str, passed, measured: &str| Verdict {
-        sentence: sentence.into(),
-        passed,
-        measured: measured.into(),
-    };
-    Story {
-        title: title.into(),
-        about: "Alice calls one name, a proxy hands the call to several phones, and the first that answers gets it."
-            .into(),
-        facts: vec![("Seed".into(), "1".into()), ("Again".into(), "keyphone scenario run fork-3 --seed 1".into())],
-        verdicts: vec![
-            verdict("alice hears bob within 200 ms", true, "heard after 42 ms"),
-            verdict("nothing unauthenticated was played", true, "0 frames"),
-            verdict("one dialog is left", title.len().is_multiple_of(2), "1"),
-        ],
-        others: vec![("proxy".into(), vec![sip_at(PROXY)])],
-    }
-}
-
-fn keep(name: &str, html: &str) {
-    if let Ok(to) = std::env::var("KEEP") {
-        std::fs::write(std::path::Path::new(&to).join(name), html).unwrap();
-    }
-}
-
-#[test]
-fn pages() {
-    let mut lossy = Link::BAD_DAY;
-    lossy.loss_permille = 120;
-    keep("fork3.html", &page(&story("A fork to three phones"), &fork(3, Link::PERFECT)));
-    keep("fork30.html", &page(&story("A fork to thirty phones"), &fork(30, Link::BAD_DAY)));
-    keep("lossy.html", &page(&story("A call on a lossy link"), &pair(lossy, KEY)));
-    keep(
-        "refused.html",
-        &page(
-            &Story { others: vec![], ..story("A peer with another key") },
-            &pair(Link::PERFECT, "ffeeddccbbaa99887766554433221100"),
-        ),
-    );
 }
