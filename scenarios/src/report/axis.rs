@@ -8,9 +8,9 @@ pub(super) const WIDTH: usize = 960;
 /// Left and right of it.
 pub(super) const MARGIN: usize = 16;
 /// A pause of so many microseconds is cut out.
-const PAUSE: u64 = 3_000_000;
+const PAUSE: u64 = 10_000_000;
 /// What stands in its place.
-const BREAK: usize = 34;
+const BREAK: usize = 64;
 /// No more pieces: longer pauses are cut out first.
 const MAX_PIECES: usize = 8;
 /// Two ticks are at least so far apart.

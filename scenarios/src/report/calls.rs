@@ -44,7 +44,11 @@ impl Call {
             if let Event::Started { direction, peer, call_id, .. } = event {
                 let outgoing = *direction == Direction::Outgoing;
                 let caller = if outgoing { None } else { peers.caller(call_id) };
-                let name = caller.map_or_else(|| peer.clone(), |caller| page.phones[caller].name.clone());
+                let name = match caller {
+                    Some(caller) => page.phones[caller].name.clone(),
+                    None if outgoing => "the call".into(),
+                    None => peer.clone(),
+                };
                 let begins = if outgoing { format!("calls {peer}") } else { "is called".into() };
                 let story = vec![(*at, begins)];
                 let branch = Branch { peer: caller, name, tag: String::new(), story, answered: None, lost: None };

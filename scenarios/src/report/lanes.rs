@@ -111,7 +111,7 @@ impl Lane {
         let mut ssrcs: Vec<_> = used.iter().map(|u| u.ssrc.to_string()).chain(said.ssrc.map(Into::into)).collect();
         ssrcs.sort();
         ssrcs.dedup();
-        words.extend((!ssrcs.is_empty()).then(|| format!("SSRC {}", ssrcs.join(", "))));
+        words.push(if ssrcs.is_empty() { "any SSRC".into() } else { format!("SSRC {}", ssrcs.join(", ")) });
         let mut counts = Fates::default();
         used.iter().for_each(|used| counts += used.counts);
         words.extend((counts.sent > 0).then(|| counts.to_string()));

@@ -58,14 +58,13 @@ impl<'a> Uses<'a> {
         for (phone, told) in page.phones.iter().enumerate() {
             said.extend(told.events.iter().filter_map(|(at, event)| Said::of(*at, phone, event)));
         }
-        let mut count =
-            Count { uses: vec![], numbers: BTreeMap::new(), seen: BTreeMap::new(), clashes: BTreeMap::new() };
+        let mut count = Count::of(&said);
         let (peers, mut known) = (Peers::of(page), BTreeMap::new());
         for sent in page.log.iter().filter(|sent| sent.media) {
             let (from, to) = (sent.from, sent.to);
             let ends = known.entry((from, to)).or_insert_with(|| peers.phone_at(from).zip(peers.phone_at(to)));
             if let (Some((from, to)), Flow::Rtp(ssrc)) = (*ends, Flow::of(&sent.bytes)) {
-                count.take(sent, from, to, ssrc, &said);
+                count.take(sent, from, to, ssrc);
             }
         }
         Self { said, uses: count.uses, clashes: count.clashes }
@@ -98,23 +97,38 @@ type Seen = (u64, u64);
 struct Count<'a> {
     uses: Vec<Use<'a>>,
     numbers: BTreeMap<(usize, usize, Option<&'a str>, Ssrc), usize>,
+    /// What a phone speaks with, by SSRC if it named one, and since when.
+    speaks: BTreeMap<(usize, Option<&'a str>), Vec<(Instant, &'a str)>>,
+    /// Since when a phone hears a key.
+    hears: BTreeMap<(usize, &'a str), Instant>,
     /// By sequence number; and how many there were.
     seen: BTreeMap<(&'a str, Ssrc), (BTreeMap<u16, Seen>, u64)>,
     clashes: BTreeMap<(&'a str, Ssrc), u64>,
 }
 
 impl<'a> Count<'a> {
-    fn take(&mut self, sent: &Sent, from: usize, to: usize, ssrc: Ssrc, said: &[Said<'a>]) {
-        let name = ssrc.to_string();
-        let speaks = |s: &&Said<'_>| s.phone == from && s.use_for == KeyUse::Send && s.at <= sent.at;
-        let key = said.iter().rev().filter(speaks).find(|s| s.ssrc.is_none_or(|ssrc| ssrc == name)).map(|s| s.key);
+    fn of(said: &[Said<'a>]) -> Self {
+        let (mut speaks, mut hears): (BTreeMap<_, Vec<_>>, BTreeMap<_, _>) = Default::default();
+        for said in said {
+            match said.use_for {
+                KeyUse::Send => speaks.entry((said.phone, said.ssrc)).or_default().push((said.at, said.key)),
+                KeyUse::Hear => {
+                    hears.entry((said.phone, said.key)).or_insert(said.at);
+                }
+            }
+        }
+        let (numbers, seen, clashes) = Default::default();
+        Self { uses: vec![], numbers, speaks, hears, seen, clashes }
+    }
+
+    fn take(&mut self, sent: &Sent, from: usize, to: usize, ssrc: Ssrc) {
+        let key = self.key_of(from, ssrc, sent.at);
+        let known = key.and_then(|key| self.hears.get(&(to, key)).copied());
         let number = match self.numbers.get(&(from, to, key, ssrc)) {
             Some(number) => *number,
             None if self.uses.len() >= MAX_USES => return,
             None => {
-                let (counts, spells) = (Fates::default(), vec![]);
-                let hears = |s: &Said<'_>| s.phone == to && s.use_for == KeyUse::Hear && Some(s.key) == key;
-                let key_known = said.iter().any(hears);
+                let (counts, spells, key_known) = (Fates::default(), vec![], known.is_some());
                 self.uses.push(Use { from, to, key, ssrc, counts, spells, before_key: 0, key_known });
                 self.numbers.insert((from, to, key, ssrc), self.uses.len() - 1);
                 self.uses.len() - 1
@@ -124,16 +138,18 @@ impl<'a> Count<'a> {
         let (lost, twice) = (sent.arrived.is_empty(), sent.arrived.len() > 1);
         of.counts += Fates { sent: 1, lost: u64::from(lost), twice: u64::from(twice) };
         Spell::add(&mut of.spells, sent);
-        let hears = |s: &&Said<'_>| s.phone == to && s.use_for == KeyUse::Hear && Some(s.key) == key;
-        let since = said.iter().find(hears).map(|s| s.at);
-        if let Some(arrived) = sent.arrived.first()
-            && since.is_some_and(|since| *arrived < since)
-        {
-            of.before_key += 1;
-        }
+        let early = sent.arrived.first().zip(known).is_some_and(|(arrived, known)| *arrived < known);
+        of.before_key += u64::from(early);
         if let (Some(key), Ok(header)) = (key, Header::parse(&sent.bytes)) {
             self.look_for_clash((key, ssrc), header.sequence(), &sent.bytes);
         }
+    }
+
+    /// What a phone has last said, by then, that it speaks with under that SSRC.
+    fn key_of(&self, phone: usize, ssrc: Ssrc, by: Instant) -> Option<&'a str> {
+        let name = ssrc.to_string();
+        let last = |ssrc| self.speaks.get(&(phone, ssrc))?.iter().rev().find(|(at, _)| *at <= by).copied();
+        [last(Some(name.as_str())), last(None)].into_iter().flatten().max_by_key(|(at, _)| *at).map(|(_, key)| key)
     }
 
     fn look_for_clash(&mut self, pair: (&'a str, Ssrc), sequence: u16, bytes: &[u8]) {
