@@ -87,7 +87,7 @@ impl Axis {
                 at = at.saturating_add(step);
             }
             // A piece that is shorter than a step has its beginning told.
-            if !ticks.last().is_some_and(|(x, _)| *x >= piece.left) {
+            if ticks.last().is_none_or(|(x, _)| *x < piece.left) {
                 ticks.push((piece.left, seconds(Instant::from_micros(piece.begins))));
             }
         }

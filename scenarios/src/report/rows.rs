@@ -24,9 +24,8 @@ impl Row {
         let same = |(first, next): (&Entry, &Entry)| first.at.as_micros() / 1_000 == next.at.as_micros() / 1_000;
         let together = entries.iter().take_while(|next| same((&entries[0], next))).count();
         let entries = &entries[..together];
-        match notes(entries, columns) {
-            2.. => return Self::Notes(notes(entries, columns)),
-            _ => {}
+        if let count @ 2.. = notes(entries, columns) {
+            return Self::Notes(count);
         }
         for out in [true, false] {
             let ends: Vec<_> = entries.iter().map_while(|entry| ends(entry, out)).collect();

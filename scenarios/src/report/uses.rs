@@ -91,18 +91,25 @@ impl<'a> Said<'a> {
     }
 }
 
-/// One packet of a key and SSRC: what it was, and how many came before it.
-type Seen = (u64, u64);
+/// What a phone speaks with, and since when.
+type Speaks<'a> = Vec<(Instant, &'a str)>;
+
+/// The packets of a key and SSRC.
+#[derive(Default)]
+struct Seen {
+    count: u64,
+    /// By sequence number: the last one's hash, and which it was.
+    last: BTreeMap<u16, (u64, u64)>,
+}
 
 struct Count<'a> {
     uses: Vec<Use<'a>>,
     numbers: BTreeMap<(usize, usize, Option<&'a str>, Ssrc), usize>,
-    /// What a phone speaks with, by SSRC if it named one, and since when.
-    speaks: BTreeMap<(usize, Option<&'a str>), Vec<(Instant, &'a str)>>,
+    /// By phone, and SSRC if it named one.
+    speaks: BTreeMap<(usize, Option<&'a str>), Speaks<'a>>,
     /// Since when a phone hears a key.
     hears: BTreeMap<(usize, &'a str), Instant>,
-    /// By sequence number; and how many there were.
-    seen: BTreeMap<(&'a str, Ssrc), (BTreeMap<u16, Seen>, u64)>,
+    seen: BTreeMap<(&'a str, Ssrc), Seen>,
     clashes: BTreeMap<(&'a str, Ssrc), u64>,
 }
 
@@ -156,9 +163,9 @@ impl<'a> Count<'a> {
         let mut hasher = DefaultHasher::new();
         bytes.hash(&mut hasher);
         let hash = hasher.finish();
-        let (seen, count) = self.seen.entry(pair).or_default();
+        let Seen { count, last } = self.seen.entry(pair).or_default();
         *count += 1;
-        let before = seen.insert(sequence, (hash, *count));
+        let before = last.insert(sequence, (hash, *count));
         if before.is_some_and(|(other, number)| other != hash && *count - number < WINDOW) {
             *self.clashes.entry(pair).or_default() += 1;
         }
