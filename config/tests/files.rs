@@ -141,6 +141,7 @@ fn every_field_replaces_its_default() {
         keys: KeyForm::TekSalt,
         validity: Validity::Mki(4),
         failed_rekey: FailedRekey::End,
+        fetch: vec![],
     };
     assert_eq!(config.policy.mikey, mikey);
     assert_eq!(config.audio.play, Play::File("/etc/keyphone/hello.wav".into()), "beside the configuration");

@@ -10,16 +10,20 @@
 //! ```
 
 mod digest;
+mod notes;
 mod plain;
 mod says;
 mod text;
+mod told;
 
 pub use digest::{Digest, KeyMgmt};
-pub(crate) use plain::{cut, wrap};
+pub(crate) use notes::note;
+pub(crate) use plain::{cut, is_deceptive, wrap};
+pub(crate) use told::names;
 
 use keyphone_media::env::Instant;
 use keyphone_ua::transaction::Transport;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
@@ -31,6 +35,8 @@ pub struct Ladder {
     entries: Vec<Entry>,
     left_out: u64,
     sent_before: VecDeque<u64>,
+    /// Who first answered under a To-tag.
+    tags: BTreeMap<String, usize>,
 }
 
 /// A phone.
@@ -64,6 +70,10 @@ pub enum Kind {
         transport: Transport,
         /// The same octets went the same way before: a retransmission.
         again: bool,
+        /// Did it arrive?
+        fate: Fate,
+        /// Whose branch it belongs to (the To-tag), if neither end is that phone: a proxy hands it on.
+        branch: Option<usize>,
         /// What it says. A retransmission says nothing but its headline.
         digest: Digest,
     },
@@ -75,6 +85,8 @@ pub enum Kind {
         to: usize,
         /// What it is.
         what: String,
+        /// When its last packet was sent, if that is known.
+        until: Option<Instant>,
     },
     /// Something that one phone knows or does.
     Note {
@@ -85,12 +97,24 @@ pub enum Kind {
     },
 }
 
+/// What became of a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fate {
+    /// It arrived, or nobody can tell.
+    #[default]
+    Arrived,
+    /// It never did.
+    Lost,
+    /// It arrived twice.
+    Twice,
+}
+
 impl Ladder {
     /// What comes after so many entries is counted and not kept.
     pub const MAX_ENTRIES: usize = 5_000;
     /// A stranger beyond so many columns shares the last one.
     pub const MAX_COLUMNS: usize = 12;
-    /// So many messages are remembered to tell a retransmission.
+    /// So many messages are remembered to tell a retransmission, and so many To-tags to tell a branch.
     const MEMORY: usize = 1_024;
 
     /// An empty one.
@@ -110,13 +134,17 @@ impl Ladder {
 
     /// Shows a SIP message. Show each once, where it was sent.
     pub fn see(&mut self, at: Instant, from: SocketAddr, to: SocketAddr, transport: Transport, bytes: &[u8]) {
-        let entry = self.message(at, from, to, transport, bytes);
+        let entry = self.message(at, from, to, transport, bytes, Fate::Arrived);
         self.keep(entry);
     }
 
     /// Shows that media began to flow: one arrow for its first packet.
     pub fn media(&mut self, at: Instant, from: SocketAddr, to: SocketAddr, what: String) {
-        let kind = Kind::Media { from: self.column(from), to: self.column(to), what: plain::line(&what) };
+        self.media_until(at, from, to, what, None);
+    }
+
+    fn media_until(&mut self, at: Instant, from: SocketAddr, to: SocketAddr, what: String, until: Option<Instant>) {
+        let kind = Kind::Media { from: self.column(from), to: self.column(to), what: plain::line(&what), until };
         self.keep(Entry { at, kind });
     }
 
@@ -129,7 +157,7 @@ impl Ladder {
     /// One line about a SIP message, for `--trace`: `0.123 alice -> bob  INVITE sip:bob@host  [RTP/SAVP, MIKEY ..]`.
     /// The ladder keeps it like any other.
     pub fn line(&mut self, at: Instant, from: SocketAddr, to: SocketAddr, tp: Transport, bytes: &[u8]) -> String {
-        let entry = self.message(at, from, to, tp, bytes);
+        let entry = self.message(at, from, to, tp, bytes, Fate::Arrived);
         let line = self.one_line(&entry);
         self.keep(entry);
         line
@@ -145,9 +173,46 @@ impl Ladder {
         &self.columns
     }
 
+    /// Who first answered under that To-tag.
+    pub(crate) fn owner(&self, tag: &str) -> Option<&Column> {
+        self.columns.get(*self.tags.get(&plain::line(tag))?)
+    }
+
+    /// Whose address that is, if it is somebody's here.
+    pub(crate) fn whose(&self, addr: SocketAddr) -> Option<&Column> {
+        self.find(addr).and_then(|column| self.columns.get(column))
+    }
+
     /// What was shown, in its order.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// The headline of a message: with the transport of a request, whose branch it is about, and what became of it. For
+    /// all else what it says.
+    pub(crate) fn title(&self, kind: &Kind) -> String {
+        match kind {
+            Kind::Message { transport, again, fate, branch, digest, .. } => {
+                let mut title = digest.what.clone();
+                if digest.is_request {
+                    title += &format!(" ({transport})");
+                }
+                if let Some(column) = branch.and_then(|owner| self.columns.get(owner)) {
+                    title += &format!(" ({} {})", if digest.is_request { "for" } else { "of" }, column.name);
+                }
+                if *again {
+                    title += " (again)";
+                }
+                title += match fate {
+                    Fate::Arrived => "",
+                    Fate::Lost => " (lost)",
+                    Fate::Twice => " (arrives twice)",
+                };
+                title
+            }
+            Kind::Media { what, .. } => what.clone(),
+            Kind::Note { text, .. } => text.clone(),
+        }
     }
 
     /// How many entries were not kept, because there were too many.
@@ -160,12 +225,33 @@ impl Ladder {
         text::draw(self, width)
     }
 
-    fn message(&mut self, at: Instant, from: SocketAddr, to: SocketAddr, tp: Transport, bytes: &[u8]) -> Entry {
+    fn message(
+        &mut self,
+        at: Instant,
+        from: SocketAddr,
+        to: SocketAddr,
+        transport: Transport,
+        bytes: &[u8],
+        fate: Fate,
+    ) -> Entry {
         let again = self.was_sent_before(from, to, bytes);
         let (from, to) = (self.column(from), self.column(to));
         let digest = Digest::of(bytes);
+        let branch = self.branch(&digest, from).filter(|owner| ![from, to].contains(owner));
         let digest = if again { digest.repeated() } else { digest };
-        Entry { at, kind: Kind::Message { from, to, transport: tp, again, digest } }
+        Entry { at, kind: Kind::Message { from, to, transport, again, fate, branch, digest } }
+    }
+
+    /// Who first answered under the To-tag of that message.
+    fn branch(&mut self, digest: &Digest, from: usize) -> Option<usize> {
+        let tag = digest.tag.as_ref()?;
+        if let Some(owner) = self.tags.get(tag) {
+            return Some(*owner);
+        }
+        if !digest.is_request && self.tags.len() < Self::MEMORY {
+            self.tags.insert(tag.clone(), from);
+        }
+        None
     }
 
     fn was_sent_before(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) -> bool {
@@ -191,19 +277,25 @@ impl Ladder {
 
     /// The phone at that address; else the only phone on that host, for its media ports; else a stranger.
     fn column(&mut self, addr: SocketAddr) -> usize {
+        if let Some(known) = self.find(addr) {
+            return known;
+        }
+        if self.columns.len() < Self::MAX_COLUMNS || self.columns.is_empty() {
+            self.columns.push(Column { name: addr.to_string(), at: vec![addr] });
+        }
+        self.columns.len() - 1
+    }
+
+    fn find(&self, addr: SocketAddr) -> Option<usize> {
         if let Some(exact) = self.columns.iter().position(|c| c.at.contains(&addr)) {
-            return exact;
+            return Some(exact);
         }
         let on_host = |(_, c): &(usize, &Column)| c.at.iter().any(|a| a.ip() == addr.ip());
         let mut on_host = self.columns.iter().enumerate().filter(on_host);
         match (on_host.next(), on_host.next()) {
-            (Some((only, _)), None) => return only,
-            _ if self.columns.len() < Self::MAX_COLUMNS => {
-                self.columns.push(Column { name: addr.to_string(), at: vec![addr] });
-            }
-            _ => {}
+            (Some((only, _)), None) => Some(only),
+            _ => None,
         }
-        self.columns.len() - 1
     }
 }
 

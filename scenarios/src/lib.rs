@@ -15,6 +15,7 @@ pub mod proxy;
 pub mod report;
 pub mod run;
 pub mod script;
+mod streams;
 pub mod web;
 pub mod world;
 pub mod zone;

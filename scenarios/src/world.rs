@@ -74,13 +74,6 @@ pub enum Middle {
     Change(Vec<u8>),
 }
 
-impl Node {
-    /// Where it speaks SIP.
-    pub fn sip(&self) -> SocketAddr {
-        self.sip
-    }
-}
-
 impl Middle {
     fn befall(self, sent: &mut Sent) {
         match self {
@@ -130,6 +123,13 @@ enum Who {
     Phone(usize),
     Proxy(usize),
     Attacker(usize),
+}
+
+impl Node {
+    /// Where it speaks SIP.
+    pub fn sip(&self) -> SocketAddr {
+        self.sip
+    }
 }
 
 /// How far a phone's wall clock is off.

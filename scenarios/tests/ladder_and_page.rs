@@ -2,8 +2,8 @@
 
 use keyphone_media::env::Instant;
 use keyphone_scenarios::ladder::{Kind, Ladder};
-use keyphone_scenarios::report::{KeyRow, Page, Player, wav_bytes};
-use keyphone_ua::event::{Counts, KeyUse};
+use keyphone_scenarios::report::{Page, Phone, Player, wav_bytes};
+use keyphone_ua::event::{CallId, Counts, Event, KeyUse};
 use keyphone_ua::transaction::Transport;
 use proptest::prelude::*;
 use std::net::SocketAddr;
@@ -241,10 +241,10 @@ const HOSTILE: &str =
     "</title><script src=\"http://evil.example/x.js\"></script><img src='//evil.example' onerror=alert(1)>&{{ladder}}";
 
 fn page(ladder: &Ladder, said: &str) -> String {
-    let key = |phone: &str, use_for| KeyRow {
-        phone: format!("{phone}{said}"),
+    let key = |use_for| Event::Key {
+        call: CallId(1),
         use_for,
-        key: format!("k:5d41402a{said}"),
+        key: format!("5d41402a{said}"),
         suite: format!("AES_CM_128_HMAC_SHA1_80{said}"),
         ssrc: Some(format!("1f2e3d4c{said}")),
     };
@@ -252,13 +252,22 @@ fn page(ladder: &Ladder, said: &str) -> String {
     let player =
         |title: &str| Player { title: format!("{title}{said}"), wav: wav.clone(), note: format!("r = 0.99{said}") };
     let counts = Counts { sent: 250, heard: 249, played: 248, lost: 1, jitter_ms: 0.25, ..Counts::default() };
+    let stats = Event::Stats { call: CallId(1), counts };
+    let alices = [(ms(0), key(KeyUse::Send)), (ms(9), stats.clone())];
+    let bobs = [(ms(0), key(KeyUse::Hear)), (ms(9), stats)];
+    let phone = |name: &str, at| Phone { name: format!("{name}{said}"), at: vec![at], events: &[] };
     Page {
         title: format!("alice calls bob{said}"),
+        about: said.into(),
         facts: vec![(format!("Keying{said}"), format!("MIKEY-PSK{said}"))],
         players: vec![player("What alice heard"), player("What bob heard")],
         ladder,
-        keys: vec![key("alice", KeyUse::Send), key("bob", KeyUse::Hear)],
-        counts: vec![(format!("alice{said}"), counts), (format!("bob{said}"), counts)],
+        verdicts: vec![],
+        phones: vec![
+            Phone { events: &alices, ..phone("alice", alice()) },
+            Phone { events: &bobs, ..phone("bob", bob()) },
+        ],
+        log: &[],
     }
     .html()
 }
@@ -272,9 +281,11 @@ fn the_page_has_an_arrow_for_each_message_and_a_row_for_each_key() {
     assert_eq!(messages, 5);
     assert_eq!(count("<g class=\"arrow\">") + count("<g class=\"arrow again\">"), messages);
     assert_eq!((count("<g class=\"arrow media\">"), count("<g class=\"note\">")), (2, 2));
-    assert_eq!((count("<audio controls"), count("<code class=\"key\">k:5d41402a</code>")), (2, 1));
-    assert!(html.contains("alice sends <code>1f2e3d4c</code><br>bob hears <code>1f2e3d4c</code>"));
-    assert!(html.contains("<td>250</td><td>249</td><td>248</td><td>1</td>"));
+    assert_eq!((count("<audio controls"), count("<code class=\"key\">5d41402a</code>")), (2, 1));
+    assert!(html.contains("<td data-head=\"Sent by\">alice</td><td data-head=\"Heard by\">bob</td>"));
+    for cell in ["\"Sent\">250", "\"Heard\">249", "\"Played\">248", "\"Lost\">1"] {
+        assert_eq!(count(&format!("<td data-head={cell}</td>")), 2, "{cell}");
+    }
     assert!(!html.contains("{{"));
 }
 

@@ -16,7 +16,6 @@ use keyphone_media::env::{Instant, Rng};
 use keyphone_ua::endpoint::Command;
 use keyphone_ua::settings::Record;
 use keyphone_ua::transaction::{Destination, Transport};
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -39,7 +38,7 @@ pub fn simulated(out: &Path, seed: u64, link: Link) -> Result<Report, DemoError>
     let phones = [("alice", a, nodes[0]), ("bob", b, nodes[1])];
     let phones =
         phones.map(|(name, sip, node)| Phone { events: world.node(node).events.clone(), ..Phone::new(name, sip) });
-    let ladder = draw(&world, &phones);
+    let ladder = Ladder::of_world(&world, &[]);
     let mut faults: Vec<_> = phones.iter().filter_map(Phone::fault).collect();
     let mut heard = vec![];
     for (me, other, said) in [(0, 1, &speech.bob), (1, 0, &speech.alice)] {
@@ -63,7 +62,7 @@ pub fn simulated(out: &Path, seed: u64, link: Link) -> Result<Report, DemoError>
         ("Network".into(), link.to_string()),
         ("Seed".into(), seed.to_string()),
     ];
-    write_page("The same call on a bad day", facts, &phones.each_ref(), &ladder, &heard, &page)?;
+    write_page("The same call on a bad day", facts, &phones.each_ref(), &ladder, &heard, world.log(), &page)?;
     Ok(Report { ladder, heard, page, faults })
 }
 
@@ -107,41 +106,6 @@ fn disagreements(heard: &Heard) -> Vec<String> {
         faults.push(format!("{} frames that {} recorded are not those that were sent", link.different, heard.phone));
     }
     faults
-}
-
-fn draw(world: &World, phones: &[Phone; 2]) -> Ladder {
-    let mut ladder = Ladder::new();
-    phones.iter().for_each(|phone| ladder.name(phone.sip, phone.name));
-    let (mut media, mut entries) = (BTreeSet::new(), vec![]);
-    for (number, sent) in world.log().iter().enumerate() {
-        if !sent.media || media.insert((sent.from, sent.to)) {
-            entries.push((sent.at, number, None));
-        }
-    }
-    for phone in phones {
-        let notes = phone
-            .events
-            .iter()
-            .filter_map(|(at, event)| Some((*at, usize::MAX, Some((phone.sip, phone.note(event)?)))));
-        entries.extend(notes);
-    }
-    entries.sort_by_key(|(at, number, _)| (*at, *number));
-    for (at, number, note) in entries {
-        match note {
-            Some((who, text)) => ladder.note(at, who, text),
-            None => {
-                let sent = &world.log()[number];
-                match sent.media {
-                    false => ladder.see(at, sent.from, sent.to, sent.transport, &sent.bytes),
-                    true => {
-                        let what = if sent.to.port().is_multiple_of(2) { "SRTP" } else { "SRTCP" };
-                        ladder.media(at, sent.from, sent.to, what.into());
-                    }
-                }
-            }
-        }
-    }
-    ladder
 }
 
 /// A key for a world in which nothing is secret.

@@ -3,7 +3,7 @@
 use super::{
     DemoError, GOOD, Heard, Phone, RATE, Report, Speech, answers, calls, judge, make_dir, new_psk, settings, write_page,
 };
-use crate::ladder::Ladder;
+use crate::ladder::{Ladder, note};
 use keyphone_media::audio::Clip;
 use keyphone_ua::endpoint::{Command, Endpoint};
 use keyphone_ua::event::Event;
@@ -109,7 +109,7 @@ pub async fn live(
         ("Keying".into(), "MIKEY-PSK (RFC 3830) in SDP (RFC 4567)".into()),
         ("Network".into(), "UDP on loopback, real sockets, real time".into()),
     ];
-    write_page("A call between alice and bob", facts, &[alice, bob], ladder, &heard, &page)?;
+    write_page("A call between alice and bob", facts, &[alice, bob], ladder, &heard, &[], &page)?;
     Ok(Report { ladder: ladder.clone(), heard, page, faults })
 }
 
@@ -128,7 +128,7 @@ impl Gathered {
 
     fn tell(&mut self, is_alice: bool, at: keyphone_media::env::Instant, event: Event) -> Stop {
         let phone = if is_alice { &mut self.alice } else { &mut self.bob };
-        if let Some(note) = phone.note(&event) {
+        if let Some(note) = note(&event) {
             self.ladder.note(at, phone.sip, note);
         }
         let stop = if matches!(event, Event::Ended { .. }) { Stop::Now } else { Stop::NotYet };

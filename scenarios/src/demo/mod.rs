@@ -10,7 +10,8 @@ pub use bad_day::simulated;
 pub use loopback::live;
 
 use crate::ladder::Ladder;
-use crate::report::{KeyRow, Page, Player};
+use crate::report::{self, Page, Player};
+use crate::world::Sent;
 use keyphone_config::{Config, PskEntry};
 use keyphone_media::audio::compare::compare;
 use keyphone_media::audio::{AudioError, Clip};
@@ -131,30 +132,6 @@ impl Phone {
         counts.unwrap_or_default()
     }
 
-    fn keys(&self) -> impl Iterator<Item = KeyRow> {
-        self.events.iter().filter_map(|(_, event)| match event {
-            Event::Key { key, suite, use_for, ssrc, .. } => Some(KeyRow {
-                phone: self.name.into(),
-                use_for: *use_for,
-                key: key.clone(),
-                suite: suite.clone(),
-                ssrc: ssrc.clone(),
-            }),
-            _ => None,
-        })
-    }
-
-    /// What the ladder shows beside the messages.
-    fn note(&self, event: &Event) -> Option<String> {
-        match event {
-            Event::Peer { proven, how, .. } => Some(format!("{proven} is proven by {how}")),
-            Event::Answered { keying, codec, .. } => Some(format!("talks {codec}, keyed by {keying}")),
-            Event::Refused { why, .. } => Some(format!("refused: {why}")),
-            Event::Heard { ssrc, .. } => Some(format!("hears {ssrc}")),
-            _ => None,
-        }
-    }
-
     /// No call, no recording: then that is the fault.
     fn fault(&self) -> Option<String> {
         match self.outcome() {
@@ -232,6 +209,7 @@ fn write_page(
     phones: &[&Phone],
     ladder: &Ladder,
     heard: &[Heard],
+    log: &[Sent],
     page: &Path,
 ) -> Result<(), DemoError> {
     let players = heard.iter().map(|h| {
@@ -239,13 +217,16 @@ fn write_page(
         let note = format!("{:.4} like what {} said", h.correlation, h.speaker);
         Ok(Player { title: format!("What {} heard", h.phone), wav, note })
     });
+    let phones = phones.iter().map(|p| report::Phone { name: p.name.into(), at: vec![p.sip], events: &p.events });
     let html = Page {
         title: title.into(),
+        about: String::new(),
         facts,
+        verdicts: vec![],
         players: players.collect::<Result<_, DemoError>>()?,
         ladder,
-        keys: phones.iter().flat_map(|p| p.keys()).collect(),
-        counts: phones.iter().map(|p| (p.name.to_owned(), p.counts())).collect(),
+        phones: phones.collect(),
+        log,
     }
     .html();
     std::fs::write(page, html).map_err(|why| DemoError::Io { what: format!("cannot write {}", page.display()), why })

@@ -5,7 +5,6 @@ use super::{plain, says};
 use keyphone_keying::mikey::Tolerances;
 use keyphone_keying::mikey::wire::{self, DataType, ErrorNo, Kemac, V};
 use keyphone_ua::sip;
-use keyphone_ua::transaction::Transport;
 use std::fmt;
 
 /// A SIP message in a few words.
@@ -15,6 +14,8 @@ pub struct Digest {
     pub what: String,
     /// A request, rather than a response.
     pub is_request: bool,
+    /// The tag of To: which branch it is about (RFC 3261 section 12).
+    pub tag: Option<String>,
     /// What its header fields add: `Refer-To: <sip:carol@example.org>`, for instance. No credentials.
     pub says: Vec<String>,
     /// Its m-lines: `audio RTP/SAVP`, for instance, and `audio RTP/SAVP, sendonly` on hold.
@@ -56,23 +57,22 @@ impl Digest {
                 (format!("{} {}{to}", response.status, response.reason), false)
             }
         };
+        let headers = match &message {
+            sip::Message::Request(request) => &request.headers,
+            sip::Message::Response(response) => &response.headers,
+        };
+        let tag = headers.to().ok().and_then(|to| to.tag().map(plain::line));
         let (media, keying) = description(message.body()).map(sdp).unwrap_or_default();
-        Self { what: plain::line(&what), is_request, says: says::says(&message), media, keying }
+        Self { what: plain::line(&what), is_request, tag, says: says::says(&message), media, keying }
     }
 
     fn bare(what: &str) -> Self {
-        Self { what: plain::line(what), is_request: true, says: vec![], media: vec![], keying: vec![] }
+        Self { what: plain::line(what), is_request: true, tag: None, says: vec![], media: vec![], keying: vec![] }
     }
 
     /// What stood in a message before need not be said again with the same message.
     pub(super) fn repeated(self) -> Self {
         Self { says: vec![], media: vec![], keying: vec![], ..self }
-    }
-
-    /// The headline, with the transport of a request, and `(again)` beside a retransmission.
-    pub(crate) fn title(&self, transport: Transport, again: bool) -> String {
-        let transport = if self.is_request { format!(" ({transport})") } else { String::new() };
-        format!("{}{transport}{}", self.what, if again { " (again)" } else { "" })
     }
 }
 

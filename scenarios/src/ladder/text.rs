@@ -39,15 +39,15 @@ pub(super) fn line(ladder: &Ladder, entry: &Entry) -> String {
     let name = |column: usize| ladder.columns().get(column).map_or("", |c| c.name.as_str());
     let at = seconds(entry.at);
     match &entry.kind {
-        Kind::Message { from, to, transport, again, digest } => {
-            let title = digest.title(*transport, *again);
+        Kind::Message { from, to, digest, .. } => {
+            let title = ladder.title(&entry.kind);
             let keying = digest.keying.iter().map(|key| key.what.clone());
             let media = digest.media.iter().map(|m| m.strip_prefix("audio ").unwrap_or(m).to_owned());
             let marks: Vec<_> = digest.says.iter().cloned().chain(media).chain(keying).collect();
             let marks = if marks.is_empty() { String::new() } else { format!("  [{}]", marks.join(", ")) };
             format!("{at} {} -> {}  {title}{marks}", name(*from), name(*to))
         }
-        Kind::Media { from, to, what } => format!("{at} {} -> {}  {what}", name(*from), name(*to)),
+        Kind::Media { from, to, what, .. } => format!("{at} {} -> {}  {what}", name(*from), name(*to)),
         Kind::Note { who, text } => format!("{at} {}: {text}", name(*who)),
     }
 }
@@ -66,14 +66,14 @@ impl Drawing<'_> {
     fn entry(&mut self, entry: &Entry) {
         let at = seconds(entry.at);
         match &entry.kind {
-            Kind::Message { from, to, transport, again, digest } => {
-                self.arrow(&at, *from, *to, &digest.title(*transport, *again), '─');
+            Kind::Message { from, to, digest, .. } => {
+                self.arrow(&at, *from, *to, &self.ladder.title(&entry.kind), '─');
                 let sdp = digest.media.iter().cloned().chain(digest.keying.iter().map(KeyMgmt::to_string));
                 for line in digest.says.iter().cloned().chain(sdp) {
                     self.under(*from, *to, &line);
                 }
             }
-            Kind::Media { from, to, what } => self.arrow(&at, *from, *to, what, '┄'),
+            Kind::Media { from, to, what, .. } => self.arrow(&at, *from, *to, what, '┄'),
             Kind::Note { who, text } => self.note(&at, *who, text),
         }
     }

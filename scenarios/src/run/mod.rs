@@ -6,6 +6,7 @@ mod show;
 mod stage;
 mod steps;
 
+pub use crate::report::Verdict;
 pub use facts::Facts;
 pub use stage::{Cast, Role, Stage};
 
@@ -28,17 +29,6 @@ pub struct Run {
     pub cast: Cast,
     /// One for each expectation, in their order; then one for each step that could not be done.
     pub verdicts: Vec<Verdict>,
-}
-
-/// What became of an expectation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Verdict {
-    /// As the script says it.
-    pub sentence: String,
-    /// It came true.
-    pub passed: bool,
-    /// What was measured, in a few words.
-    pub measured: String,
 }
 
 /// Something that a phone told.

@@ -157,7 +157,8 @@ impl Run {
             }
         }
         if let Some(path) = &self.report {
-            write(path, &run.page())?;
+            let replay = format!("keyphone scenario run {} --seed {seed}", sum.name);
+            write(path, &run.page(&replay))?;
             let fields = json!({ "script": sum.name, "seed": seed, "page": path });
             printer.say("scenario.page", fields, format!("{} shows seed {seed}", plain(&path.display().to_string())));
         }
