@@ -152,6 +152,27 @@ fn the_messages_of_a_captured_call_are_found_and_opened_over_udp_and_tcp() {
 }
 
 #[test]
+fn a_file_that_is_not_there_is_missed_by_its_name_and_a_pipe_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, why) in [("call.pcap", "there is no file \"call.pcap\""), (".", "Is a directory")] {
+        let ran = keyphone_in(dir.path(), &["mikey", "lint", name]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
+        assert!(ran.stderr.contains(why), "{}", ran.stderr);
+    }
+    std::fs::write(dir.path().join("empty"), "").unwrap();
+    assert!(keyphone_in(dir.path(), &["mikey", "lint", "empty"]).stderr.contains("input is empty"));
+    let cut = keyphone(&["mikey", "decode", "AQAFgM0"]);
+    assert_eq!(cut.code, Some(1), "that was meant to be a message");
+    let pipe = dir.path().join("pipe");
+    if Command::new("mkfifo").arg(&pipe).status().is_ok_and(|made| made.success()) {
+        let (writer, name) = (std::thread::spawn(move || std::fs::write(pipe, CAMERA)), "pipe");
+        let ran = keyphone_in(dir.path(), &["mikey", "decode", name, "--interop"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        writer.join().unwrap().unwrap();
+    }
+}
+
+#[test]
 fn an_rtsp_request_is_read_by_its_header() {
     let request =
         format!("SETUP rtsp://h/a RTSP/1.0\r\nKeyMgmt: prot=mikey;uri=\"rtsp://h/a\";data=\"{CAMERA}\"\r\n\r\n");
