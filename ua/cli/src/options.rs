@@ -171,15 +171,21 @@ impl Common {
         config.policy.mikey.group = self.group.unwrap_or(config.policy.mikey.group);
         config.policy.allow_clear |= self.allow_clear;
         config.policy.mikey.interop |= self.interop;
-        for flag in &self.psk {
-            let entry = PskEntry::from_flag(flag).map_err(|why| usage(format!("--psk: {why}")))?;
-            if let Some(weakness) = entry.weakness() {
-                tracing::warn!("--psk: {weakness}");
-            }
-            config.credentials.psks.push(entry);
-        }
+        config.credentials.psks.extend(psks(&self.psk)?);
         Ok(config)
     }
+}
+
+/// What `--psk` was given, once or many times.
+pub(crate) fn psks(flags: &[Secret]) -> Result<Vec<PskEntry>, Fault> {
+    let entry = |flag: &Secret| {
+        let entry = PskEntry::from_flag(flag).map_err(|why| usage(format!("--psk: {why}")))?;
+        if let Some(weakness) = entry.weakness() {
+            tracing::warn!("--psk: {weakness}");
+        }
+        Ok(entry)
+    };
+    flags.iter().map(entry).collect()
 }
 
 impl Common {

@@ -165,10 +165,11 @@ fn a_file_that_is_not_there_is_missed_by_its_name_and_a_pipe_is_read() {
     assert_eq!(cut.code, Some(1), "that was meant to be a message");
     let pipe = dir.path().join("pipe");
     if Command::new("mkfifo").arg(&pipe).status().is_ok_and(|made| made.success()) {
-        let (writer, name) = (std::thread::spawn(move || std::fs::write(pipe, CAMERA)), "pipe");
-        let ran = keyphone_in(dir.path(), &["mikey", "decode", name, "--interop"]);
+        let mut writer = Command::new("sh");
+        let mut writer = writer.args(["-c", "printf %s \"$0\" > \"$1\"", CAMERA]).arg(&pipe).spawn().unwrap();
+        let ran = keyphone_in(dir.path(), &["mikey", "decode", "pipe", "--interop"]);
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-        writer.join().unwrap().unwrap();
+        assert!(writer.wait().unwrap().success());
     }
 }
 

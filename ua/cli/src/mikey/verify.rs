@@ -44,6 +44,9 @@ impl Verify {
         let bytes = read_file(&self.file)?;
         let text = String::from_utf8(bytes).map_err(|_| usage(format!("{name} holds more than text")))?;
         let report = verify::verify(&text, tolerances(self.interop)).map_err(|e| usage(format!("{name}: {e}")))?;
+        if report.vectors.is_empty() {
+            return Err(usage(format!("{name} holds no vector")));
+        }
         let printer = Printer::new(self.json);
         if self.json {
             report.vectors.iter().for_each(|vector| printer.note("mikey.vector", vector));
