@@ -5,6 +5,7 @@ mod how_to;
 mod lint;
 mod make;
 mod open;
+mod rules;
 mod verify;
 mod wild;
 
