@@ -6,6 +6,7 @@ mod lint;
 mod make;
 mod open;
 mod rules;
+mod updates;
 mod verify;
 mod wild;
 
