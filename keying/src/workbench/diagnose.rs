@@ -11,7 +11,7 @@ mod ways;
 
 pub use deviations::Deviation;
 
-use super::exchange;
+use super::exchange::Exchanges;
 use super::input::{Found, Place};
 use super::lint::{self, Finding, Severity};
 use super::open::Secrets;
@@ -84,16 +84,16 @@ pub enum Verdict {
 /// More deviations at once are not tried.
 const TOGETHER: usize = 3;
 
-/// Looks at each message; at an answer together with the I_MESSAGE of its bundle.
+/// Looks at each message; at an answer together with the I_MESSAGE of its bundle, and at an update with the exchange
+/// that began it.
 pub fn diagnose(found: &[Found], evidence: &Evidence) -> Vec<Diagnosis> {
     let read: Vec<_> = found.iter().map(read).collect();
-    let messages: Vec<_> = read.iter().map(|read| read.as_ref().ok().map(|(message, _)| message)).collect();
+    let exchanges = Exchanges::of(read.iter().map(|read| read.as_ref().ok().map(|(message, _)| message)).collect());
     let linted = lint::lint(found, None);
     let diagnose = |((index, found), linted): ((usize, &Found), lint::Linted)| {
         let (what, checks) = match &read[index] {
             Ok((message, error)) => {
-                let init = exchange::init_of(&messages, index);
-                let case = checks::Case::new(message, init, error.is_none(), evidence);
+                let case = checks::Case::new(message, exchanges.context(index), error.is_none(), evidence);
                 (message.hdr().data_type.to_string(), case.run())
             }
             Err(_) => ("no message".to_owned(), vec![]),

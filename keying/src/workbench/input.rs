@@ -96,8 +96,14 @@ impl Found {
 /// There is none: nothing at all, or key management of other protocols.
 pub fn find(input: &[u8]) -> Result<Vec<Found>, WireError> {
     let text = match std::str::from_utf8(input) {
-        Ok(text) if !text.starts_with('\u{1}') => text.trim(),
-        _ => return Ok(vec![Found::octets(input, Carrier::Unknown, Place::default())]),
+        // Windows begins a text with a byte order mark.
+        Ok(text) if !text.starts_with('\u{1}') => text.trim_start_matches('\u{feff}').trim(),
+        // A SIP message may have a body of octets beside its SDP.
+        _ => {
+            let found = if input.starts_with(&[1]) { vec![] } else { find_in_lines(&String::from_utf8_lossy(input)) };
+            let octets = || vec![Found::octets(input, Carrier::Unknown, Place::default())];
+            return Ok(if found.is_empty() { octets() } else { found });
+        }
     };
     let (found, others) = in_lines(text);
     if !found.is_empty() {
@@ -242,6 +248,16 @@ mod tests {
         assert_eq!(found[0], (Some(5), HEX.into()));
         assert!(found[1].0 == Some(7) && found[1].1.contains("cut short"), "{found:?}");
         assert_eq!(octets(&format!("a=key-mgmt:mikey {BASE64}")), [(Some(1), HEX.into())]);
+    }
+
+    #[test]
+    fn a_message_is_found_beside_octets_that_are_no_text_and_behind_a_byte_order_mark() {
+        let body = format!("INVITE sip:b@h SIP/2.0\r\n\r\na=key-mgmt:mikey {BASE64}\r\n--b\r\n");
+        let found = find(&[body.as_bytes(), &[0xff, 0, 0xfe]].concat()).unwrap();
+        assert_eq!(hex::encode(&found[0].bytes.as_ref().unwrap()[..]), HEX);
+        assert_eq!(found[0].place.line, Some(3));
+        assert_eq!(octets(&format!("\u{feff}{BASE64}\r\n")), [(None, HEX.into())]);
+        assert_eq!(find(&[0xff, 0xfe, 0]).unwrap()[0].bytes.as_ref().unwrap()[..], [0xff, 0xfe, 0]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod structure;
 
 pub(super) use payloads::is_filetime;
 
-use super::exchange;
+use super::exchange::{Context, Exchanges};
 use super::input::{Carrier, Found, Place};
 use crate::mikey::Tolerances;
 use crate::mikey::wire::{Body, Message, Payload, WireError};
@@ -83,8 +83,8 @@ struct Subject<'a> {
     carrier: &'a Carrier,
     /// What it answers.
     init: Option<&'a Message>,
-    /// It is an update of a bundle that began in the same input.
-    is_update: bool,
+    /// The I_MESSAGE that began the bundle, if this is an update of it, or answers one, in the same input.
+    first: Option<&'a Message>,
     now: Option<NtpTime>,
 }
 
@@ -143,13 +143,13 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
 /// Looks at each message, and at each answer beside its I_MESSAGE. With `now`, also at how old they are.
 pub fn lint(found: &[Found], now: Option<NtpTime>) -> Vec<Linted> {
     let read: Vec<_> = found.iter().map(read).collect();
-    let messages: Vec<_> = read.iter().map(|read| read.as_ref().ok().map(|(message, _)| message)).collect();
+    let exchanges = Exchanges::of(read.iter().map(|read| read.as_ref().ok().map(|(message, _)| message)).collect());
     let lint = |(index, found): (usize, &Found)| {
         let findings = match &read[index] {
             Ok((message, error)) => {
-                let init = exchange::init_of(&messages, index);
-                let (carrier, is_update) = (&found.carrier, exchange::first_of(&messages, index).is_some());
-                findings(&Subject { message, error: error.as_ref(), carrier, init, is_update, now })
+                let Context { init, began } = exchanges.context(index);
+                let (carrier, first) = (&found.carrier, began.first().copied());
+                findings(&Subject { message, error: error.as_ref(), carrier, init, first, now })
             }
             Err(error) => vec![structure::unreadable(error)],
         };
@@ -162,10 +162,14 @@ fn read(found: &Found) -> Result<(Message, Option<WireError>), WireError> {
     Message::read_as_far(found.bytes.as_ref().map_err(Clone::clone)?, Tolerances::none())
 }
 
+/// A rule that is broken more often in one message is not told more often: who writes a message can break it in every
+/// octet.
+const MAX_HITS: usize = 64;
+
 fn findings(subject: &Subject<'_>) -> Vec<Finding> {
     let mut findings: Vec<_> = rules()
         .flat_map(|rule| {
-            (rule.check)(subject).into_iter().map(|hit| Finding {
+            (rule.check)(subject).into_iter().take(MAX_HITS).map(|hit| Finding {
                 rule: rule.id,
                 severity: rule.severity,
                 offset: hit.offset,

@@ -17,13 +17,16 @@ use super::verify::{Verdict, verify};
 use crate::crypto::{Envelope, PrivateKey};
 use crate::identity::Certificate;
 use crate::mikey::bundle::{Agreed, Bundle};
+use crate::mikey::derive::CsbLabel;
 use crate::mikey::dh::Half;
-use crate::mikey::mode::Initiation;
+use crate::mikey::mode::{Initiation, Mode};
 use crate::mikey::modes::Modes;
+use crate::mikey::modes::rsar::{Group, RsaRMode};
 use crate::mikey::policy::{KeyForm, Validity};
 use crate::mikey::station::Station;
 use crate::mikey::wire::{
-    CsMap, Dh, DhGroup, EncrAlg, MacAlg, Message, Param, ProtType, SignType, Sp, SrtpId, SrtpParam,
+    CsMap, Dh, DhGroup, EncrAlg, KeyData, KeyKind, Kv, MacAlg, Message, Param, ProtType, Secret, SignType, Sp, SrtpId,
+    SrtpParam,
 };
 use crate::mikey::{MikeyPolicy, ModeName, Tolerances};
 use crate::{Credentials, Error, Expect, Hop, Identity, Psk};
@@ -60,6 +63,8 @@ pub struct Recipe {
     pub envelope: Envelope,
     /// How RSA keys sign.
     pub signature: SignType,
+    /// RSA-R's group form: the Responder gives the key of a group (RFC 4738 section 3.2).
+    pub for_group: bool,
     /// What is worth knowing about it.
     pub notes: String,
 }
@@ -90,6 +95,7 @@ impl Recipe {
             group: DhGroup::Oakley5,
             envelope: Envelope::Pkcs1,
             signature: SignType::RsaPkcs1,
+            for_group: false,
             notes: String::new(),
         }
     }
@@ -193,6 +199,9 @@ fn play(recipe: &Recipe, parties: Option<&Parties>) -> Result<Played, Error> {
     if recipe.sessions == 0 {
         return Err(Error::Misuse("an exchange has at least one crypto session"));
     }
+    if recipe.for_group && recipe.mode != ModeName::RsaR {
+        return Err(Error::Misuse("mikey-rsar alone has a form for groups"));
+    }
     let [alice, bob] = identities();
     let mut shared = Dice::new(&recipe.id, "shared");
     let psk = matches!(recipe.mode, ModeName::Psk | ModeName::DhHmac).then(|| shared.octets(32));
@@ -203,13 +212,15 @@ fn play(recipe: &Recipe, parties: Option<&Parties>) -> Result<Played, Error> {
         .collect();
     let filled: Vec<_> =
         offered.iter().map(|id| SrtpId { ssrc: id.ssrc.or_else(|| ssrc(&mut shared)), ..*id }).collect();
+    // Who asks for a group's key brings neither policy nor streams (RFC 4738 section 3.2).
+    let (offered, sps) = if recipe.for_group { (vec![], vec![]) } else { (offered, vec![srtp()]) };
     let policy = recipe.policy();
     let protocols = ["mikey".to_owned()];
     let bundle = |i: bool| Bundle {
         me: if i { &alice } else { &bob },
         named: if i { &bob } else { &alice },
         map: CsMap::Srtp(if i { offered.clone() } else { filled.clone() }),
-        policies: if i { vec![srtp()] } else { vec![] },
+        policies: if i { sps.clone() } else { vec![] },
         protocols: &protocols,
         hop: Hop::Tls,
         suite: Suite::AesCm128HmacSha1_80,
@@ -224,7 +235,11 @@ fn play(recipe: &Recipe, parties: Option<&Parties>) -> Result<Played, Error> {
     let Initiation { message: i, known, initiated } =
         Modes::all().offering(&policy)?.initiate(&bundle(true), &mut ours, &mut Env { now, rng: dice_i })?;
     let mut modes = Modes::all();
-    let mode = modes.answering(&i, &policy).map_err(|refused| refused.error)?;
+    let mut of_group = RsaRMode::of_group(group(&filled, &mut shared));
+    let mode: &mut dyn Mode = match recipe.for_group {
+        true => &mut of_group,
+        false => modes.answering(&i, &policy).map_err(|refused| refused.error)?,
+    };
     let answered = mode.respond(&i, &bundle(false), &mut theirs, &mut Env { now, rng: dice_r });
     let (r, agreed) = answered.map_err(|refused| refused.error)?;
     let r = r.ok_or(Error::Misuse("the mode gave no answer"))?;
@@ -235,6 +250,15 @@ fn play(recipe: &Recipe, parties: Option<&Parties>) -> Result<Played, Error> {
     }
     let dh = [secret_of(&i, dice[0].drawn(), None), secret_of(&r, dice[1].drawn(), i.many::<Dh>().next())];
     Ok(Played { i, r, agreed, psk, dh })
+}
+
+/// What a group has in common: its own CSB ID and RAND, all its crypto sessions, a policy, a TGK with an MKI.
+fn group(sessions: &[SrtpId], dice: &mut Dice) -> Group {
+    let csb_id = u32::from_be_bytes(dice.octets(4).try_into().unwrap_or([1; 4]));
+    let csb = CsbLabel { csb_id, rand: dice.octets(16) };
+    let key = Secret::new(dice.octets(16));
+    let keys = vec![KeyData { kind: KeyKind::Tgk, key, salt: None, kv: Kv::Spi(dice.octets(4)) }];
+    Group { csb, map: CsMap::Srtp(sessions.to_vec()), policies: vec![srtp()], keys }
 }
 
 /// Endpoints have run for a while.

@@ -9,7 +9,7 @@ mod steps;
 
 pub(super) use methods::envelope_keys;
 
-use super::exchange;
+use super::exchange::Exchanges;
 use super::input::{Found, Place};
 use crate::Psk;
 use crate::crypto::PrivateKey;
@@ -58,11 +58,12 @@ pub struct Step {
     pub name: String,
     /// In hex where it is octets.
     pub value: String,
-    /// Who says how it is made.
+    /// Who says how it is made; empty if its text does.
     pub section: &'static str,
 }
 
-/// Opens each message; an answer together with the I_MESSAGE of its bundle, and an update with the first message.
+/// Opens each message; an answer together with the I_MESSAGE of its bundle, and an update with the exchange that began
+/// it. What `--interop` lets pass is opened, too, and said.
 pub fn open(found: &[Found], secrets: &Secrets) -> Vec<Opened> {
     let read: Vec<_> = found
         .iter()
@@ -72,17 +73,13 @@ pub fn open(found: &[Found], secrets: &Secrets) -> Vec<Opened> {
             message.complete().map(|()| message)
         })
         .collect();
-    let messages: Vec<_> = read.iter().map(|read| read.as_ref().ok()).collect();
+    let exchanges = Exchanges::of(read.iter().map(|read| read.as_ref().ok()).collect());
     let open = |(index, found): (usize, &Found)| {
         let octets = found.bytes.as_ref().map_or(0, |bytes| bytes.len());
         let place = found.place.clone();
         match &read[index] {
             Ok(message) => {
-                let init = exchange::init_of(&messages, index);
-                let first = init.unwrap_or(message);
-                let of_init = messages.iter().position(|m| m.is_some_and(|m| std::ptr::eq(m, first)));
-                let first = of_init.and_then(|index| exchange::first_of(&messages, index));
-                let (steps, problems) = methods::open(message, init, first, secrets);
+                let (steps, problems) = methods::open(message, &exchanges.context(index), secrets);
                 Opened { place, octets, what: message.hdr().data_type.to_string(), steps, problems }
             }
             Err(error) => {
@@ -114,7 +111,10 @@ impl fmt::Display for Opened {
         write!(f, "{}, {} octets{}", self.what, self.octets, self.place)?;
         let width = self.steps.iter().map(|step| step.name.len()).max().unwrap_or_default();
         for Step { name, value, section } in &self.steps {
-            write!(f, "\n  {name:<width$}  {value}  [{section}]")?;
+            write!(f, "\n  {name:<width$}  {value}")?;
+            if !section.is_empty() {
+                write!(f, "  [{section}]")?;
+            }
         }
         self.problems.iter().try_for_each(|problem| write!(f, "\n  but {problem}"))
     }

@@ -5,6 +5,8 @@ mod how_to;
 mod lint;
 mod make;
 mod open;
+mod rules;
+mod updates;
 mod verify;
 mod wild;
 

@@ -99,6 +99,22 @@ fn our_own_messages_break_no_rule_and_nothing_is_wrong_with_them() {
 }
 
 #[test]
+fn the_key_of_a_group_is_derived_with_the_groups_own_csb_id() {
+    let all = MADE.iter().flat_map(|file| &file.vectors);
+    let groups: Vec<_> = all.filter(|vector| !vector["expected"]["csb_id_for_keys"].is_null()).collect();
+    let [vector] = &groups[..] else { panic!("{} groups", groups.len()) };
+    let expected = &vector["expected"];
+    assert_ne!(expected["csb_id"], expected["csb_id_for_keys"]);
+    // With the CSB ID of the header in its place, nothing comes out.
+    let mut other = (*vector).clone();
+    other["expected"]["csb_id_for_keys"] = expected["csb_id"].clone();
+    let report = verify(&Value::from(vec![other]).to_string(), Tolerances::none()).unwrap();
+    assert!(matches!(report.vectors[0].verdict, Verdict::Failed { .. }), "{report}");
+    let error = make(&Recipe { for_group: true, ..Recipe::new("a", ModeName::Psk) }, None).unwrap_err();
+    assert!(error.to_string().contains("mikey-rsar alone"), "{error}");
+}
+
+#[test]
 fn a_seed_makes_one_exchange_and_another_seed_another() {
     let vector = |id: &str| make(&Recipe::new(id, ModeName::Psk), None).unwrap();
     assert_eq!(vector("a"), vector("a"));

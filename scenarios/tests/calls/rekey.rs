@@ -182,6 +182,23 @@ fn new_keys_that_somebody_has_touched_are_refused_and_the_old_ones_go_on() {
 }
 
 #[test]
+fn whoever_refuses_new_keys_ends_the_call_if_its_policy_says_so() {
+    let (alice, mut bob) = (phone("alice", Pair::ALICE, no_change), phone("bob", Pair::BOB, no_change));
+    bob.policy.mikey.failed_rekey = FailedRekey::End;
+    let mut pair = Pair::on(1, Link::PERFECT, alice, bob);
+    pair.dial(HangUp::Never);
+    pair.run(1000);
+    let mut pair = rekey_touched(pair);
+    let Outcome::KeyingRefused { why } = pair.outcome(pair.bob) else { panic!("{:?}", pair.outcome(pair.bob)) };
+    assert!(why.contains("RFC 4567 section 4.1.2") && why.contains("MAC"), "{why}");
+    assert_eq!(pair.outcome(pair.alice), PEER_HUNG_UP);
+    let bye = requests(&pair.world, Pair::BOB, Method::Bye).remove(0);
+    assert!(bye.headers.get("Reason").is_some_and(|reason| reason.contains("cause=488")));
+    pair.run(100_000);
+    pair.assert_nothing_left();
+}
+
+#[test]
 fn a_caller_whose_policy_says_so_ends_a_call_whose_keys_could_not_be_changed() {
     let (mut alice, bob) = (phone("alice", Pair::ALICE, no_change), phone("bob", Pair::BOB, no_change));
     alice.policy.mikey.failed_rekey = FailedRekey::End;

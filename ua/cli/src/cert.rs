@@ -115,6 +115,10 @@ impl Make {
             })?,
             false => Authority::make(self.ec, self.days).map_err(failed)?,
         };
+        if authority.has_expired() {
+            let what = "has expired, and nobody believes what it issues: --new-ca --force makes another";
+            return Err(usage(format!("the CA in {} {what}", ca_pem.display())));
+        }
         let mut out = vec![];
         if !kept {
             out.push((ca_pem.clone(), Kind::Public, authority.certificate().map_err(failed)?));
@@ -140,11 +144,15 @@ impl Make {
             Some(Curve::P521) => "P-521",
         };
         let ca_made = if kept { "used again" } else { "made" };
-        printer.say("cert.ca", json!({ "certificate": ca, "made": !kept }), format!("CA {ca_made}: {}", ca.display()));
+        // A name that is no UTF-8 is still shown.
+        let shown = |path: &Path| path.display().to_string();
+        let fields = json!({ "certificate": shown(ca), "made": !kept });
+        printer.say("cert.ca", fields, format!("CA {ca_made}: {}", ca.display()));
         for subject in subjects {
             let [pem, key] = of(subject);
             let fields = json!({
-                "uri": subject.uri(), "certificate": pem, "key": key, "ca": ca, "kind": kind, "days": self.days,
+                "uri": subject.uri(), "certificate": shown(&pem), "key": shown(&key), "ca": shown(ca), "kind": kind,
+                "days": self.days,
             });
             let text =
                 format!("{}: {} and {}, {kind}, {} days", subject.uri(), pem.display(), key.display(), self.days);

@@ -98,7 +98,7 @@ impl Init {
         })?;
         let text =
             format!("{name} is written; \"keyphone config check {name}\" tells what is wrong after you changed it");
-        Printer::new(self.json).say("config.written", json!({ "file": self.file }), text);
+        Printer::new(self.json).say("config.written", json!({ "file": self.file.display().to_string() }), text);
         Ok(0)
     }
 }

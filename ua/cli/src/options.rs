@@ -5,13 +5,14 @@ use crate::secret::Secret;
 use clap::Args;
 use keyphone_config::mikey::parse_group;
 use keyphone_config::network::parse_listen;
-use keyphone_config::policy::parse_keying;
+use keyphone_config::policy::{parse_keying, parse_suite};
 use keyphone_config::{
     Account, Config, KeyingSystem, Login, Password, PeerCert, PskEntry, ServerUri, SipUri, parse_duration,
 };
 use keyphone_keying::mikey::wire::registry::DhGroup;
 use keyphone_media::audio::Clip;
 use keyphone_media::audio::codec::Codec;
+use keyphone_media::srtp::Suite;
 use keyphone_ua::settings::{Play, Record};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -75,6 +76,11 @@ pub(crate) struct Common {
     /// nobody is answered in them; or p256, p384, p521, x25519, which are not interoperable: only keyphone has them
     #[arg(long, value_name = "NAME", value_parser = parse_group, help_heading = COMMON)]
     pub(crate) group: Option<DhGroup>,
+    /// SRTP crypto suites by their names in SDP, preferred first, with commas: the first is offered, each is accepted.
+    /// AES_CM_128_HMAC_SHA1_80, AEAD_AES_128_GCM, AEAD_AES_256_GCM, AES_256_CM_HMAC_SHA1_80, AES_192_CM_HMAC_SHA1_80, and
+    /// those of AES-CM with _32 in place of _80
+    #[arg(long, value_name = "LIST", help_heading = COMMON)]
+    pub(crate) suite: Option<SuiteList>,
     /// Plain RTP may be used: everybody on the way can listen. Without this, neither side ever sends any
     #[arg(long, help_heading = COMMON)]
     pub(crate) allow_clear: bool,
@@ -123,16 +129,33 @@ impl FromStr for CodecList {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut list = vec![];
-        for name in text.split(',') {
-            let codec: Codec = name.trim().parse()?;
-            if list.contains(&codec) {
-                return Err(format!("{} is there twice", codec.name()));
-            }
-            list.push(codec);
-        }
-        Ok(Self(list))
+        list(text, str::parse).map(Self)
     }
+}
+
+/// `--suite`, parsed.
+#[derive(Clone, Debug)]
+pub(crate) struct SuiteList(Vec<Suite>);
+
+impl FromStr for SuiteList {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        list(text, parse_suite).map(Self)
+    }
+}
+
+/// Names with commas between them, each once.
+fn list<T: PartialEq>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, String> {
+    let mut list = vec![];
+    for name in text.split(',').map(str::trim) {
+        let value = parse(name)?;
+        if list.contains(&value) {
+            return Err(format!("{name} is there twice"));
+        }
+        list.push(value);
+    }
+    Ok(list)
 }
 
 impl Common {
@@ -168,18 +191,32 @@ impl Common {
         if let Some(warning) = config.load_certs().map_err(usage)? {
             tracing::warn!("{warning}");
         }
+        if let Some(SuiteList(suites)) = &self.suite {
+            let clear = suites.iter().find(|suite| !suite.encrypts() && !config.policy.allow_null_cipher);
+            if let Some(suite) = clear {
+                let what = "encrypts nothing: that takes allow-null-cipher in [policy] of a --config file";
+                return Err(usage(format!("--suite: {suite} {what}")));
+            }
+            config.policy.suites.clone_from(suites);
+        }
         config.policy.mikey.group = self.group.unwrap_or(config.policy.mikey.group);
         config.policy.allow_clear |= self.allow_clear;
         config.policy.mikey.interop |= self.interop;
-        for flag in &self.psk {
-            let entry = PskEntry::from_flag(flag).map_err(|why| usage(format!("--psk: {why}")))?;
-            if let Some(weakness) = entry.weakness() {
-                tracing::warn!("--psk: {weakness}");
-            }
-            config.credentials.psks.push(entry);
-        }
+        config.credentials.psks.extend(psks(&self.psk)?);
         Ok(config)
     }
+}
+
+/// What `--psk` was given, once or many times.
+pub(crate) fn psks(flags: &[Secret]) -> Result<Vec<PskEntry>, Fault> {
+    let entry = |flag: &Secret| {
+        let entry = PskEntry::from_flag(flag).map_err(|why| usage(format!("--psk: {why}")))?;
+        if let Some(weakness) = entry.weakness() {
+            tracing::warn!("--psk: {weakness}");
+        }
+        Ok(entry)
+    };
+    flags.iter().map(entry).collect()
 }
 
 impl Common {
@@ -345,6 +382,23 @@ mod tests {
         // The phone refuses such a call itself, and says so to the other side.
         assert_eq!(systems(&["--keying", "none"]), (vec![System::Clear], false));
         assert_eq!(systems(&["--keying", "none", "--allow-clear"]), (vec![System::Clear], true));
+    }
+
+    #[test]
+    fn suites_are_named_as_in_sdp_and_none_without_a_cipher_by_a_flag_alone() {
+        let suites = |list: &str| config(&["--suite", list]).map(|config| config.policy.suites);
+        let gcm = [Suite::AeadAes256Gcm, Suite::AesCm128HmacSha1_32];
+        assert_eq!(suites("AEAD_AES_256_GCM, AES_CM_128_HMAC_SHA1_32").unwrap(), gcm);
+        let error = suites("NULL_HMAC_SHA1_80").unwrap_err();
+        assert!(error.code() == 2 && error.to_string().contains("NULL_HMAC_SHA1_80 encrypts nothing"), "{error}");
+        for wrong in ["AES_CM_128", "", "AEAD_AES_128_GCM,AEAD_AES_128_GCM"] {
+            assert!(Flags::try_parse_from(["keyphone", "--suite", wrong]).is_err(), "{wrong:?}");
+        }
+        let names = "--suite names them all";
+        let help = <Flags as clap::CommandFactory>::command().render_long_help().to_string().replace('\n', " ");
+        for suite in Suite::encrypting().filter(|suite| suite.name().ends_with("_80") || suite.name().ends_with("GCM")) {
+            assert!(help.contains(suite.name()), "{names}, but not {suite}");
+        }
     }
 
     #[test]

@@ -67,6 +67,42 @@ fn nothing_is_replaced_unless_that_is_asked_for_and_a_ca_is_used_again() {
 }
 
 #[test]
+fn a_directory_of_any_name_is_fine_and_what_is_somebody_elses_stays() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let dir = tempfile::tempdir().unwrap();
+    let odd = dir.path().join(OsStr::from_bytes(b"\xff"));
+    for flags in [&[][..], &["--json", "--force"]] {
+        let mut make = Command::new(env!("CARGO_BIN_EXE_keyphone"));
+        make.args(["cert", "make", "sip:alice@h", "--dir"]).arg(&odd).args(flags);
+        let ran = make.output().unwrap();
+        assert_eq!(ran.status.code(), Some(0), "{}", String::from_utf8_lossy(&ran.stderr));
+        assert!(odd.join("alice.key").exists());
+    }
+    std::fs::write(dir.path().join("bob.pem.new"), "mine").unwrap();
+    let ran = keyphone_in(dir.path(), &["cert", "make", "sip:bob@h"]);
+    assert!(ran.code == Some(1) && ran.stderr.contains("bob.pem.new"), "{}", ran.stderr);
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert_eq!(std::fs::read_to_string(dir.path().join("bob.pem.new")).unwrap(), "mine");
+}
+
+#[test]
+fn a_ca_whose_time_is_over_issues_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::default();
+    params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+    std::fs::write(dir.path().join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+    std::fs::write(dir.path().join("ca.key"), key.serialize_pem()).unwrap();
+    let ran = keyphone_in(dir.path(), &["cert", "make", "sip:bob@h"]);
+    assert!(ran.code == Some(2) && ran.stderr.contains("has expired"), "{}", ran.stderr);
+    assert!(!dir.path().join("bob.pem").exists());
+    assert_eq!(keyphone_in(dir.path(), &["cert", "make", "sip:bob@h", "--new-ca", "--force"]).code, Some(0));
+}
+
+#[test]
 fn a_call_over_tls_uses_them_as_they_are() {
     let dir = tempfile::tempdir().unwrap();
     let ran = keyphone_in(dir.path(), &["cert", "make", "sip:alice@127.0.0.1", "sip:bob@127.0.0.1"]);

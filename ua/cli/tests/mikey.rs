@@ -104,11 +104,12 @@ fn diagnose_says_what_was_done_otherwise() {
 }
 
 /// A call, captured by the one who makes it.
-fn captured(dir: &Path, transport: &str) -> String {
+fn captured(dir: &Path, transport: &str, more: &[&str]) -> String {
     let (mut bob, address) = Running::answer("127.0.0.1", &["--psk", KEY, "--once"]);
     let pcap = dir.join("call.pcap").to_str().unwrap().to_owned();
     let uri = format!("sip:bob@{address};transport={transport}");
-    let alice = keyphone(&["call", &uri, "--psk", KEY, "--for", "300ms", "--pcap", &pcap, "--json"]);
+    let call = ["call", &uri, "--psk", KEY, "--for", "1s", "--pcap", &pcap, "--json"];
+    let alice = keyphone(&[&call[..], more].concat());
     assert_eq!(alice.code, Some(0), "{}{}", alice.stdout, alice.stderr);
     bob.wait_for("call.ended");
     assert_eq!(bob.finish().code, Some(0));
@@ -125,7 +126,7 @@ fn opened(file: &str) -> Ran {
 fn the_messages_of_a_captured_call_are_found_and_opened_over_udp_and_tcp() {
     for transport in ["udp", "tcp"] {
         let dir = tempfile::tempdir().unwrap();
-        let pcap = captured(dir.path(), transport);
+        let pcap = captured(dir.path(), transport, &[]);
         let messages = opened(&pcap).events("mikey.opened");
         let what: Vec<_> = messages.iter().map(|message| message["what"].as_str().unwrap()).collect();
         assert_eq!(what, ["Pre-shared", "PSK ver msg"]);
@@ -148,6 +149,38 @@ fn the_messages_of_a_captured_call_are_found_and_opened_over_udp_and_tcp() {
             let ran = keyphone(&["mikey", "decode", file.to_str().unwrap()]);
             assert!(ran.code == Some(0) || ran.stderr.starts_with("keyphone: "), "{end}: {}", ran.stderr);
         }
+    }
+}
+
+#[test]
+fn new_keys_in_a_captured_call_are_opened_and_judged_by_what_began_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let pcap = captured(dir.path(), "udp", &["--at", "300ms:rekey"]);
+    assert_eq!(opened(&pcap).events("mikey.opened").len(), 4);
+    let ran = keyphone(&["mikey", "diagnose", &pcap, "--psk", KEY]);
+    assert_eq!((ran.code, ran.stdout.matches("nothing is wrong with it").count()), (Some(0), 4), "{}", ran.stdout);
+    assert!(!ran.stdout.contains("was not checked"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_missed_by_its_name_and_a_pipe_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, why) in [("call.pcap", "there is no file \"call.pcap\""), (".", "Is a directory")] {
+        let ran = keyphone_in(dir.path(), &["mikey", "lint", name]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
+        assert!(ran.stderr.contains(why), "{}", ran.stderr);
+    }
+    std::fs::write(dir.path().join("empty"), "").unwrap();
+    assert!(keyphone_in(dir.path(), &["mikey", "lint", "empty"]).stderr.contains("input is empty"));
+    let cut = keyphone(&["mikey", "decode", "AQAFgM0"]);
+    assert_eq!(cut.code, Some(1), "that was meant to be a message");
+    let pipe = dir.path().join("pipe");
+    if Command::new("mkfifo").arg(&pipe).status().is_ok_and(|made| made.success()) {
+        let mut writer = Command::new("sh");
+        let mut writer = writer.args(["-c", "printf %s \"$0\" > \"$1\"", CAMERA]).arg(&pipe).spawn().unwrap();
+        let ran = keyphone_in(dir.path(), &["mikey", "decode", "pipe", "--interop"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        assert!(writer.wait().unwrap().success());
     }
 }
 

@@ -120,10 +120,28 @@ fn what_cannot_be_answered_is_shown_with_its_reason_and_a_replay_is_refused() {
     assert!(reason(say(&spoilt, "mikey.refused")).contains("MAC does not verify"));
     say(b"hello", "mikey.refused");
     say(&[], "mikey.refused");
+    // Nobody asks for an answer (V = 0), and none is sent or said to be.
+    let quiet = say(&silent(), "mikey.taken");
+    assert_eq!((&quiet["octets"], &quiet["peer"]), (&serde_json::Value::Null, &"sip:alice@example.org".into()));
     // A bare header asks for nothing that could be answered; an answer asks for nothing at all.
     say(&[1, 1, 0, 0, 1, 2, 3, 4, 0, 0], "mikey.unanswered");
     listener.signal("INT");
     assert_eq!(listener.finish().code, Some(0));
+}
+
+/// An I_MESSAGE that names all its SSRCs, and so need not ask for an answer: its V bit is taken away and its MAC made anew.
+fn silent() -> Vec<u8> {
+    use keyphone_keying::mikey::derive::{CsbLabel, TransportKeys, hmac_sha1};
+    use keyphone_keying::mikey::wire::Rand;
+    let message = initiation(ModeName::Psk).message;
+    let mut octets = message.bytes().to_vec();
+    octets[3] &= 0x7f;
+    let psk: Vec<u8> = (0..32).collect();
+    let label = CsbLabel { csb_id: message.hdr().csb_id, rand: message.one::<Rand>().unwrap().0.clone() };
+    let end = octets.len() - 20;
+    let mac = hmac_sha1(&TransportKeys::new(&psk, &label).auth, &[&octets[..end]]);
+    octets[end..].copy_from_slice(&mac);
+    octets
 }
 
 #[test]
@@ -137,6 +155,23 @@ fn what_make_writes_verify_reads() {
     assert_eq!(verified.code, Some(0), "{}", verified.stdout);
     assert!(verified.stdout.contains("2 passed, 0 refused, 0 failed, 0 not checked"), "{}", verified.stdout);
 
+    let json = keyphone(&["mikey", "make", "--mode", "mikey-psk", "--seed", "test", "--count", "3", "--json"]);
+    let ids: Vec<_> = json.events("mikey.made").into_iter().map(|vector| vector["id"].clone()).collect();
+    assert_eq!(ids, ["test-1", "test-2", "test-3"]);
+    std::fs::write(dir.path().join("empty.json"), "[]").unwrap();
+    let empty = keyphone_in(dir.path(), &["mikey", "verify", "empty.json"]);
+    assert_eq!(empty.code, Some(2), "nothing is no success: {}", empty.stdout);
+    for (flags, modes) in [
+        (&["--mode", "mikey-psk", "--group", "oakley1"][..], "mikey-dhsign, mikey-dhhmac"),
+        (&["--mode", "mikey-null", "--encryption", "aes-cm"], "mikey-psk, mikey-rsa, mikey-rsar"),
+        (&["--mode", "mikey-dhhmac", "--pss"], "mikey-rsa, mikey-rsar, mikey-dhsign"),
+        (&["--mode", "mikey-psk", "--for-group"], "mikey-rsar"),
+    ] {
+        let ran = keyphone(&[&["mikey", "make", "--seed", "x"], flags].concat());
+        let why = format!("has no use for {}, which is for {modes}\n", flags[2]);
+        assert!(ran.code == Some(2) && ran.stderr.ends_with(&why), "{}", ran.stderr);
+    }
+
     let certs = ["cert", "make", "sip:alice@example.org", "sip:bob@example.org", "--dir", "certs"];
     assert_eq!(keyphone_in(dir.path(), &certs).code, Some(0));
     let set = keyphone_in(dir.path(), &["mikey", "make", "--set", "vectors", "--certs", "certs"]);
@@ -146,4 +181,24 @@ fn what_make_writes_verify_reads() {
         let verified = keyphone_in(dir.path(), &["mikey", "verify", &file]);
         assert_eq!(verified.code, Some(0), "{}", verified.stdout);
     }
+
+    let certs = ["cert", "make", "--ec", "p384", "sip:alice@example.org", "sip:bob@example.org", "--dir", "curve"];
+    assert_eq!(keyphone_in(dir.path(), &certs).code, Some(0));
+    let made = ["mikey", "make", "--mode", "mikey-dhsign", "--group", "p384", "--seed", "x", "--certs", "curve"];
+    let ran = keyphone_in(dir.path(), &made);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    std::fs::write(dir.path().join("curve.json"), &ran.stdout).unwrap();
+    assert_eq!(keyphone_in(dir.path(), &["mikey", "verify", "curve.json"]).code, Some(0), "by ECDSA");
+}
+
+/// Whoever stops reading stops nothing.
+#[test]
+fn a_reader_that_goes_away_is_no_fault_of_make() {
+    use std::process::{Command, Stdio};
+    let mut make = Command::new(env!("CARGO_BIN_EXE_keyphone"));
+    make.args(["mikey", "make", "--mode", "mikey-psk", "--seed", "x", "--count", "50"]);
+    let mut make = make.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(make.stdout.take());
+    let ran = make.wait_with_output().unwrap();
+    assert_eq!((ran.status.code(), String::from_utf8_lossy(&ran.stderr).as_ref()), (Some(0), ""));
 }

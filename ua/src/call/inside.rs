@@ -10,6 +10,7 @@ use super::{ALLOW, Call, Cx, Phase, decline, supported};
 use crate::event::{Event, Outcome, Side};
 use crate::sip::{Method, Request, Response, StatusCode, make};
 use crate::transaction::{ClientKey, ServerKey};
+use keyphone_keying::mikey::policy::FailedRekey;
 use std::time::Duration;
 
 impl Call {
@@ -170,6 +171,14 @@ impl Call {
     fn refuse_inside(&mut self, key: ServerKey, request: &Request, refused: Refused, cx: &mut Cx<'_, '_>) {
         let response = refused.response(request, "", cx);
         cx.respond(key, &response);
+        // "If errors occur [..], the session SHALL be aborted" (RFC 4567 section 4.1.1), where policy says so.
+        let ends = refused.is_keying() && cx.settings.policy.mikey.failed_rekey == FailedRekey::End;
+        if ends && matches!(self.phase, Phase::Talking(_)) {
+            let what = "the keys could not be changed, which ends the call (RFC 4567 section 4.1.2)";
+            let why = format!("{what}: {}", refused.why);
+            let reason = decline::reason(refused.status, &why);
+            return self.leave(Some(reason), Outcome::KeyingRefused { why }, cx);
+        }
         cx.event(Event::CallTrouble { call: self.id, what: format!("we refused a change: {}", refused.why) });
     }
 

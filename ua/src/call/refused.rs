@@ -40,6 +40,11 @@ impl Refused {
         Self { code, ..self }
     }
 
+    /// Is it about keys?
+    pub(super) fn is_keying(&self) -> bool {
+        self.keying
+    }
+
     /// The response that says so.
     pub(super) fn response(&self, request: &Request, tag: &str, cx: &mut Cx<'_, '_>) -> Response {
         let mut response = make::response(request, self.status, Some(tag));

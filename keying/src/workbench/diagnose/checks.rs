@@ -4,12 +4,14 @@ use super::ways::{Axis, RandUse, Way};
 use super::{Check, Evidence, Verdict};
 use crate::mikey::derive::Secret;
 use crate::mikey::wire::{DataType, Ext, Kemac, Message, Pke, Rand, Sign, T, V};
+use crate::workbench::exchange::Context;
 use crate::workbench::open::envelope_keys;
 
 /// One message, and all that is known beside it.
 pub(super) struct Case<'m> {
     pub(super) message: &'m Message,
     pub(super) init: Option<&'m Message>,
+    pub(super) context: Context<'m>,
     /// It could be read to its end.
     pub(super) whole: bool,
     pub(super) evidence: &'m Evidence,
@@ -27,8 +29,8 @@ pub(super) const TRANSPORT: &[Axis] =
     &[Axis::PskForm, Axis::Prf, Axis::AuthKeyLength, Axis::TransportCsId, Axis::Rand, Axis::CsbOrder];
 
 impl<'m> Case<'m> {
-    pub(super) fn new(message: &'m Message, init: Option<&'m Message>, whole: bool, evidence: &'m Evidence) -> Self {
-        Self { message, init, whole, evidence }
+    pub(super) fn new(message: &'m Message, context: Context<'m>, whole: bool, evidence: &'m Evidence) -> Self {
+        Self { message, init: context.init, context, whole, evidence }
     }
 
     pub(super) fn run(self) -> Vec<Check> {
@@ -60,9 +62,14 @@ impl<'m> Case<'m> {
         let opening = self.init.unwrap_or(self.message);
         match self.message.hdr().data_type {
             DataType::PskInit | DataType::PskVer | DataType::DhHmacInit | DataType::DhHmacResp | DataType::Error => {
-                match &self.evidence.secrets.psk {
-                    Some(psk) => Ok((vec![Secret::new(psk.bytes().to_vec())], true)),
-                    None => missing("it needs the pre-shared key: --psk"),
+                // An update goes under the envelope key that began its bundle (RFC 3830 section 4.5).
+                let sealed = self.context.sealed().and_then(|sealed| sealed.many::<Pke>().next());
+                let psk = || self.evidence.secrets.psk.iter().map(|psk| Secret::new(psk.bytes().to_vec())).collect();
+                let keys = sealed.map_or_else(psk, |pke| envelope_keys(pke, &self.evidence.secrets));
+                match (keys.is_empty(), sealed) {
+                    (false, _) => Ok((keys, true)),
+                    (true, None) => missing("it needs the pre-shared key: --psk"),
+                    (true, Some(_)) => missing("it needs the private key that opens the envelope: --key"),
                 }
             }
             data_type => {
@@ -84,9 +91,21 @@ impl<'m> Case<'m> {
         match which {
             RandUse::Nothing => Some(vec![]),
             RandUse::Right if group => theirs.or(ours).or(Some(vec![])),
-            RandUse::Right => ours.or(theirs).or(Some(vec![])),
+            RandUse::Right => self.context.rand().or(ours).or(theirs).or(Some(vec![])),
             RandUse::Other if group => theirs.and(ours),
             RandUse::Other => ours.and(theirs),
+        }
+    }
+
+    /// What nothing explains may have a RAND that is not here.
+    pub(super) fn with_rand(&self, verdict: Verdict) -> Verdict {
+        let without = self.rand(RandUse::Right).is_none_or(|rand| rand.is_empty());
+        match verdict {
+            Verdict::Unexplained { .. } if without => Verdict::Unchecked {
+                why: "there is no RAND: if it is of a bundle that began earlier, the first message is not in the input"
+                    .into(),
+            },
+            verdict => verdict,
         }
     }
 

@@ -7,9 +7,8 @@ use crate::identity::Certificate;
 use crate::mikey::derive::{Secret, TransportKeys};
 use crate::mikey::signing;
 use crate::mikey::transport::{aes_cm, aes_kw_unwrap};
-use crate::mikey::wire::{
-    Cert, CertType, DataType, EncrAlg, Id, Kemac, MacAlg, Sign, SignType, T, V, Writer, key_data,
-};
+use crate::mikey::wire::{DataType, EncrAlg, Id, Kemac, MacAlg, Sign, SignType, T, V, Writer, key_data};
+use crate::workbench::exchange::certificate;
 use openssl::hash::MessageDigest;
 use openssl::rsa::Padding;
 use openssl::sign::{RsaPssSaltlen, Verifier};
@@ -32,7 +31,7 @@ impl Case<'_> {
         }
         let axes = [TRANSPORT, &[Axis::MacHash, Axis::MacCover, Axis::CodePoints]].concat();
         let fits = |way: &Way| self.kemac_fits(way, kemac, &secrets, is_psk).is_some();
-        let verdict = search(&axes, fits);
+        let verdict = self.with_rand(search(&axes, fits));
         let way = match &verdict {
             Verdict::Right => Some(Way::rfc()),
             Verdict::Deviates { if_ } => Some(if_.iter().fold(Way::rfc(), |mut way, deviation| {
@@ -171,7 +170,7 @@ impl Case<'_> {
             let keys = secrets.iter().filter_map(|secret| self.transport(way, secret, is_psk));
             keys.into_iter().any(|keys| way.mac(&keys.auth, &[covered, &i, &r, &t]) == v.ver_data)
         };
-        search(&[TRANSPORT, &[Axis::VIds, Axis::VTime, Axis::MacHash]].concat(), fits)
+        self.with_rand(search(&[TRANSPORT, &[Axis::VIds, Axis::VTime, Axis::MacHash]].concat(), fits))
     }
 
     /// IDi and IDr, as they were transported in the two messages.
@@ -201,9 +200,7 @@ impl Case<'_> {
         let (Some(sign), Ok(covered)) = (self.message.many::<Sign>().next(), self.message.before_signature()) else {
             return unchecked("it is not the last payload");
         };
-        let certs = self.message.many::<Cert>();
-        let certs = certs.filter(|cert| matches!(cert.cert_type, CertType::X509 | CertType::X509Sign)).take(1);
-        let sent: Vec<_> = certs.filter_map(|cert| Certificate::from_der(&cert.data).ok()).collect();
+        let sent: Vec<_> = certificate(self.message).into_iter().chain(self.context.certificates()).collect();
         let signers: Vec<_> = sent.iter().chain(&self.evidence.secrets.certificates).collect();
         if signers.is_empty() {
             return unchecked("its signer's certificate is not in it: --cert");

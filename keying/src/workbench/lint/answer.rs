@@ -124,8 +124,12 @@ fn ssrc_left_zero(s: &Subject<'_>) -> Vec<Hit> {
 }
 
 fn dhi(s: &Subject<'_>) -> Vec<Hit> {
-    let Some(ours) = s.init.and_then(|init| init.many::<Dh>().next()) else { return vec![] };
     let theirs: Vec<_> = s.each::<Dh>().collect();
+    let Some(ours) = s.init.and_then(|init| init.many::<Dh>().next()) else {
+        let unasked = theirs.first().filter(|_| s.init.is_some());
+        let hit = |(at, _): &(usize, _)| Hit::new(*at, "a DH answers an I_MESSAGE that has none");
+        return unasked.map(|dh| hit(dh).should("no DH").section("RFC 3830 section 4.5")).into_iter().collect();
+    };
     let (Some((at, _)), true) = (theirs.first(), theirs.len() == 2) else { return vec![] };
     let repeats = theirs.iter().filter(|(_, dh)| dh.value == ours.value).count();
     match repeats {

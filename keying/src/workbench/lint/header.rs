@@ -1,7 +1,7 @@
 //! Rules of the common header.
 
 use super::{Hit, Rule, Severity, Subject};
-use crate::mikey::wire::{CsMap, DataType, Prf, Sp};
+use crate::mikey::wire::{CsMap, DataType, Prf, Rand, Sp, T};
 use crate::workbench::exchange::is_init;
 
 pub(super) const RULES: &[Rule] = &[
@@ -45,6 +45,29 @@ pub(super) const RULES: &[Rule] = &[
             let hdr = s.message.hdr();
             let hit = !hdr.v && hdr.data_type == DataType::RsaRInit;
             hit.then(|| Hit::new(3, "V is 0 in an RSA-R I_MESSAGE")).into_iter().collect()
+        },
+    },
+    Rule {
+        id: "update-rand",
+        severity: Severity::Error,
+        section: "RFC 3830 section 4.5",
+        should: "no RAND in an update: that of the message which began the bundle counts",
+        check: |s| {
+            let update = s.first.is_some() && is_init(s.message.hdr().data_type);
+            let rand = s.each::<Rand>().next().filter(|_| update);
+            rand.map(|(at, _)| Hit::new(at, "an update of a bundle that runs has a RAND")).into_iter().collect()
+        },
+    },
+    Rule {
+        id: "update-t",
+        severity: Severity::Error,
+        section: "RFC 3830 section 4.5",
+        should: "a new timestamp in each message to a bundle",
+        check: |s| {
+            let update = s.first.filter(|_| is_init(s.message.hdr().data_type));
+            let old = update.and_then(|first| first.many::<T>().next());
+            let same = s.each::<T>().find(|(_, t)| Some(*t) == old);
+            same.map(|(at, _)| Hit::new(at + 2, "an update has the T of the first message")).into_iter().collect()
         },
     },
     Rule {

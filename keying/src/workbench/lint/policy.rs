@@ -4,6 +4,7 @@ use super::{Hit, Rule, Severity, Subject};
 use crate::mikey::Tolerances;
 use crate::mikey::wire::{CsMap, Param, ProtType, Sp, SrtpParam};
 use crate::workbench::exchange::is_init;
+use std::collections::BTreeSet;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -12,11 +13,9 @@ pub(super) const RULES: &[Rule] = &[
         section: "RFC 3830 section 6.10",
         should: "each SP has a number of its own, by which the map refers to it",
         check: |s| {
-            let sps: Vec<_> = s.each::<Sp>().collect();
-            let twice = (0..sps.len()).filter(|&i| sps[..i].iter().any(|(_, sp)| sp.policy_no == sps[i].1.policy_no));
-            twice
-                .map(|i| Hit::new(sps[i].0 + 1, format!("a second SP has the number {}", sps[i].1.policy_no)))
-                .collect()
+            let mut seen = BTreeSet::new();
+            let twice = s.each::<Sp>().filter(|(_, sp)| !seen.insert(sp.policy_no));
+            twice.map(|(at, sp)| Hit::new(at + 1, format!("a second SP has the number {}", sp.policy_no))).collect()
         },
     },
     Rule {
@@ -80,10 +79,12 @@ pub(super) const RULES: &[Rule] = &[
         section: "RFC 3830 section 6.10",
         should: "each parameter once",
         check: |s| {
-            each_param(s, |sp, param| {
-                let many = sp.params.iter().filter(|other| other.param == param.param).count();
-                (many > 1).then(|| format!("{} comes {many} times", param.param))
-            })
+            let twice = |(at, sp): (usize, _)| {
+                let mut seen = BTreeSet::new();
+                let again = places(at, sp).filter(move |(_, param)| !seen.insert(u8::from(param.param)));
+                again.map(|(at, param)| Hit::new(at, format!("{} comes again", param.param))).collect::<Vec<_>>()
+            };
+            srtp(s).flat_map(twice).collect()
         },
     },
     Rule {
@@ -92,7 +93,7 @@ pub(super) const RULES: &[Rule] = &[
         section: "RFC 3830 table 6.10.1.a",
         should: "a parameter out of the table: others are refused, for they may matter",
         check: |s| {
-            each_param(s, |_, param| match param.param {
+            each_param(s, |param| match param.param {
                 SrtpParam::Unknown(n) => Some(format!("a parameter has the type {n}")),
                 _ => None,
             })
@@ -104,7 +105,7 @@ pub(super) const RULES: &[Rule] = &[
         section: "RFC 3830 section 6.10.1",
         should: "a value that the parameter can have",
         check: |s| {
-            each_param(s, |_, param| {
+            each_param(s, |param| {
                 let meaning = param.meaning();
                 let known = !matches!(param.param, SrtpParam::Unknown(_));
                 let none = param.number().is_none();
@@ -171,7 +172,7 @@ pub(super) const RULES: &[Rule] = &[
         section: "RFC 3711 section 9",
         should: "both on: without authentication SRTP proves nothing, without encryption it hides nothing",
         check: |s| {
-            each_param(s, |_, param| match (param.param, param.number()) {
+            each_param(s, |param| match (param.param, param.number()) {
                 (SrtpParam::SrtpEncr | SrtpParam::SrtcpEncr | SrtpParam::SrtpAuth, Some(0)) => {
                     Some(format!("{} is off", param.param))
                 }
@@ -225,10 +226,10 @@ fn each_srtp(s: &Subject<'_>, wrong: impl Fn(usize, &Sp) -> Option<(SrtpParam, S
 }
 
 /// Looks at each parameter of each SRTP policy.
-fn each_param(s: &Subject<'_>, wrong: impl Fn(&Sp, &Param) -> Option<String>) -> Vec<Hit> {
+fn each_param(s: &Subject<'_>, wrong: impl Fn(&Param) -> Option<String>) -> Vec<Hit> {
     let mut hits = vec![];
     for (at, sp) in srtp(s) {
-        hits.extend(places(at, sp).filter_map(|(at, param)| Some(Hit::new(at, wrong(sp, param)?))));
+        hits.extend(places(at, sp).filter_map(|(at, param)| Some(Hit::new(at, wrong(param)?))));
     }
     hits
 }

@@ -343,8 +343,15 @@ fn missing(s: &Subject<'_>) -> Vec<Hit> {
     };
     let (end, data_type) = (s.read_to(), s.message.hdr().data_type);
     let has = |number| s.payloads().any(|(_, payload)| payload.number() == number);
-    // An update has no RAND, and in DHHMAC it need not have a new DH (RFC 3830 section 4.5, RFC 4650 section 3.1).
-    let spared = |number| s.is_update && matches!(number, RAND | DH);
+    // An update has no RAND, and it need not bring new keys (RFC 3830 section 4.5, RFC 4650 section 3.1); its answer has
+    // as many DH as it.
+    let keyless = s.init.is_none_or(|init| init.many::<Dh>().next().is_none());
+    let spared = |number| match number {
+        RAND => s.first.is_some(),
+        KEMAC => s.first.is_some() && data_type == DataType::PkInit,
+        DH => s.first.is_some() && keyless,
+        _ => false,
+    };
     let absent = shape.payloads.iter().filter(|&&(number, needed)| needed && !has(number) && !spared(number));
     let mut hits: Vec<_> = absent
         .map(|&(number, _)| match (number, data_type) {

@@ -43,6 +43,9 @@ pub(super) fn of(recipe: &Recipe, played: &Played, opened: &[Opened]) -> Result<
     let t = *i.one::<T>()?;
     let mut put = |name: &str, value: Value| out.insert(name.into(), value);
     put("csb_id", hex::encode(i.hdr().csb_id.to_be_bytes()).into());
+    if recipe.for_group {
+        put("csb_id_for_keys", hex::encode(agreed.csb.csb_id.to_be_bytes()).into());
+    }
     put("rand", hex::encode(&agreed.csb.rand).into());
     put("ts", hex::encode(t.octets()).into());
     put("r_ts_equal", (*r.one::<T>()? == t).into());

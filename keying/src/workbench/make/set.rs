@@ -80,6 +80,11 @@ fn recipes(mode: ModeName) -> Vec<Recipe> {
                 r.keys = KeyForm::TekSalt;
                 r.validity = Validity::Mki(1);
             });
+            if mode == ModeName::RsaR {
+                add("a group's key: its own CSB ID is in the TEKs, and that of the header in the envelope", &|r| {
+                    r.for_group = true;
+                });
+            }
         }
         ModeName::DhSign | ModeName::DhHmac => {
             for &group in DhGroup::ALL.iter().filter(|&&group| group != DhGroup::Oakley5) {

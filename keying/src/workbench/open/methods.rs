@@ -3,16 +3,16 @@
 use super::steps::{Steps, policies};
 use super::{Secrets, Step};
 use crate::crypto::Envelope;
-use crate::identity::Certificate;
 use crate::mikey::derive::{CsbLabel, Secret, TransportKeys};
 use crate::mikey::dh::Half;
 use crate::mikey::ids::Ids;
 use crate::mikey::protection;
 use crate::mikey::signing;
 use crate::mikey::wire::{
-    Cert, CertType, DataType, Dh, EncrAlg, Ext, Id, Kemac, KeyData, KeyKind, MacAlg, Message, Pke, Rand, Sign, T, V,
-    WireError, key_data,
+    DataType, Dh, EncrAlg, Ext, Id, Kemac, KeyData, KeyKind, MacAlg, Message, Pke, Rand, Sign, T, V, WireError,
+    key_data,
 };
+use crate::workbench::exchange::{Context, certificate};
 use zeroize::Zeroizing;
 
 /// What was in KEMAC: an identity in the modes with envelopes, and keys.
@@ -22,6 +22,7 @@ type Transported = (Option<Id>, Vec<KeyData>);
 struct Exchange<'m> {
     message: &'m Message,
     init: Option<&'m Message>,
+    context: &'m Context<'m>,
     secrets: &'m Secrets,
     t: T,
     /// What the keys that protect the messages are derived with.
@@ -29,14 +30,11 @@ struct Exchange<'m> {
     out: Steps,
 }
 
-/// `first` is the message that began the bundle, if this one, or the one it answers, is an update.
-pub(super) fn open(
-    message: &Message,
-    init: Option<&Message>,
-    first: Option<&Message>,
-    secrets: &Secrets,
-) -> (Vec<Step>, Vec<String>) {
-    let mut out = Steps::default();
+pub(super) fn open(message: &Message, context: &Context<'_>, secrets: &Secrets) -> (Vec<Step>, Vec<String>) {
+    let (mut out, init) = (Steps::default(), context.init);
+    if let Some(tolerance) = message.tolerated() {
+        out.say("tolerated", tolerance.text(), "");
+    }
     let opening = init.unwrap_or(message);
     let Some(&t) = opening.many::<T>().next() else {
         out.problem("it has no timestamp, without which nothing can be verified or decrypted (RFC 3830 section 6.6)");
@@ -46,15 +44,17 @@ pub(super) fn open(
     out.say("CSB ID", format!("{csb_id:08x}"), "RFC 3830 section 6.1");
     let rand = |message: &Message| message.many::<Rand>().next().map(|rand| rand.0.clone());
     let group = message.many::<Ext>().any(|ext| matches!(ext, Ext::CsbId(_)));
-    let rand = match (rand(first.unwrap_or(opening)), rand(message)) {
+    let rand = match (context.rand().or_else(|| rand(opening)), rand(message)) {
         // A group's keys are derived with the Responder's RAND, others with the Initiator's (RFC 4738 section 3.5).
         (_, Some(theirs)) if group => theirs,
         (Some(ours), _) => ours,
         (None, theirs) => theirs.unwrap_or_default(),
     };
-    out.hex("RAND", &rand, "RFC 3830 section 6.11");
+    if !rand.is_empty() {
+        out.hex("RAND", &rand, "RFC 3830 section 6.11");
+    }
     out.hex("T", &t.octets(), "RFC 3830 section 6.6");
-    let mut exchange = Exchange { message, init, secrets, t, label: CsbLabel { csb_id, rand }, out };
+    let mut exchange = Exchange { message, init, context, secrets, t, label: CsbLabel { csb_id, rand }, out };
     exchange.run();
     (exchange.out.steps, exchange.out.problems)
 }
@@ -117,12 +117,34 @@ impl Exchange<'_> {
         if opening.many::<Kemac>().next().is_some_and(is_null) {
             return None;
         }
-        let keys = self.secrets.psk.as_ref().map(|psk| TransportKeys::new(psk.bytes(), &self.label));
-        match &keys {
-            Some(keys) => self.out.transport_keys(keys),
-            None => self.out.problem("it needs the pre-shared key: --psk"),
+        if !self.has_rand() {
+            return None;
+        }
+        let key = match self.context.sealed() {
+            Some(sealed) => self.envelope_key(sealed).map(|(key, _)| key),
+            None => self.secrets.psk.as_ref().map(|psk| Zeroizing::new(psk.bytes().to_vec())),
+        };
+        let keys = key.map(|key| TransportKeys::new(&key, &self.label));
+        match (&keys, self.context.sealed()) {
+            (Some(keys), _) => self.out.transport_keys(keys),
+            (None, Some(_)) => self.out.problem(NO_ENVELOPE_KEY),
+            (None, None) => self.out.problem(
+                "it needs the pre-shared key: --psk; or, in a bundle that began with an envelope, that exchange in the \
+                 input, or --envelope-key in place of --psk",
+            ),
         }
         keys
+    }
+
+    /// Nothing is derived without RAND; where there is none, that is a problem.
+    fn has_rand(&mut self) -> bool {
+        if self.label.rand.is_empty() {
+            self.out.problem(
+                "there is no RAND, which all its keys depend on: if it is of a bundle that began earlier, the first \
+                 message is not in the input (RFC 3830 section 4.5)",
+            );
+        }
+        !self.label.rand.is_empty()
     }
 
     /// The MAC over the whole message.
@@ -180,6 +202,9 @@ impl Exchange<'_> {
         if let Some(id) = group {
             self.out.say("CSB ID of the group", format!("{id:08x}"), "RFC 4738 section 3.6");
         }
+        if keys.iter().any(|key| key.kind == KeyKind::Tgk) && !self.has_rand() {
+            return;
+        }
         let label = CsbLabel { csb_id: group.unwrap_or(self.label.csb_id), rand: self.label.rand.clone() };
         let policies = policies(self.message, self.init);
         self.out.crypto_sessions(keys, &label, &self.message.hdr().map, &policies);
@@ -204,25 +229,35 @@ impl Exchange<'_> {
 
     /// The transport keys of an envelope.
     fn envelope(&mut self, sealed: &Message) -> Option<TransportKeys> {
-        let (Some(pke), Some(kemac)) = (sealed.many::<Pke>().next(), sealed.many::<Kemac>().next()) else {
+        if sealed.many::<Pke>().next().is_none() || sealed.many::<Kemac>().next().is_none() {
             self.out.problem("it has no envelope: PKE and KEMAC (RFC 3830 sections 6.2 and 6.3)");
             return None;
-        };
-        let covered = kemac.covered_alone().ok()?;
-        let candidates = envelope_keys(pke, self.secrets);
-        let derived: Vec<_> = candidates.iter().map(|key| (key, TransportKeys::new(key, &self.label))).collect();
-        let verifies = |keys: &TransportKeys| {
-            protection::mac(kemac.mac_alg, Some(keys), &[&covered]).is_ok_and(|mac| mac == kemac.mac)
-        };
-        let right = derived.iter().position(|(_, keys)| verifies(keys));
-        let Some((key, keys)) = right.map_or(derived.first(), |index| derived.get(index)) else {
-            self.out.problem("it needs the private key that its envelope is encrypted to: --key, or --envelope-key");
+        }
+        if !self.has_rand() {
+            return None;
+        }
+        let Some((key, right)) = self.envelope_key(sealed) else {
+            self.out.problem(NO_ENVELOPE_KEY);
             return None;
         };
-        self.out.hex("envelope key", key, "RFC 3830 section 4.2.5");
-        self.out.transport_keys(keys);
-        self.out.verified("MAC", right.is_some(), "RFC 3830 section 6.2");
-        Some(keys.clone())
+        let keys = TransportKeys::new(&key, &self.label);
+        self.out.hex("envelope key", &key, "RFC 3830 section 4.2.5");
+        self.out.transport_keys(&keys);
+        self.out.verified("MAC", right, "RFC 3830 section 6.2");
+        Some(keys)
+    }
+
+    /// The envelope key, and whether the MAC of the KEMAC beside it verifies with it.
+    fn envelope_key(&self, sealed: &Message) -> Option<(Secret, bool)> {
+        let (pke, kemac) = (sealed.many::<Pke>().next()?, sealed.many::<Kemac>().next()?);
+        let covered = kemac.covered_alone().ok()?;
+        let verifies = |key: &Secret| {
+            let keys = TransportKeys::new(key, &self.label);
+            protection::mac(kemac.mac_alg, Some(&keys), &[&covered]).is_ok_and(|mac| mac == kemac.mac)
+        };
+        let mut candidates = envelope_keys(pke, self.secrets);
+        let right = candidates.iter().position(verifies);
+        (!candidates.is_empty()).then(|| (candidates.swap_remove(right.unwrap_or(0)), right.is_some()))
     }
 
     fn envelope_and_keys(&mut self, sealed: &Message) {
@@ -235,9 +270,8 @@ impl Exchange<'_> {
     /// The signature, under the certificate in the message or one that was given.
     fn signature(&mut self, added: &[&[u8]]) {
         let Some(sign) = self.message.many::<Sign>().next() else { return };
-        let sent =
-            self.message.many::<Cert>().filter(|cert| matches!(cert.cert_type, CertType::X509 | CertType::X509Sign));
-        let sent: Vec<_> = sent.filter_map(|cert| Certificate::from_der(&cert.data).ok()).take(1).collect();
+        // An update need not bring the certificate again.
+        let sent: Vec<_> = certificate(self.message).into_iter().chain(self.context.certificates()).collect();
         let candidates: Vec<_> = sent.iter().chain(&self.secrets.certificates).collect();
         let (Some(scheme), Ok(covered)) = (signing::scheme(sign.s_type), self.message.before_signature()) else {
             return self.out.problem(format!("its signature is of type {}, which we cannot check", sign.s_type));
@@ -287,6 +321,8 @@ impl Exchange<'_> {
         }
     }
 }
+
+const NO_ENVELOPE_KEY: &str = "it needs the private key that its envelope is encrypted to: --key, or --envelope-key";
 
 /// What the envelope may hold: nothing in the message says how it is encrypted (RFC 3830 section 4.2.5).
 pub(in crate::workbench) fn envelope_keys(pke: &Pke, secrets: &Secrets) -> Vec<Secret> {

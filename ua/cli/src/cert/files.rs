@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all, and keys that nobody else can read.
 
 use crate::fault::{Fault, usage};
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -24,9 +24,13 @@ pub(super) fn write_all(dir: &Path, files: &[(PathBuf, Kind, Zeroizing<Vec<u8>>)
     let cannot = |path: &Path, e: &std::io::Error| Fault::Failed(format!("{} cannot be written: {e}", path.display()));
     std::fs::create_dir_all(dir).map_err(|e| cannot(dir, &e))?;
     let beside = |path: &Path| path.with_extension(format!("{}.new", path.extension().unwrap_or_default().display()));
+    // What is there already is somebody's, and is not ours to take away.
+    let mut ours = vec![];
     let written = files.iter().try_for_each(|(path, kind, octets)| {
         let new = beside(path);
-        write(&new, *kind, octets).map_err(|e| cannot(&new, &e))
+        let file = create(&new, *kind).map_err(|e| cannot(&new, &e))?;
+        ours.push(new.clone());
+        write(file, octets).map_err(|e| cannot(&new, &e))
     });
     let moved = written.and_then(|()| {
         files.iter().try_for_each(|(path, ..)| {
@@ -40,12 +44,12 @@ pub(super) fn write_all(dir: &Path, files: &[(PathBuf, Kind, Zeroizing<Vec<u8>>)
         })
     });
     if moved.is_err() {
-        files.iter().for_each(|(path, ..)| drop(std::fs::remove_file(beside(path))));
+        ours.iter().for_each(|new| drop(std::fs::remove_file(new)));
     }
     moved
 }
 
-fn write(path: &Path, kind: Kind, octets: &[u8]) -> std::io::Result<()> {
+fn create(path: &Path, kind: Kind) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -55,7 +59,10 @@ fn write(path: &Path, kind: Kind, octets: &[u8]) -> std::io::Result<()> {
     }
     #[cfg(not(unix))]
     let _ = kind;
-    let mut file = options.open(path)?;
+    options.open(path)
+}
+
+fn write(mut file: File, octets: &[u8]) -> std::io::Result<()> {
     file.write_all(octets)?;
     file.sync_all()
 }

@@ -76,6 +76,11 @@ impl Authority {
         Ok(Self { certificate, key })
     }
 
+    /// Is its time over? What it issues then is worth nothing.
+    pub(super) fn has_expired(&self) -> bool {
+        Asn1Time::from_unix(now()).is_ok_and(|now| self.certificate.not_after() < &now)
+    }
+
     /// A new one. Chains are checked by what knows no P-521, so that the CA of such keys is on P-384.
     pub(super) fn make(ec: Option<Curve>, days: u32) -> Result<Self, ErrorStack> {
         let key = new_key(ec.map(|curve| if curve == Curve::P521 { Curve::P384 } else { curve }))?;
@@ -150,6 +155,12 @@ fn name(common: &str) -> Result<X509Name, ErrorStack> {
     Ok(builder.build())
 }
 
+/// Seconds since 1970.
+fn now() -> i64 {
+    // T of an NTP clock is in seconds since 1900, above 32 bits of a fraction.
+    (Clock::default().now().ntp.0 >> 32) as i64 - NtpTime::UNIX_EPOCH as i64
+}
+
 /// Version 3, a random serial number, and valid from yesterday: clocks differ.
 fn begin(
     subject: &X509Name,
@@ -158,8 +169,7 @@ fn begin(
     days: u32,
 ) -> Result<X509Builder, ErrorStack> {
     const DAY: i64 = 86_400;
-    // T of an NTP clock is in seconds since 1900, above 32 bits of a fraction.
-    let now = (Clock::default().now().ntp.0 >> 32) as i64 - NtpTime::UNIX_EPOCH as i64;
+    let now = now();
     let mut builder = X509Builder::new()?;
     builder.set_version(2)?;
     let mut serial = BigNum::new()?;

@@ -2,7 +2,7 @@
 
 use crate::fault::{Fault, usage};
 use etherparse::defrag::IpDefragPool;
-use etherparse::{IpNumber, NetSlice, SlicedPacket, TcpSlice, TransportSlice, UdpSlice};
+use etherparse::{EtherType, IpNumber, NetSlice, SlicedPacket, TcpSlice, TransportSlice, UdpSlice};
 use keyphone_keying::workbench::input::{Carrier, Found, Packet, Place, find_in_lines};
 use keyphone_keying::workbench::stream::{First, first};
 use pcap_file::DataLink;
@@ -15,6 +15,9 @@ use std::net::{IpAddr, SocketAddr};
 const PORT: u16 = 2269;
 /// Datagrams in pieces are put together out of the last so many pieces.
 const PIECES: usize = 256;
+/// Octets of the header that `tcpdump -i any` writes in place of Ethernet's (LINKTYPE_LINUX_SLL2): it begins with the
+/// protocol, as Ethernet numbers it.
+const SLL2: usize = 20;
 /// Segments that came before their time; more of one stream are lost.
 const EARLY: usize = 1024;
 
@@ -30,9 +33,11 @@ pub(super) fn is_one(octets: &[u8]) -> bool {
     MAGIC.iter().any(|magic| octets.starts_with(magic))
 }
 
-/// The messages, in the order in which they end. What is cut short in the file is left out.
+/// The messages, in the order in which they end. What is cut short in the file, or cannot be read, is left out with a
+/// warning.
 pub(super) fn messages(octets: &[u8]) -> Result<Vec<Found>, Fault> {
     let mut reader = Capture::default();
+    let mut cut = None;
     let bad = |error: pcap_file::PcapError| usage(format!("this capture cannot be read: {error}"));
     if octets.starts_with(&[0x0a, 0x0d, 0x0d, 0x0a]) {
         let mut file = PcapNgReader::new(octets).map_err(bad)?;
@@ -42,7 +47,10 @@ pub(super) fn messages(octets: &[u8]) -> Result<Vec<Found>, Fault> {
                 Ok(Block::SimplePacket(packet)) => (0, packet.data.into_owned()),
                 Ok(_) => continue,
                 // A capture that was interrupted ends in the middle.
-                Err(_) => break,
+                Err(error) => {
+                    cut = Some(error);
+                    break;
+                }
             };
             let link = file.interfaces().get(interface as usize).map_or(DataLink::ETHERNET, |i| i.linktype);
             reader.packet(link, &data);
@@ -50,9 +58,18 @@ pub(super) fn messages(octets: &[u8]) -> Result<Vec<Found>, Fault> {
     } else {
         let mut file = PcapReader::new(octets).map_err(bad)?;
         let link = file.header().datalink;
-        while let Some(Ok(packet)) = file.next_packet() {
-            reader.packet(link, &packet.data);
+        while let Some(packet) = file.next_packet() {
+            match packet {
+                Ok(packet) => reader.packet(link, &packet.data),
+                Err(error) => {
+                    cut = Some(error);
+                    break;
+                }
+            }
         }
+    }
+    if let Some(error) = cut {
+        tracing::warn!("the capture is cut short after packet {}: {error}", reader.number);
     }
     Ok(reader.end())
 }
@@ -66,6 +83,8 @@ struct Capture {
     found: Vec<Found>,
     pieces: IpDefragPool<usize, ()>,
     streams: BTreeMap<Flow, Stream>,
+    /// The kind of link of packets that nobody here can read, by its number in captures.
+    unknown: Option<u32>,
 }
 
 /// One direction of a TCP connection.
@@ -85,10 +104,19 @@ impl Capture {
         let sliced = match link {
             DataLink::ETHERNET => SlicedPacket::from_ethernet(data),
             DataLink::LINUX_SLL => SlicedPacket::from_linux_sll(data),
+            DataLink::LINUX_SLL2 => match data.split_at_checked(SLL2) {
+                Some(([high, low, ..], rest)) => {
+                    SlicedPacket::from_ether_type(EtherType(u16::from_be_bytes([*high, *low])), rest)
+                }
+                _ => return,
+            },
             DataLink::RAW | DataLink::IPV4 | DataLink::IPV6 => SlicedPacket::from_ip(data),
             // The address family, in four octets of either order.
             DataLink::NULL | DataLink::LOOP => SlicedPacket::from_ip(data.get(4..).unwrap_or_default()),
-            _ => return,
+            other => {
+                self.unknown = Some(other.into());
+                return;
+            }
         };
         let Ok(sliced) = sliced else { return };
         let Some((from, to)) = addresses(&sliced) else { return };
@@ -142,7 +170,14 @@ impl Capture {
 
     /// What is in the streams.
     fn end(mut self) -> Vec<Found> {
+        if let Some(link) = self.unknown {
+            tracing::warn!("the capture has packets of link type {link}, which cannot be read here");
+        }
         for (flow, stream) in std::mem::take(&mut self.streams) {
+            if !stream.early.is_empty() {
+                let (from, to) = flow;
+                tracing::warn!("TCP {from} > {to} has a hole in this capture: what follows it is left out");
+            }
             let place = |end: usize| {
                 let number =
                     stream.marks.iter().find(|(mark, _)| *mark >= end).map_or(self.number, |(_, packet)| *packet);
@@ -173,23 +208,34 @@ impl Stream {
     fn segment(&mut self, sequence: u32, payload: &[u8], number: usize) {
         // A capture may begin in the middle of a connection.
         let next = *self.next.get_or_insert(sequence);
-        let ahead = sequence.wrapping_sub(next) as i32;
-        if ahead > 0 {
+        if is_ahead(sequence, next) {
             if self.early.len() < EARLY {
                 self.early.insert(sequence, payload.to_vec());
             }
             return;
         }
-        let known = ahead.unsigned_abs() as usize;
+        self.take(sequence, payload, number);
+        // What came early may now be next, or be known already.
+        while let Some(at) = self.early.keys().copied().find(|&at| !is_ahead(at, self.next.unwrap_or(at))) {
+            let payload = self.early.remove(&at).unwrap_or_default();
+            self.take(at, &payload, number);
+        }
+    }
+
+    /// Appends what is new in a segment that does not lie ahead.
+    fn take(&mut self, sequence: u32, payload: &[u8], number: usize) {
+        let next = self.next.unwrap_or(sequence);
+        let known = next.wrapping_sub(sequence) as usize;
         let Some(new) = payload.get(known..).filter(|new| !new.is_empty()) else { return };
         self.octets.extend_from_slice(new);
         self.next = Some(next.wrapping_add(new.len() as u32));
         self.marks.push((self.octets.len(), number));
-        let ready = self.early.keys().copied().find(|early| early.wrapping_sub(self.next.unwrap_or(0)) as i32 <= 0);
-        if let Some((sequence, payload)) = ready.and_then(|early| self.early.remove_entry(&early)) {
-            self.segment(sequence, &payload, number);
-        }
     }
+}
+
+/// Does a sequence number lie ahead of another (RFC 9293 section 3.4)?
+fn is_ahead(sequence: u32, next: u32) -> bool {
+    sequence.wrapping_sub(next) as i32 > 0
 }
 
 fn addresses(packet: &SlicedPacket<'_>) -> Option<(IpAddr, IpAddr)> {
@@ -236,3 +282,6 @@ fn text_messages(octets: &[u8]) -> Vec<&[u8]> {
     messages.push(&octets[begin..]);
     messages
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use super::capture;
 use crate::fault::{Fault, usage};
 use clap::Args;
-use keyphone_keying::workbench::input::{self, Found};
+use keyphone_keying::workbench::input::{self, Found, Place};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -31,8 +31,9 @@ impl Input {
         let octets = match (&self.file, self.input.as_deref()) {
             (Some(path), _) => read_file(path)?,
             (None, Some("-")) => read(std::io::stdin().lock(), "stdin")?,
-            (None, Some(text)) if Path::new(text).is_file() => read_file(Path::new(text))?,
-            (None, Some(text)) => text.as_bytes().to_vec(),
+            // A pipe, too, has a name: <(..) of a shell.
+            (None, Some(text)) if Path::new(text).exists() => read_file(Path::new(text))?,
+            (None, Some(text)) => return named(text),
             (None, None) => {
                 return Err(usage(
                     "give a message: base64, hex, SDP, the name of a file, or - for stdin (--help has examples)",
@@ -48,7 +49,24 @@ impl Input {
                 found => Ok(found),
             };
         }
-        input::find(&octets).map_err(|error| Fault::Failed(format!("no MIKEY message could be read: {error}")))
+        find(&octets)
+    }
+}
+
+fn find(octets: &[u8]) -> Result<Vec<Found>, Fault> {
+    input::find(octets).map_err(|error| Fault::Failed(format!("no MIKEY message could be read: {error}")))
+}
+
+/// The messages in a text that is no file. One that does not begin as a message does is the name of a file that is not
+/// there.
+fn named(text: &str) -> Result<Vec<Found>, Fault> {
+    let found = find(text.as_bytes())?;
+    let is_message = ["AQ", "01", "0x", "mikey "].iter().any(|begin| text.trim_start().starts_with(begin));
+    match &found[..] {
+        [Found { bytes: Err(error), place: Place { line: None, .. }, .. }] if !is_message => {
+            Err(usage(format!("there is no file {text:?}, and a message it is not either: {error}")))
+        }
+        _ => Ok(found),
     }
 }
 

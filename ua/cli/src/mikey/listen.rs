@@ -1,15 +1,14 @@
 //! `keyphone mikey listen`: MIKEY without SIP, over UDP and TCP port 2269.
 
-use super::input::read_file;
 use super::tolerances;
 use crate::fault::{Fault, usage};
 use crate::human::plain;
+use crate::options;
 use crate::output::Printer;
+use crate::secret::Secret;
 use crate::signals::Signals;
 use clap::Args;
-use keyphone_config::{PskEntry, SipUri};
-use keyphone_keying::crypto::PrivateKey;
-use keyphone_keying::identity::Certificate;
+use keyphone_config::{Certs, PeerCert, SipUri, Tls};
 use keyphone_keying::workbench::decode::{Keys, decode_found};
 use keyphone_keying::workbench::input::{Carrier, Found, Place};
 use keyphone_keying::workbench::lint::lint;
@@ -20,7 +19,6 @@ use keyphone_ua::net::{KeyingPort, Knock, OsRng};
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use zeroize::Zeroizing;
 
 const EXAMPLES: &str = "\
 EXAMPLES:
@@ -47,7 +45,7 @@ pub(super) struct Listen {
     from: Option<SipUri>,
     /// A pre-shared key for one PEER (a SIP URI) or for everybody
     #[arg(long, value_name = "[PEER=]HEX|@FILE")]
-    psk: Vec<String>,
+    psk: Vec<Secret>,
     /// Our certificate in PEM, followed by those between it and its CA
     #[arg(long, value_name = "FILE", requires = "key")]
     cert: Option<PathBuf>,
@@ -57,6 +55,12 @@ pub(super) struct Listen {
     /// The CAs that we trust
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
+    /// The certificate of a PEER (a SIP URI), or of whom it names, who proves itself with no other
+    #[arg(long, value_name = "[PEER=]FILE", value_parser = PeerCert::from_flag)]
+    peer_cert: Vec<PeerCert>,
+    /// Certificates that are to be refused: revocation lists, in PEM
+    #[arg(long, value_name = "FILE")]
+    crl: Option<PathBuf>,
     /// Let named deviations of other implementations pass, and say so
     #[arg(long)]
     interop: bool,
@@ -67,23 +71,16 @@ pub(super) struct Listen {
 
 impl Listen {
     fn credentials(&self) -> Result<Credentials, Fault> {
-        let mut psks = keyphone_config::Credentials::default();
-        for flag in &self.psk {
-            psks.psks.push(PskEntry::from_flag(flag).map_err(|why| usage(format!("--psk: {why}")))?);
-        }
-        let mut credentials = Credentials::from(psks.psk_store());
-        let read = |path: &PathBuf| {
-            Certificate::read(&read_file(path)?).map_err(|error| usage(format!("{}: {error}", path.display())))
+        let tls = Tls {
+            cert: self.cert.clone(),
+            key: self.key.clone(),
+            ca: self.ca.clone(),
+            peer_certs: self.peer_cert.clone(),
+            crl: self.crl.clone(),
+            require_client: false,
         };
-        if let (Some(cert), Some(key)) = (&self.cert, &self.key) {
-            let octets = Zeroizing::new(read_file(key)?);
-            let private = PrivateKey::read(&octets).map_err(|error| usage(format!("{}: {error}", key.display())))?;
-            credentials.certs.add_own(read(cert)?, private).map_err(|error| usage(error.to_string()))?;
-        }
-        if let Some(ca) = &self.ca {
-            read(ca)?.into_iter().for_each(|ca| credentials.certs.trust(ca));
-        }
-        Ok(credentials)
+        let certs = Certs::read(&tls).map_err(usage)?;
+        Ok(keyphone_config::Credentials { psks: options::psks(&self.psk)?, certs }.keying())
     }
 
     pub(super) async fn run(self) -> Result<u8, Fault> {
@@ -140,12 +137,22 @@ impl Desk {
         let outcome = self.responder.take(&received.octets, &peer, &mut env);
         let answer = match outcome {
             Ok(Outcome::Answered { answer, peer, tolerated }) => {
-                let octets = answer.as_ref().map_or(0, |answer| answer.bytes().len());
                 let who = peer.as_ref().map_or("nobody".into(), |peer| peer.proven.to_string());
                 let how = peer.as_ref().map_or_else(String::new, |peer| format!(", proven by {}", peer.how));
-                let fields = json!({ "number": number, "octets": octets, "peer": who, "tolerated": tolerated });
-                let text = format!("answered {who}{how} with {octets} octets\n");
-                self.printer.say("mikey.answered", fields, plain_lines(&text));
+                let fields = json!({
+                    "number": number, "octets": answer.as_ref().map(|answer| answer.bytes().len()), "peer": who,
+                    "tolerated": tolerated,
+                });
+                match &answer {
+                    Some(answer) => {
+                        let text = format!("answered {who}{how} with {} octets\n", answer.bytes().len());
+                        self.printer.say("mikey.answered", fields, plain_lines(&text));
+                    }
+                    None => {
+                        let text = format!("taken from {who}{how}, who asks for no answer\n");
+                        self.printer.say("mikey.taken", fields, plain_lines(&text));
+                    }
+                }
                 self.answered += u64::from(answer.is_some());
                 answer
             }

@@ -6,6 +6,7 @@ use super::tolerances;
 use crate::fault::Fault;
 use crate::human::plain;
 use crate::output::Printer;
+use crate::secret::Secret;
 use clap::Args;
 use keyphone_keying::workbench::decode::{self, Keys};
 use keyphone_keying::workbench::diagnose::{self, Evidence};
@@ -116,7 +117,7 @@ pub(super) struct Diagnose {
     secrets: Secrets,
     /// A TEK or salt that another implementation derived: which one is it, and what did it do otherwise?
     #[arg(long, value_name = "HEX|@FILE")]
-    derived: Option<String>,
+    derived: Option<Secret>,
     /// One JSON object per message
     #[arg(long)]
     json: bool,

@@ -2,11 +2,12 @@
 
 use super::input::read_file;
 use crate::fault::{Fault, usage};
+use crate::secret::Secret;
 use clap::Args;
 use keyphone_keying::Psk;
 use keyphone_keying::crypto::PrivateKey;
 use keyphone_keying::identity::Certificate;
-use keyphone_keying::mikey::derive::Secret;
+use keyphone_keying::mikey::derive;
 use keyphone_keying::workbench::open;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -16,7 +17,7 @@ use zeroize::Zeroizing;
 pub(super) struct Secrets {
     /// The pre-shared key (PSK, DHHMAC)
     #[arg(long, value_name = "HEX|@FILE")]
-    psk: Option<String>,
+    psk: Option<Secret>,
     /// A private key in PEM or DER, to open an envelope with (RSA, RSA-R)
     #[arg(long, value_name = "FILE")]
     key: Vec<PathBuf>,
@@ -25,16 +26,16 @@ pub(super) struct Secrets {
     cert: Vec<PathBuf>,
     /// An envelope key, in place of the private key that opens its envelope
     #[arg(long, value_name = "HEX|@FILE")]
-    envelope_key: Option<String>,
+    envelope_key: Option<Secret>,
     /// The Diffie-Hellman secret of one side (D-H, DHHMAC): the exponent, or the scalar of a curve
     #[arg(long, value_name = "HEX|@FILE")]
-    dh_secret: Vec<String>,
+    dh_secret: Vec<Secret>,
 }
 
 impl Secrets {
     /// Reads them all.
     pub(super) fn read(&self) -> Result<open::Secrets, Fault> {
-        let psk = |flag: &str, text: &Option<String>| {
+        let psk = |flag: &str, text: &Option<Secret>| {
             let octets = text.as_deref().map(|text| octets(flag, text)).transpose()?;
             Ok::<_, Fault>(octets.and_then(|octets| Psk::new(octets.to_vec())))
         };
@@ -55,7 +56,7 @@ impl Secrets {
 }
 
 /// Octets in hex, or the file that has them.
-pub(super) fn octets(flag: &str, text: &str) -> Result<Secret, Fault> {
+pub(super) fn octets(flag: &str, text: &str) -> Result<derive::Secret, Fault> {
     let from_file = text.strip_prefix('@').map(|path| read_file(Path::new(path))).transpose()?.map(Zeroizing::new);
     let text = match &from_file {
         Some(octets) => {
@@ -63,7 +64,9 @@ pub(super) fn octets(flag: &str, text: &str) -> Result<Secret, Fault> {
         }
         None => text,
     };
-    let digits: Zeroizing<String> = Zeroizing::new(text.split_whitespace().collect::<String>().replace(':', ""));
+    // Room for all of it from the start: a growing text would leave copies of a key behind.
+    let mut digits = Zeroizing::new(String::with_capacity(text.len()));
+    digits.extend(text.chars().filter(|c| !c.is_whitespace() && *c != ':'));
     // What is wrong with a key is said without the key.
     match hex::decode(&*digits) {
         Ok(octets) if octets.is_empty() => Err(usage(format!("{flag}: the key is empty"))),

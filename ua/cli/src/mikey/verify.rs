@@ -21,7 +21,8 @@ EXAMPLES:
 A file is a JSON array; each vector has id, mode, inputs (hex), i_message_b64, r_message_b64, expected, checks and
 expect, which is \"accept\", or \"tolerate\" for what only --interop lets pass.
 
-EXIT CODES: 0 all that could be checked is as the file expects, 1 something is not, 2 usage or no file of vectors.";
+EXIT CODES: 0 all that could be checked is as the file expects, 1 something is not or nothing could be, 2 usage or no
+file of vectors.";
 
 /// Check a file of exchanges against this implementation
 #[derive(Args, Debug)]
@@ -44,6 +45,9 @@ impl Verify {
         let bytes = read_file(&self.file)?;
         let text = String::from_utf8(bytes).map_err(|_| usage(format!("{name} holds more than text")))?;
         let report = verify::verify(&text, tolerances(self.interop)).map_err(|e| usage(format!("{name}: {e}")))?;
+        if report.vectors.is_empty() {
+            return Err(usage(format!("{name} holds no vector")));
+        }
         let printer = Printer::new(self.json);
         if self.json {
             report.vectors.iter().for_each(|vector| printer.note("mikey.vector", vector));
@@ -55,7 +59,7 @@ impl Verify {
             "unknown_modes": unknown_modes,
         });
         printer.say("mikey.verified", fields, table(&report, &unknown_modes));
-        Ok(u8::from(!report.ok()))
+        Ok(u8::from(!report.ok() || unknown == report.vectors.len()))
     }
 }
 
@@ -84,6 +88,7 @@ fn table(report: &Report, unknown_modes: &BTreeMap<&str, usize>) -> String {
         lines.push(format!("not checked, because this build does not know their modes: {}", modes.join(", ")));
     }
     lines.push(match report.ok() {
+        true if unknown == report.vectors.len() => "NOTHING could be checked".into(),
         true => "all that could be checked is as the file expects".into(),
         false => "NOT all is as the file expects".into(),
     });
