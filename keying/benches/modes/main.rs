@@ -6,7 +6,8 @@
 //! bare is one call each of the library's exponentiation, scalar multiplication, signature and verification, with no
 //! message around it. The target is a ratio of 1.2; the pre-shared key has no such operation, and 10 microseconds.
 //!
-//! Environment: `KEYPHONE_BENCH_MS` (300), how long each figure is measured.
+//! Environment: `KEYPHONE_BENCH_MS` (300), how long each figure is measured; `KEYPHONE_BENCH_ROWS`, a part of the names
+//! of those rows that are to be measured (all).
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 
@@ -114,7 +115,8 @@ fn main() {
     let budget = Duration::from_millis(if testing { 1 } else { ms.unwrap_or(300) });
     println!("octets of I_MESSAGE and R_MESSAGE; microseconds, and beside them the bare operations and the ratio");
     println!("{:<36} {:>5} {:>5}  {:^24}  {:^24}  {:^24}", "mode", "I", "R", "offer", "answer", "verify");
-    for row in rows::all() {
+    let wanted = std::env::var("KEYPHONE_BENCH_ROWS").unwrap_or_default();
+    for row in rows::all().into_iter().filter(|row| row.name.contains(&wanted)) {
         println!("{}", measure(&row, budget));
     }
 }
