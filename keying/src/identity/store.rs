@@ -11,7 +11,8 @@ use keyphone_media::env::NtpTime;
 ///
 /// A peer's certificate is accepted in one of two ways (RFC 3830 section 4.3.2). It is *pinned*: somebody gave us this
 /// very certificate for that name, and so it may be self-signed. Or a chain leads from it to a *trust anchor*, and its
-/// names say whose it is. For a name that has pinned certificates no other is accepted, whoever issued it.
+/// names say whose it is. For a name that has pinned certificates no other is accepted, whoever issued it and whatever
+/// it is for: if a peer signs with one certificate and opens envelopes with another, pin both.
 #[derive(Debug, Default)]
 pub struct CertStore {
     own: Vec<Own>,

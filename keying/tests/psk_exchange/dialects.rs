@@ -3,7 +3,7 @@
 use crate::support::*;
 use keyphone_keying::mikey::wire::{DataType, Ext, Id, IdType, KeyData, KeyKind, Kv, Payload, Prf, Secret, Sp, T};
 use keyphone_keying::mikey::{ModeName, Tolerance, Tolerances};
-use keyphone_keying::{Dir, Hop, How, Level, Line, Lines, Output, StreamKey};
+use keyphone_keying::{Dir, Hop, How, Identity, Level, Line, Lines, Output, Psk, PskStore, StreamKey};
 use keyphone_media::policy::Policy as MediaPolicy;
 use keyphone_media::rtp::Ssrc;
 
@@ -204,6 +204,36 @@ fn a_counter_is_taken_where_policy_allows_it_and_must_rise() {
     assert!(bob.refuse(&with(5).lines()).0.contains("a replay"));
     assert!(bob.refuse(&with(4).lines()).0.contains("a replay"));
     bob.accept(&with(6).lines());
+}
+
+#[test]
+fn a_counter_that_is_nobodys_is_refused_for_under_another_from_it_would_be_new() {
+    let mut psks = PskStore::default();
+    psks.insert(None, Psk::new(PSK.to_vec()).unwrap());
+    let [me, peer, other] = ["bob", "alice", "mallory"].map(|who| Identity::new(&format!("sip:{who}@example.org")));
+    let mut bob = Side::with_keys(me, peer.clone(), psks, 2);
+    bob.policy.mikey.allow_counter = true;
+    let mut anonymous = Foreign { t: T::Counter(5), ..Foreign::new(vec![tgk()]) };
+    anonymous.payloads.remove(0);
+    for from in [peer, other] {
+        bob.peer = from;
+        assert!(bob.refuse(&anonymous.lines()).0.contains("does not say in them who it is"));
+    }
+    bob.accept(&Foreign { t: T::Counter(5), ..Foreign::new(vec![tgk()]) }.lines());
+}
+
+#[test]
+fn several_keys_have_as_many_mkis_and_are_not_more_than_can_be_heard_with() {
+    let keys = |mkis: &mut dyn Iterator<Item = u8>| {
+        let key =
+            |mki: u8| KeyData { key: Secret::new(vec![mki; 16]), ..key(KeyKind::Tgk, 16, None, Kv::Spi(vec![mki])) };
+        Foreign::new(mkis.map(key).collect())
+    };
+    assert_eq!(answer(&keys(&mut (1..=8))).1.iter().filter(|output| matches!(output, Output::Key(_))).count(), 9);
+    assert!(pair().1.refuse(&keys(&mut (1..=9)).lines()).0.contains("9 keys"));
+    let mut twice = keys(&mut (1..=2));
+    twice.keys[1].kv = twice.keys[0].kv.clone();
+    assert!(pair().1.refuse(&twice.lines()).0.contains("same MKI"));
 }
 
 #[test]

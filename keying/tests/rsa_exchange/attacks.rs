@@ -119,7 +119,7 @@ fn a_broken_envelope_and_a_wrong_key_and_a_wrong_mac_are_one_and_the_same() {
 }
 
 #[test]
-fn without_a_mac_an_envelope_is_never_taken_whatever_policy_says() {
+fn in_counter_mode_an_envelope_without_a_mac_is_never_taken_whatever_policy_says() {
     let (mut caller, mut callee) = pair(ModeName::Rsa);
     callee.policy.mikey.allow_null_mac = true;
     let offer = message(&caller.offers().0);

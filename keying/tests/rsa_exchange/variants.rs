@@ -4,9 +4,19 @@ use crate::pki::{Ca, Wish, ec, rsa, self_signed};
 use crate::support::*;
 use keyphone_keying::crypto::Envelope;
 use keyphone_keying::mikey::ModeName;
-use keyphone_keying::mikey::wire::{Cert, CertType, Chash, EncrAlg, Sign, SignType};
+use keyphone_keying::mikey::wire::{Cert, CertType, Chash, EncrAlg, MacAlg, Sign, SignType};
 use keyphone_keying::{CertStore, How};
 use rcgen::KeyUsagePurpose;
+
+/// Alice calls bob, and the envelope between them cannot be opened: says why.
+fn unopened(alice: &mut Side, bob: &mut Side) -> String {
+    let (offer, offered, _) = alice.offers();
+    if alice.policy.mikey.offer == ModeName::Rsa {
+        return bob.why(&offer);
+    }
+    let answer = bob.answers(&offer).0;
+    alice.hears(&mut *offered.session(), &answer).0.unwrap_err().to_string()
+}
 
 #[test]
 fn the_recommended_paddings_work_on_both_sides() {
@@ -22,14 +32,7 @@ fn the_recommended_paddings_work_on_both_sides() {
         bob.policy.mikey.signature = SignType::RsaPkcs1;
         calls(&mut alice, &mut bob);
         bob.policy.mikey.envelope = Envelope::Pkcs1;
-        let (offer, offered, _) = alice.offers();
-        let why = match mode {
-            ModeName::Rsa => bob.why(&offer),
-            _ => {
-                let answer = bob.answers(&offer).0;
-                alice.hears(&mut *offered.session(), &answer).0.unwrap_err().to_string()
-            }
-        };
+        let why = unopened(&mut alice, &mut bob);
         assert!(why.contains("its MAC does not verify"), "{why}");
     }
 }
@@ -41,6 +44,21 @@ fn key_data_may_be_wrapped_whatever_the_length_of_the_id() {
         alice.policy.mikey.encryption = EncrAlg::AesKw128;
         bob.policy.mikey.encryption = EncrAlg::AesKw128;
         calls(&mut alice, &mut bob);
+    }
+}
+
+/// RFC 3830 section 4.2.3: "the NULL MAC is RECOMMENDED to be used, as the key wrap itself will provide integrity".
+#[test]
+fn wrapped_key_data_needs_no_mac() {
+    for mode in [ModeName::Rsa, ModeName::RsaR] {
+        let (mut alice, mut bob) = pair(mode);
+        for side in [&mut alice, &mut bob] {
+            (side.policy.mikey.encryption, side.policy.mikey.mac) = (EncrAlg::AesKw128, MacAlg::Null);
+        }
+        calls(&mut alice, &mut bob);
+        bob.policy.mikey.envelope = Envelope::Oaep;
+        let why = unopened(&mut alice, &mut bob);
+        assert!(why.contains("its wrapped keys do not unwrap"), "{why}");
     }
 }
 
