@@ -1,6 +1,6 @@
 //! The certificates we know: our own, our trust anchors, and those of peers that are pinned.
 
-use super::chain::{self, Crl};
+use super::chain::{self, Anchors, Crl};
 use super::{CertError, Certificate, Identity, Use};
 use crate::crypto::{KeyType, PrivateKey, PublicKey};
 use crate::proof::How;
@@ -16,7 +16,7 @@ use keyphone_media::env::NtpTime;
 #[derive(Debug, Default)]
 pub struct CertStore {
     own: Vec<Own>,
-    anchors: Vec<Certificate>,
+    anchors: Anchors,
     pinned: Vec<(Identity, Certificate)>,
     crls: Vec<Crl>,
 }
@@ -123,9 +123,9 @@ impl CertStore {
         }
     }
 
-    /// Trusts whatever this certificate's key has signed.
+    /// Trusts whatever this certificate's key has signed. One that can be nobody's issuer changes nothing.
     pub fn trust(&mut self, anchor: Certificate) {
-        self.anchors.push(anchor);
+        self.anchors.trust(&anchor);
     }
 
     /// Accepts this certificate, and those pinned before, as the peer's.

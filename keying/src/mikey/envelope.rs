@@ -106,7 +106,7 @@ pub fn protected((encr, mac): (EncrAlg, MacAlg), policy: &MikeyPolicy) -> Result
 /// It is for another certificate, or for none that we have; its hash is not SHA-1.
 pub fn opener<'s>(message: &Message, store: &'s CertStore) -> Result<&'s Own, Refused> {
     let data = &message.one::<Pke>()?.data;
-    let mut fitting = store.openers().filter(|own| own.key().envelope_len() == data.len());
+    let mut fitting = store.openers().filter(|own| own.key().envelope_len() == Some(data.len()));
     let found = match message.maybe::<Chash>()? {
         Some(Chash { hash_func: HashFunc::Sha1, hash }) => fitting.find(|own| own.certificate().sha1()[..] == hash[..]),
         Some(Chash { hash_func, .. }) => {
