@@ -1,12 +1,14 @@
-//! One public-key operation each, by the library alone.
+//! One public-key operation each, by the library alone: as little of it as there is, with keys and curves set up before.
+//! What comes from a peer comes as octets, for in a message it always does.
 
 use openssl::bn::{BigNum, BigNumContext};
 use openssl::derive::Deriver;
-use openssl::ec::{EcGroup, EcKey};
+use openssl::ec::{EcGroup, EcKey, EcPoint, PointConversionForm};
+use openssl::ecdsa::EcdsaSig;
 use openssl::encrypt::{Decrypter, Encrypter};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
-use openssl::pkey::{PKey, Private};
+use openssl::pkey::{Id, PKey, Private};
 use openssl::rsa::{Padding, Rsa};
 use openssl::sign::{Signer, Verifier};
 use std::hint::black_box;
@@ -47,10 +49,20 @@ pub(crate) fn oakley2() -> Operation {
     power(BigNum::get_rfc2409_prime_1024().expect("a prime"))
 }
 
-/// A fresh half: a random scalar times the generator.
+/// A scalar that does not change: what is drawn is not the library's.
+fn scalar() -> BigNum {
+    BigNum::from_slice(&[0x5a; 32]).expect("a number")
+}
+
+/// A fresh half: a scalar times the generator, to its octets.
 fn fresh(nid: Nid) -> Operation {
-    let group = EcGroup::from_curve_name(nid).expect("a curve");
-    Box::new(move || drop(black_box(EcKey::generate(&group).expect("a key"))))
+    let (group, scalar) = (EcGroup::from_curve_name(nid).expect("a curve"), scalar());
+    let mut context = BigNumContext::new().expect("memory");
+    Box::new(move || {
+        let mut point = EcPoint::new(&group).expect("memory");
+        point.mul_generator2(&group, &scalar, &mut context).expect("a point");
+        black_box(point.to_bytes(&group, PointConversionForm::UNCOMPRESSED, &mut context).expect("its octets"));
+    })
 }
 
 pub(crate) fn fresh_p256() -> Operation {
@@ -65,38 +77,53 @@ pub(crate) fn fresh_p521() -> Operation {
     fresh(Nid::SECP521R1)
 }
 
+/// The library has no scalar multiplication on this curve but by keys, so a key is made.
 pub(crate) fn fresh_x25519() -> Operation {
-    Box::new(|| drop(black_box(PKey::generate_x25519().expect("a key").raw_public_key().expect("its half"))))
-}
-
-/// An agreement of two keys.
-fn agree(ours: PKey<Private>, theirs: PKey<Private>) -> Operation {
-    Box::new(move || {
-        let mut deriver = Deriver::new(&ours).expect("a key");
-        deriver.set_peer_ex(&theirs, false).expect("another");
-        black_box(deriver.derive_to_vec().expect("what they agree on"));
+    Box::new(|| {
+        let key = PKey::private_key_from_raw_bytes(&[0x5a; 32], Id::X25519).expect("a key");
+        black_box(key.raw_public_key().expect("its half"));
     })
 }
 
-fn agree_on(nid: Nid) -> Operation {
-    let key = || PKey::from_ec_key(EcKey::generate(&EcGroup::from_curve_name(nid).expect("a curve")).expect("a key"));
-    agree(key().expect("a key"), key().expect("a key"))
+/// An agreement, from the octets of the peer's point, which the library finds on the curve, to the octets of x.
+fn agree(nid: Nid) -> Operation {
+    let (group, scalar) = (EcGroup::from_curve_name(nid).expect("a curve"), scalar());
+    let mut context = BigNumContext::new().expect("memory");
+    let theirs = EcKey::generate(&group).expect("a key");
+    let theirs = theirs.public_key().to_bytes(&group, PointConversionForm::UNCOMPRESSED, &mut context);
+    let theirs = theirs.expect("its octets");
+    Box::new(move || {
+        let peer = EcPoint::from_bytes(&group, &theirs, &mut context).expect("a point");
+        let mut common = EcPoint::new(&group).expect("memory");
+        common.mul2(&group, &peer, &scalar, &mut context).expect("a point");
+        let (mut x, mut y) = (BigNum::new().expect("memory"), BigNum::new().expect("memory"));
+        common.affine_coordinates(&group, &mut x, &mut y, &mut context).expect("its coordinates");
+        black_box(x.to_vec());
+    })
 }
 
 pub(crate) fn agree_p256() -> Operation {
-    agree_on(Nid::X9_62_PRIME256V1)
+    agree(Nid::X9_62_PRIME256V1)
 }
 
 pub(crate) fn agree_p384() -> Operation {
-    agree_on(Nid::SECP384R1)
+    agree(Nid::SECP384R1)
 }
 
 pub(crate) fn agree_p521() -> Operation {
-    agree_on(Nid::SECP521R1)
+    agree(Nid::SECP521R1)
 }
 
+/// The same; here the octets must become a key.
 pub(crate) fn agree_x25519() -> Operation {
-    agree(PKey::generate_x25519().expect("a key"), PKey::generate_x25519().expect("a key"))
+    let ours = PKey::generate_x25519().expect("a key");
+    let theirs = PKey::generate_x25519().expect("a key").raw_public_key().expect("its half");
+    Box::new(move || {
+        let peer = PKey::public_key_from_raw_bytes(&theirs, Id::X25519).expect("a key");
+        let mut deriver = Deriver::new(&ours).expect("a key");
+        deriver.set_peer_ex(&peer, false).expect("another");
+        black_box(deriver.derive_to_vec().expect("what they agree on"));
+    })
 }
 
 fn sign(key: PKey<Private>, digest: MessageDigest) -> Operation {
@@ -119,9 +146,9 @@ fn rsa() -> PKey<Private> {
     PKey::from_rsa(Rsa::private_key_from_pem(pem).expect("a key")).expect("a key")
 }
 
-fn ecdsa() -> PKey<Private> {
+fn ecdsa() -> EcKey<Private> {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).expect("a curve");
-    PKey::from_ec_key(EcKey::generate(&group).expect("a key")).expect("a key")
+    EcKey::generate(&group).expect("a key")
 }
 
 pub(crate) fn sign_rsa() -> Operation {
@@ -132,8 +159,31 @@ pub(crate) fn verify_rsa() -> Operation {
     verify(rsa(), MessageDigest::sha1())
 }
 
+/// A signature of a hash.
 pub(crate) fn sign_ecdsa() -> Operation {
-    sign(ecdsa(), MessageDigest::sha256())
+    let key = ecdsa();
+    Box::new(move || drop(black_box(EcdsaSig::sign(&[7; 32], &key).expect("a signature"))))
+}
+
+pub(crate) fn verify_ecdsa() -> Operation {
+    let key = ecdsa();
+    let signature = EcdsaSig::sign(&[7; 32], &key).expect("a signature");
+    Box::new(move || assert!(black_box(signature.verify(&[7; 32], &key).expect("a signature"))))
+}
+
+/// The one signature of a chain whose authority is on P-256: by the library that checks chains.
+pub(crate) fn chain() -> Operation {
+    let key = ecdsa();
+    let mut context = BigNumContext::new().expect("memory");
+    let point = key.public_key().to_bytes(key.group(), PointConversionForm::UNCOMPRESSED, &mut context);
+    let point = point.expect("its octets");
+    let key = PKey::from_ec_key(key).expect("a key");
+    let mut signer = Signer::new(MessageDigest::sha256(), &key).expect("a key");
+    let signature = signer.sign_oneshot_to_vec(&MESSAGE).expect("a signature");
+    Box::new(move || {
+        let verified = webpki::ring::ECDSA_P256_SHA256.verify_signature(&point, &MESSAGE, &signature);
+        verified.expect("a signature");
+    })
 }
 
 /// An envelope for an RSA key, made or opened.
@@ -160,9 +210,4 @@ pub(crate) fn decrypt_rsa() -> Operation {
         let mut out = vec![0; 256];
         black_box(decrypter.decrypt(&envelope, &mut out).expect("what was in it"));
     })
-}
-
-/// Also what a chain of one certificate under an authority on P-256 costs.
-pub(crate) fn verify_ecdsa() -> Operation {
-    verify(ecdsa(), MessageDigest::sha256())
 }

@@ -4,9 +4,11 @@
 //! A role is all that a call asks of keying: from the streams wanted to the lines of SDP, and back to SRTP master keys.
 //! The caller's work is an offer and, when the answer is there, its verification; the callee's is the answer. What is
 //! bare is one call each of the library's exponentiation, scalar multiplication, signature and verification, with no
-//! message around it. The target is a ratio of 1.2; the pre-shared key has no such operation, and 10 microseconds.
+//! message around it (`bare.rs`): so the peer's public value is imported, but no certificate is read, and no key of one is
+//! made ready. The target is a ratio of 1.2; the pre-shared key has no such operation, and 10 microseconds.
 //!
-//! Environment: `KEYPHONE_BENCH_MS` (300), how long each figure is measured.
+//! Environment: `KEYPHONE_BENCH_MS` (300), how long each figure is measured; `KEYPHONE_BENCH_ROWS`, a part of the names
+//! of those rows that are to be measured (all).
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark measures real time")]
 
@@ -86,19 +88,31 @@ impl<'r> Pair<'r> {
     }
 }
 
-/// The time of one call, in microseconds, where nothing else has had the core: the tenth part of all calls is faster.
-/// `prepare` is not timed.
-fn time<T>(budget: Duration, mut prepare: impl FnMut() -> T, mut act: impl FnMut(T)) -> f64 {
+/// The time of one call, and beside it of the bare operations, by turns; in microseconds, and where nothing else has had
+/// the core: the tenth part of all calls is faster. `prepare` is not timed.
+fn time<T>(
+    budget: Duration,
+    bare: bare::Bare,
+    mut prepare: impl FnMut() -> T,
+    mut act: impl FnMut(T),
+) -> (f64, Option<f64>) {
+    let mut bare: Vec<_> = bare.iter().map(|make| make()).collect();
     let begun = Instant::now();
-    let mut times = vec![];
-    while begun.elapsed() < budget || times.len() < 5 {
+    let (mut ours, mut theirs) = (vec![], vec![]);
+    while begun.elapsed() < budget || ours.len() < 5 {
         let prepared = prepare();
         let at = Instant::now();
         act(prepared);
-        times.push(at.elapsed());
+        ours.push(at.elapsed());
+        let at = Instant::now();
+        bare.iter_mut().for_each(|act| act());
+        theirs.push(at.elapsed());
     }
-    times.sort();
-    times[times.len() / 10].as_secs_f64() * 1e6
+    let tenth = |mut times: Vec<Duration>| {
+        times.sort();
+        times[times.len() / 10].as_secs_f64() * 1e6
+    };
+    (tenth(ours), (!bare.is_empty()).then(|| tenth(theirs)))
 }
 
 /// Octets of the message in the first line.
@@ -114,7 +128,8 @@ fn main() {
     let budget = Duration::from_millis(if testing { 1 } else { ms.unwrap_or(300) });
     println!("octets of I_MESSAGE and R_MESSAGE; microseconds, and beside them the bare operations and the ratio");
     println!("{:<36} {:>5} {:>5}  {:^24}  {:^24}  {:^24}", "mode", "I", "R", "offer", "answer", "verify");
-    for row in rows::all() {
+    let wanted = std::env::var("KEYPHONE_BENCH_ROWS").unwrap_or_default();
+    for row in rows::all().into_iter().filter(|row| row.name.contains(&wanted)) {
         println!("{}", measure(&row, budget));
     }
 }
@@ -124,21 +139,16 @@ fn measure(row: &Row, budget: Duration) -> String {
     let (offer, offered) = pair.offer();
     let answer = pair.answer(&offer);
     let size = (octets(&offer), octets(&answer));
-    let figure = |ours: f64, bare: Option<f64>| match bare {
-        Some(bare) => format!("{ours:>8.1} {bare:>8.1} {:>5.2}", ours / bare),
-        None => format!("{ours:>8.1} {:>8} {:>5}", "-", "-"),
+    let figure = |times: (f64, Option<f64>)| match times {
+        (ours, Some(bare)) => format!("{ours:>8.1} {bare:>8.1} {:>5.2}", ours / bare),
+        (ours, None) => format!("{ours:>8.1} {:>8} {:>5}", "-", "-"),
     };
-    let bare = |operations: bare::Bare| {
-        let mut operations: Vec<_> = operations.iter().map(|make| make()).collect();
-        (!operations.is_empty()).then(|| time(budget, || (), |()| operations.iter_mut().for_each(|act| act())))
-    };
-    let offering = time(budget, || (), |()| drop(black_box(pair.offer())));
-    let offering = figure(offering, bare(row.bare[0]));
+    let offering = time(budget, row.bare[0], || (), |()| drop(black_box(pair.offer())));
     let mut bob = Pair::new(row);
-    let answering = time(budget, || pair.offer().0, |offer| drop(black_box(bob.answer(&offer))));
-    let answering = figure(answering, bare(row.bare[1]));
+    let answering = time(budget, row.bare[1], || pair.offer().0, |offer| drop(black_box(bob.answer(&offer))));
     let verifying = time(
         budget,
+        row.bare[2],
         || offered.session(),
         |mut session| {
             let mut out = vec![];
@@ -146,6 +156,6 @@ fn measure(row: &Row, budget: Duration) -> String {
             black_box(out);
         },
     );
-    let verifying = figure(verifying, bare(row.bare[2]));
+    let [offering, answering, verifying] = [offering, answering, verifying].map(figure);
     format!("{:<36} {:>5} {:>5}  {offering}  {answering}  {verifying}", row.name, size.0, size.1)
 }

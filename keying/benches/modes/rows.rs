@@ -60,7 +60,7 @@ pub(crate) fn all() -> Vec<Row> {
         rows.last_mut().expect("it was pushed").policy.mikey.group = group;
     }
     // The authority's key is on P-256 everywhere.
-    let (chain, sign, verify) = (bare::verify_ecdsa, bare::sign_rsa, bare::verify_rsa);
+    let (chain, sign, verify) = (bare::chain, bare::sign_rsa, bare::verify_rsa);
     let (encrypt, decrypt) = (bare::encrypt_rsa, bare::decrypt_rsa);
     let transport = [ready(&[encrypt, sign]), ready(&[chain, verify, decrypt]), ready(&[])];
     rows.push(row("RSA", ModeName::Rsa, rsa, transport));
@@ -71,7 +71,7 @@ pub(crate) fn all() -> Vec<Row> {
     for (name, stand, sign, verify) in seals {
         for &group in DhGroup::ALL {
             let (fresh, agree) = halves(group);
-            let chain = bare::verify_ecdsa;
+            let chain = bare::chain;
             let bare =
                 [ready(&[fresh, sign]), ready(&[chain, verify, fresh, agree, sign]), ready(&[chain, verify, agree])];
             rows.push(row(format!("DHSIGN, {name}, {}", group.short()), ModeName::DhSign, stand, bare));

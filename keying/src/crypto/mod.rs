@@ -4,17 +4,18 @@
 //! OpenSSL draws the padding of an encryption, the salt of RSA-PSS and the nonce of ECDSA from a generator of its own,
 //! so a simulated world replays in all but these octets. Every key that is agreed on comes from `Env`.
 
+mod curve;
 mod rsa;
 mod sign;
 
+pub use curve::Curve;
 pub use rsa::Envelope;
 pub use sign::Scheme;
 
 use crate::Error;
 use openssl::bn::{BigNum, BigNumContext};
-use openssl::ec::{EcGroup, EcKey, EcPoint};
+use openssl::ec::EcKey;
 use openssl::error::ErrorStack;
-use openssl::nid::Nid;
 use openssl::pkey::{HasPublic, Id, PKey, PKeyRef, Private, Public};
 use openssl::rsa::Rsa;
 use std::fmt;
@@ -23,11 +24,36 @@ use x509_parser::public_key::PublicKey as Parsed;
 
 /// A private key. It is never shown; OpenSSL wipes its numbers when the last copy is dropped.
 #[derive(Clone)]
-pub struct PrivateKey(PKey<Private>);
+pub struct PrivateKey(Key<Private>);
 
 /// A public key.
 #[derive(Clone)]
-pub struct PublicKey(PKey<Public>);
+pub struct PublicKey(Key<Public>);
+
+/// A key in the form that its operations are fastest in. Those of RSA are reached through OpenSSL's general layer alone;
+/// for curves that layer would set the curve up anew for each key, at the cost of an operation.
+enum Key<T> {
+    Rsa(PKey<T>),
+    Ec(EcKey<T>, Curve),
+}
+
+impl<T> Clone for Key<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Rsa(key) => Self::Rsa(key.clone()),
+            Self::Ec(key, curve) => Self::Ec(key.clone(), *curve),
+        }
+    }
+}
+
+impl<T: HasPublic> Key<T> {
+    fn key_type(&self) -> KeyType {
+        match self {
+            Self::Rsa(key) => KeyType::Rsa(key.bits()),
+            Self::Ec(_, curve) => KeyType::Ec(*curve),
+        }
+    }
+}
 
 /// What a key is, as far as it can be used here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,28 +62,6 @@ pub enum KeyType {
     Rsa(u32),
     /// An elliptic curve.
     Ec(Curve),
-}
-
-/// A curve for ECDSA. RFC 5197 section 4.1 asks MIKEY for elliptic curves; these are NIST's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Curve {
-    /// NIST P-256.
-    P256,
-    /// NIST P-384.
-    P384,
-    /// NIST P-521.
-    P521,
-}
-
-impl Curve {
-    /// Octets of a number modulo the curve's order.
-    pub const fn octets(self) -> usize {
-        match self {
-            Self::P256 => 32,
-            Self::P384 => 48,
-            Self::P521 => 66,
-        }
-    }
 }
 
 impl fmt::Display for KeyType {
@@ -77,17 +81,8 @@ const RSA_BITS: std::ops::RangeInclusive<u32> = 1024..=8192;
 /// A public exponent may have so many bits: a long one makes a verification as slow as a signature.
 const RSA_EXPONENT_BITS: i32 = 64;
 
-fn key_type<T: HasPublic>(key: &PKeyRef<T>) -> Option<KeyType> {
-    match key.id() {
-        Id::RSA if RSA_BITS.contains(&key.bits()) => Some(KeyType::Rsa(key.bits())),
-        Id::EC => match key.ec_key().ok()?.group().curve_name()? {
-            Nid::X9_62_PRIME256V1 => Some(KeyType::Ec(Curve::P256)),
-            Nid::SECP384R1 => Some(KeyType::Ec(Curve::P384)),
-            Nid::SECP521R1 => Some(KeyType::Ec(Curve::P521)),
-            _ => None,
-        },
-        _ => None,
-    }
+fn is_fit<T: HasPublic>(key: &PKeyRef<T>) -> bool {
+    RSA_BITS.contains(&key.bits())
 }
 
 const UNFIT: Error =
@@ -110,30 +105,34 @@ impl PrivateKey {
             true => Error::Misuse("the private key is encrypted under a password: store it without one"),
             false => Error::Misuse("this is no private key in PEM or DER"),
         })?;
-        key_type(&key).ok_or(UNFIT)?;
-        Ok(Self(key))
+        match key.id() {
+            Id::RSA if is_fit(&key) => Ok(Self(Key::Rsa(key))),
+            Id::EC => {
+                let key = key.ec_key().map_err(|_| UNFIT)?;
+                let curve = key.group().curve_name().and_then(Curve::of).ok_or(UNFIT)?;
+                Ok(Self(Key::Ec(key, curve)))
+            }
+            _ => Err(UNFIT),
+        }
     }
 
     /// The public half.
     pub fn public(&self) -> PublicKey {
-        let der = self.0.public_key_to_der().and_then(|der| PKey::public_key_from_der(&der));
-        PublicKey(der.expect("a private key has its public half"))
+        let public = match &self.0 {
+            Key::Rsa(key) => {
+                let der = key.public_key_to_der().and_then(|der| PKey::public_key_from_der(&der));
+                der.map(Key::Rsa)
+            }
+            Key::Ec(key, curve) => {
+                EcKey::from_public_key(key.group(), key.public_key()).map(|key| Key::Ec(key, *curve))
+            }
+        };
+        PublicKey(public.expect("a private key has its public half"))
     }
 
     /// What it is.
     pub fn key_type(&self) -> KeyType {
-        key_type(&self.0).expect("it was checked when it was read")
-    }
-}
-
-/// The named curve of an EC key (RFC 5480 section 2.1.1.1).
-fn curve(spki: &SubjectPublicKeyInfo<'_>) -> Option<Nid> {
-    let oid = spki.algorithm.parameters.as_ref()?.as_oid().ok()?;
-    match oid.to_id_string().as_str() {
-        "1.2.840.10045.3.1.7" => Some(Nid::X9_62_PRIME256V1),
-        "1.3.132.0.34" => Some(Nid::SECP384R1),
-        "1.3.132.0.35" => Some(Nid::SECP521R1),
-        _ => None,
+        self.0.key_type()
     }
 }
 
@@ -152,25 +151,33 @@ impl PublicKey {
                 PKey::from_rsa(Rsa::from_public_components(n, e).ok()?)
             }
             Parsed::EC(point) => {
-                let group = EcGroup::from_curve_name(curve(&spki)?).ok()?;
-                let point = EcPoint::from_bytes(&group, point.data(), &mut *BigNumContext::new().ok()?).ok()?;
-                PKey::from_ec_key(EcKey::from_public_key(&group, &point).ok()?)
+                let oid = spki.algorithm.parameters.as_ref()?.as_oid().ok()?;
+                let curve = Curve::of_oid(&oid.to_id_string())?;
+                return Some(Self(Key::Ec(curve.public(point.data()).ok()?, curve)));
             }
             _ => return None,
         };
-        let key = key.ok()?;
-        key_type(&key)?;
-        Some(Self(key))
+        let key = key.ok().filter(|key| is_fit(key))?;
+        Some(Self(Key::Rsa(key)))
     }
 
     /// What it is.
     pub fn key_type(&self) -> KeyType {
-        key_type(&self.0).expect("it was checked when it was read")
+        self.0.key_type()
     }
 
     /// Is it the other half of this private key?
     pub fn fits(&self, private: &PrivateKey) -> bool {
-        private.0.public_eq(&self.0)
+        match (&self.0, &private.0) {
+            (Key::Rsa(public), Key::Rsa(private)) => private.public_eq(public),
+            (Key::Ec(public, curve), Key::Ec(private, of)) if curve == of => {
+                let eq = BigNumContext::new().and_then(|mut context| {
+                    public.public_key().eq(private.group(), private.public_key(), &mut context)
+                });
+                eq.unwrap_or(false)
+            }
+            _ => false,
+        }
     }
 }
 
@@ -189,6 +196,15 @@ impl fmt::Debug for PublicKey {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use openssl::nid::Nid;
+
+    /// The key as OpenSSL's general layer has it.
+    fn pkey(key: &PrivateKey) -> PKey<Private> {
+        match &key.0 {
+            Key::Rsa(key) => key.clone(),
+            Key::Ec(key, _) => PKey::from_ec_key(key.clone()).unwrap(),
+        }
+    }
 
     pub(crate) fn rsa() -> PrivateKey {
         PrivateKey::read(include_bytes!("../../tests/data/certs/alice.key")).unwrap()
@@ -207,7 +223,7 @@ pub(crate) mod tests {
             format!("{key:?} {:?}", key.public()),
             "PrivateKey(RSA with 2048 bits) PublicKey(RSA with 2048 bits)"
         );
-        let again = PrivateKey::read(&key.0.private_key_to_der().unwrap()).unwrap();
+        let again = PrivateKey::read(&pkey(&key).private_key_to_der().unwrap()).unwrap();
         assert!(key.public().fits(&again));
         assert!(!key.public().fits(&ec(Nid::X9_62_PRIME256V1)));
         assert_eq!(ec(Nid::SECP521R1).key_type(), KeyType::Ec(Curve::P521));
@@ -216,7 +232,7 @@ pub(crate) mod tests {
     #[test]
     fn a_key_that_cannot_be_used_says_why_and_nobody_is_asked_for_a_password() {
         let reason = |bytes: &[u8]| PrivateKey::read(bytes).unwrap_err().to_string();
-        let key = rsa().0;
+        let key = pkey(&rsa());
         let locked = key.private_key_to_pem_pkcs8_passphrase(openssl::symm::Cipher::aes_128_cbc(), b"secret").unwrap();
         assert!(reason(&locked).contains("password"), "{}", reason(&locked));
         assert!(reason(b"nothing").contains("no private key"));
@@ -229,19 +245,20 @@ pub(crate) mod tests {
     #[test]
     fn a_public_key_is_read_from_its_numbers_or_not_at_all() {
         for key in [rsa(), ec(Nid::X9_62_PRIME256V1), ec(Nid::SECP384R1), ec(Nid::SECP521R1)] {
-            let spki = key.0.public_key_to_der().unwrap();
+            let spki = pkey(&key).public_key_to_der().unwrap();
             assert!(PublicKey::from_spki(&spki).unwrap().fits(&key));
             for len in 0..spki.len() {
                 assert!(PublicKey::from_spki(&spki[..len]).is_none());
             }
+            assert!(!key.public().fits(&ec(Nid::SECP384R1)), "another key of its kind is another");
         }
-        let n = rsa().0.rsa().unwrap().n().to_owned().unwrap();
+        let n = pkey(&rsa()).rsa().unwrap().n().to_owned().unwrap();
         for (e, good) in [("010001", true), ("03", true), ("010000", false), ("01000000000000000001", false)] {
             let key = Rsa::from_public_components(n.to_owned().unwrap(), BigNum::from_hex_str(e).unwrap()).unwrap();
             assert_eq!(PublicKey::from_spki(&key.public_key_to_der().unwrap()).is_some(), good, "{e}");
         }
         let off_the_curve = {
-            let mut spki = ec(Nid::X9_62_PRIME256V1).0.public_key_to_der().unwrap();
+            let mut spki = pkey(&ec(Nid::X9_62_PRIME256V1)).public_key_to_der().unwrap();
             *spki.last_mut().unwrap() ^= 1;
             spki
         };

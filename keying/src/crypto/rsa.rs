@@ -1,10 +1,11 @@
 //! Envelope key encryption (RFC 3830 section 4.2.5).
 
-use super::{KeyType, PrivateKey, PublicKey};
+use super::{Key, PrivateKey, PublicKey};
 use crate::Error;
 use crate::mikey::derive::Secret;
 use openssl::error::ErrorStack;
 use openssl::md::Md;
+use openssl::pkey::{PKeyRef, Private};
 use openssl::pkey_ctx::PkeyCtx;
 use openssl::rsa::Padding;
 use zeroize::Zeroizing;
@@ -36,11 +37,11 @@ impl PublicKey {
     /// # Errors
     /// It is no RSA key, or too short for a secret so long.
     pub fn encrypt(&self, envelope: Envelope, secret: &[u8]) -> Result<Vec<u8>, Error> {
-        if !matches!(self.key_type(), KeyType::Rsa(_)) {
+        let Key::Rsa(key) = &self.0 else {
             return Err(Error::Misuse("an envelope needs an RSA key: the peer's certificate has another"));
-        }
+        };
         let encrypt = || {
-            let mut ctx = PkeyCtx::new(&self.0)?;
+            let mut ctx = PkeyCtx::new(key)?;
             ctx.encrypt_init()?;
             set_padding(&mut ctx, envelope)?;
             let mut out = vec![];
@@ -52,9 +53,9 @@ impl PublicKey {
 }
 
 impl PrivateKey {
-    /// Octets of an envelope for this key, if it is one of RSA.
-    pub fn envelope_len(&self) -> usize {
-        self.0.size()
+    /// Octets of an envelope for this key; `None` if it is none of RSA.
+    pub fn envelope_len(&self) -> Option<usize> {
+        if let Key::Rsa(key) = &self.0 { Some(key.size()) } else { None }
     }
 
     /// Opens an envelope. Whoever learns whether this succeeded can decrypt anything with our key (Bleichenbacher's
@@ -65,20 +66,20 @@ impl PrivateKey {
     /// What is left to see is the time of an error inside OpenSSL, below a microsecond, and only for a peer whose
     /// signature over this very message was verified before.
     pub fn open(&self, envelope: Envelope, data: &[u8], instead: Secret) -> Secret {
-        match self.decrypt(envelope, data) {
-            Ok(secret) if !secret.is_empty() => secret,
-            _ => instead,
+        match &self.0 {
+            Key::Rsa(key) => decrypt(key, envelope, data).ok().filter(|secret| !secret.is_empty()).unwrap_or(instead),
+            Key::Ec(..) => instead,
         }
     }
+}
 
-    fn decrypt(&self, envelope: Envelope, data: &[u8]) -> Result<Secret, ErrorStack> {
-        let mut ctx = PkeyCtx::new(&self.0)?;
-        ctx.decrypt_init()?;
-        set_padding(&mut ctx, envelope)?;
-        let mut out = Zeroizing::new(vec![]);
-        ctx.decrypt_to_vec(data, &mut out)?;
-        Ok(out)
-    }
+fn decrypt(key: &PKeyRef<Private>, envelope: Envelope, data: &[u8]) -> Result<Secret, ErrorStack> {
+    let mut ctx = PkeyCtx::new(key)?;
+    ctx.decrypt_init()?;
+    set_padding(&mut ctx, envelope)?;
+    let mut out = Zeroizing::new(vec![]);
+    ctx.decrypt_to_vec(data, &mut out)?;
+    Ok(out)
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! Signatures (RFC 3830 section 4.2.6), and ECDSA beside them.
 
-use super::{Curve, KeyType, PrivateKey, PublicKey};
+use super::{Key, KeyType, PrivateKey, PublicKey};
 use crate::Error;
-use openssl::bn::BigNum;
-use openssl::ecdsa::EcdsaSig;
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
+use openssl::pkey::{PKeyRef, Private, Public};
 use openssl::rsa::Padding;
 use openssl::sign::{RsaPssSaltlen, Signer, Verifier};
 
@@ -36,25 +35,16 @@ impl Scheme {
     }
 }
 
-fn digest(key: KeyType) -> MessageDigest {
-    match key {
-        KeyType::Rsa(_) => MessageDigest::sha1(),
-        KeyType::Ec(Curve::P256) => MessageDigest::sha256(),
-        KeyType::Ec(Curve::P384) => MessageDigest::sha384(),
-        KeyType::Ec(Curve::P521) => MessageDigest::sha512(),
-    }
-}
-
 impl PrivateKey {
     /// Octets of a signature.
     ///
     /// # Errors
     /// The key is of another kind.
     pub fn signature_len(&self, scheme: Scheme) -> Result<usize, Error> {
-        match self.key_type() {
-            key if !scheme.fits(key) => Err(ANOTHER_KIND),
-            KeyType::Rsa(_) => Ok(self.0.size()),
-            KeyType::Ec(curve) => Ok(2 * curve.octets()),
+        match &self.0 {
+            key if !scheme.fits(key.key_type()) => Err(ANOTHER_KIND),
+            Key::Rsa(key) => Ok(key.size()),
+            Key::Ec(_, curve) => Ok(2 * curve.octets()),
         }
     }
 
@@ -63,55 +53,53 @@ impl PrivateKey {
     /// # Errors
     /// The key is of another kind.
     pub fn sign(&self, scheme: Scheme, pieces: &[&[u8]]) -> Result<Vec<u8>, Error> {
-        let key = self.key_type();
-        if !scheme.fits(key) {
+        if !scheme.fits(self.key_type()) {
             return Err(ANOTHER_KIND);
         }
-        self.try_sign(scheme, key, pieces).map_err(|_| {
+        let signature = match &self.0 {
+            Key::Rsa(key) => sign_rsa(key, scheme, pieces),
+            Key::Ec(key, curve) => curve.sign(key, pieces),
+        };
+        signature.map_err(|_| {
             Error::Misuse(
                 "OpenSSL makes no such signature: perhaps this system's policy forbids it SHA-1, which MIKEY needs",
             )
         })
     }
+}
 
-    fn try_sign(&self, scheme: Scheme, key: KeyType, pieces: &[&[u8]]) -> Result<Vec<u8>, ErrorStack> {
-        let mut signer = Signer::new(digest(key), &self.0)?;
-        if scheme == Scheme::RsaPss {
-            signer.set_rsa_padding(Padding::PKCS1_PSS)?;
-            signer.set_rsa_mgf1_md(MessageDigest::sha1())?;
-            signer.set_rsa_pss_saltlen(RsaPssSaltlen::custom(PSS_SALT))?;
-        }
-        pieces.iter().try_for_each(|piece| signer.update(piece))?;
-        let signature = signer.sign_to_vec()?;
-        let KeyType::Ec(curve) = key else { return Ok(signature) };
-        let (signature, len) = (EcdsaSig::from_der(&signature)?, curve.octets() as i32);
-        Ok([signature.r().to_vec_padded(len)?, signature.s().to_vec_padded(len)?].concat())
+fn sign_rsa(key: &PKeyRef<Private>, scheme: Scheme, pieces: &[&[u8]]) -> Result<Vec<u8>, ErrorStack> {
+    let mut signer = Signer::new(MessageDigest::sha1(), key)?;
+    if scheme == Scheme::RsaPss {
+        signer.set_rsa_padding(Padding::PKCS1_PSS)?;
+        signer.set_rsa_mgf1_md(MessageDigest::sha1())?;
+        signer.set_rsa_pss_saltlen(RsaPssSaltlen::custom(PSS_SALT))?;
     }
+    pieces.iter().try_for_each(|piece| signer.update(piece))?;
+    signer.sign_to_vec()
 }
 
 impl PublicKey {
     /// Is that the signature of this key's owner over the pieces, one after another?
     pub fn verify(&self, scheme: Scheme, pieces: &[&[u8]], signature: &[u8]) -> bool {
-        let key = self.key_type();
-        scheme.fits(key) && self.try_verify(scheme, key, pieces, signature).unwrap_or(false)
+        let verified = match &self.0 {
+            key if !scheme.fits(key.key_type()) => Ok(false),
+            Key::Rsa(key) => verify_rsa(key, scheme, pieces, signature),
+            Key::Ec(key, curve) => curve.verify(key, pieces, signature),
+        };
+        verified.unwrap_or(false)
     }
+}
 
-    fn try_verify(&self, scheme: Scheme, key: KeyType, pieces: &[&[u8]], signature: &[u8]) -> Result<bool, ErrorStack> {
-        let mut verifier = Verifier::new(digest(key), &self.0)?;
-        if scheme == Scheme::RsaPss {
-            verifier.set_rsa_padding(Padding::PKCS1_PSS)?;
-            verifier.set_rsa_mgf1_md(MessageDigest::sha1())?;
-            verifier.set_rsa_pss_saltlen(RsaPssSaltlen::custom(PSS_SALT))?;
-        }
-        pieces.iter().try_for_each(|piece| verifier.update(piece))?;
-        let KeyType::Ec(curve) = key else { return verifier.verify(signature) };
-        if signature.len() != 2 * curve.octets() {
-            return Ok(false);
-        }
-        let (r, s) = signature.split_at(curve.octets());
-        let signature = EcdsaSig::from_private_components(BigNum::from_slice(r)?, BigNum::from_slice(s)?)?;
-        verifier.verify(&signature.to_der()?)
+fn verify_rsa(key: &PKeyRef<Public>, scheme: Scheme, pieces: &[&[u8]], signature: &[u8]) -> Result<bool, ErrorStack> {
+    let mut verifier = Verifier::new(MessageDigest::sha1(), key)?;
+    if scheme == Scheme::RsaPss {
+        verifier.set_rsa_padding(Padding::PKCS1_PSS)?;
+        verifier.set_rsa_mgf1_md(MessageDigest::sha1())?;
+        verifier.set_rsa_pss_saltlen(RsaPssSaltlen::custom(PSS_SALT))?;
     }
+    pieces.iter().try_for_each(|piece| verifier.update(piece))?;
+    verifier.verify(signature)
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ struct Read {
     der: Vec<u8>,
     spki: Vec<u8>,
     names: Vec<Identity>,
-    subject: String,
-    issuer: String,
+    /// The distinguished names of subject and issuer, made when somebody asks.
+    distinguished: OnceLock<(String, String)>,
     not_before: ASN1Time,
     not_after: ASN1Time,
     signs: bool,
@@ -118,8 +118,7 @@ impl Certificate {
             der: der.to_vec(),
             spki: cert.public_key().raw.to_vec(),
             names: names(&cert)?,
-            subject: shown(&cert.subject().to_string()),
-            issuer: shown(&cert.issuer().to_string()),
+            distinguished: OnceLock::new(),
             not_before: cert.validity().not_before,
             not_after: cert.validity().not_after,
             signs,
@@ -165,19 +164,26 @@ impl Certificate {
     /// The same as text, or its subject if it is for nobody that SIP knows.
     pub fn shown(&self) -> String {
         match &self.0.names[..] {
-            [] => self.0.subject.clone(),
+            [] => self.subject().to_owned(),
             names => names.iter().take(8).map(Identity::as_str).collect::<Vec<_>>().join(", "),
         }
     }
 
     /// The distinguished name of its subject.
     pub fn subject(&self) -> &str {
-        &self.0.subject
+        &self.distinguished().0
     }
 
     /// The distinguished name of its issuer.
     pub fn issuer(&self) -> &str {
-        &self.0.issuer
+        &self.distinguished().1
+    }
+
+    fn distinguished(&self) -> &(String, String) {
+        self.0.distinguished.get_or_init(|| {
+            let (_, cert) = X509Certificate::from_der(&self.0.der).expect("it was read before");
+            (shown(&cert.subject().to_string()), shown(&cert.issuer().to_string()))
+        })
     }
 
     /// When it expires, in seconds since 1970.

@@ -1,13 +1,8 @@
 //! Chains of certificates up to an issuer that we trust, by rustls-webpki (RFC 5280 section 6).
 
 use super::cert::{CertError, Certificate, unix};
+use crate::crypto::Curve;
 use keyphone_media::env::NtpTime;
-use openssl::bn::BigNumContext;
-use openssl::ec::{EcGroup, EcKey, EcPoint};
-use openssl::hash::MessageDigest;
-use openssl::nid::Nid;
-use openssl::pkey::PKey;
-use openssl::sign::Verifier;
 use rustls_pki_types::{
     AlgorithmIdentifier, CertificateDer, InvalidSignature, SignatureVerificationAlgorithm, TrustAnchor, UnixTime,
     alg_id,
@@ -51,6 +46,18 @@ impl Crl {
     }
 }
 
+/// The issuers that we trust, each read once.
+#[derive(Debug, Default)]
+pub(super) struct Anchors(Vec<TrustAnchor<'static>>);
+
+impl Anchors {
+    /// One more. A certificate that webpki makes no issuer of, such as one with two extensions of a kind, is passed over.
+    pub(super) fn trust(&mut self, root: &Certificate) {
+        let der = CertificateDer::from(root.der());
+        self.0.extend(webpki::anchor_from_trusted_cert(&der).map(|anchor| anchor.to_owned()));
+    }
+}
+
 /// Is that certificate in a list of its issuer's? Nobody checks the list's signature here: this is for certificates
 /// that stand for themselves, and the list is a file of our own.
 pub(super) fn check_listed(cert: &Certificate, crls: &[Crl]) -> Result<(), CertError> {
@@ -66,17 +73,9 @@ pub(super) fn check_listed(cert: &Certificate, crls: &[Crl]) -> Result<(), CertE
 
 /// Does the first certificate hold, with the help of the others, under one of these anchors? Time and chain alone are
 /// checked here, not the name.
-pub(super) fn check(
-    chain: &[Certificate],
-    anchors: &[Certificate],
-    crls: &[Crl],
-    now: NtpTime,
-) -> Result<(), CertError> {
+pub(super) fn check(chain: &[Certificate], anchors: &Anchors, crls: &[Crl], now: NtpTime) -> Result<(), CertError> {
     let [leaf, others @ ..] = chain else { return Err(CertError::Unreadable("there is none".into())) };
     let ders: Vec<_> = others.iter().map(|cert| CertificateDer::from(cert.der())).collect();
-    let roots: Vec<_> = anchors.iter().map(|cert| CertificateDer::from(cert.der())).collect();
-    let anchors: Vec<TrustAnchor<'_>> =
-        roots.iter().filter_map(|root| webpki::anchor_from_trusted_cert(root).ok()).collect();
     let der = CertificateDer::from(leaf.der());
     let parsed = EndEntityCert::try_from(&der).map_err(|e| told(leaf, &e))?;
     let time = UnixTime::since_unix_epoch(Duration::from_secs(unix(now).try_into().unwrap_or(0)));
@@ -92,7 +91,7 @@ pub(super) fn check(
     });
     let algorithms: Vec<_> = webpki::ALL_VERIFICATION_ALGS.iter().copied().chain([P521 as _]).collect();
     parsed
-        .verify_for_usage(&algorithms, &anchors, &ders, time, AnyOf, revocation, None)
+        .verify_for_usage(&algorithms, &anchors.0, &ders, time, AnyOf, revocation, None)
         .map(drop)
         .map_err(|e| told(leaf, &e))
 }
@@ -150,13 +149,8 @@ const P521: &EcdsaP521 = &EcdsaP521;
 
 impl SignatureVerificationAlgorithm for EcdsaP521 {
     fn verify_signature(&self, public_key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), InvalidSignature> {
-        let verify = || {
-            let group = EcGroup::from_curve_name(Nid::SECP521R1)?;
-            let point = EcPoint::from_bytes(&group, public_key, &mut *BigNumContext::new()?)?;
-            let key = PKey::from_ec_key(EcKey::from_public_key(&group, &point)?)?;
-            Verifier::new(MessageDigest::sha512(), &key)?.verify_oneshot(signature, message)
-        };
-        if verify().unwrap_or(false) { Ok(()) } else { Err(InvalidSignature) }
+        let verified = Curve::P521.verify_der(public_key, message, signature);
+        if verified.unwrap_or(false) { Ok(()) } else { Err(InvalidSignature) }
     }
 
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {
@@ -173,7 +167,10 @@ mod tests {
     use super::*;
     use openssl::asn1::Asn1Time;
     use openssl::bn::BigNum;
-    use openssl::pkey::Private;
+    use openssl::ec::{EcGroup, EcKey};
+    use openssl::hash::MessageDigest;
+    use openssl::nid::Nid;
+    use openssl::pkey::{PKey, Private};
     use openssl::x509::extension::BasicConstraints;
     use openssl::x509::{X509, X509Name};
     use proptest::prelude::*;
@@ -206,11 +203,12 @@ mod tests {
     #[test]
     fn an_authority_on_p_521_can_be_trusted() {
         let (ca, user, other) = (key(), key(), key());
-        let root = certificate(&ca, "ca", (&ca, "ca"), true);
         let now = NtpTime(0xed00_0000_0000_0000);
-        let check = |leaf, root| check(&[leaf], &[root], &[], now);
-        assert_eq!(check(certificate(&user, "user", (&ca, "ca"), false), root.clone()), Ok(()));
-        let forged = check(certificate(&user, "user", (&other, "ca"), false), root);
+        let mut anchors = Anchors::default();
+        anchors.trust(&certificate(&ca, "ca", (&ca, "ca"), true));
+        let check = |leaf| check(&[leaf], &anchors, &[], now);
+        assert_eq!(check(certificate(&user, "user", (&ca, "ca"), false)), Ok(()));
+        let forged = check(certificate(&user, "user", (&other, "ca"), false));
         assert!(forged.unwrap_err().to_string().contains("does not verify"));
     }
 

@@ -26,8 +26,9 @@ impl Identity {
     pub fn new(uri: &str) -> Self {
         let uri = uri.trim().trim_start_matches('<').trim_end_matches('>');
         let (scheme, rest) = uri.split_once(':').unwrap_or(("sip", uri));
-        let rest = rest.split(['?', ';']).next().unwrap_or(rest);
+        // The user first: there ';' and '?' are letters like others (RFC 3261 section 25.1, user-unreserved).
         let (user, hostport) = rest.rsplit_once('@').map_or((None, rest), |(u, h)| (Some(u), h));
+        let hostport = hostport.split(['?', ';']).next().unwrap_or(hostport);
         let host = match hostport.strip_prefix('[').and_then(|h| h.split_once(']')) {
             Some((v6, _)) => format!("[{}]", v6.to_ascii_lowercase()),
             None => hostport.split(':').next().unwrap_or(hostport).to_ascii_lowercase(),
@@ -49,8 +50,9 @@ impl Identity {
         user.split_once(':').map(|(_, user)| user)
     }
 
+    /// What stands behind the first `@`: two of them make no URI, and so no domain that another has.
     fn domain(&self) -> &str {
-        self.0.rsplit_once('@').map_or(self.0.as_str(), |(_, d)| d)
+        self.0.split_once('@').map_or(self.0.as_str(), |(_, d)| d)
     }
 }
 
@@ -127,9 +129,24 @@ mod tests {
         ] {
             assert_eq!(Identity::new(uri), Identity::new("sip:bob@example.org"), "{uri}");
         }
+        assert_eq!(Identity::new("sip:alice;day=tuesday@atlanta.com;lr").as_str(), "sip:alice;day=tuesday@atlanta.com");
         assert_eq!(Identity::new("sip:bob@[2001:DB8::1]:5060").as_str(), "sip:bob@[2001:db8::1]");
         assert_eq!(Identity::new("sips:bob@example.org:5061").user(), Some("bob"));
         assert_eq!(Identity::new("sip:example.org").user(), None);
         assert_ne!(Identity::new("sip:Bob@example.org"), Identity::new("sip:bob@example.org"));
+    }
+
+    #[test]
+    fn a_user_part_that_looks_like_another_address_is_none() {
+        for (uri, other) in [
+            ("sip:example.org;x@example.net", "sip:example.org"),
+            ("sip:bob?x@example.net", "sip:bob"),
+            ("sip:bob@example.org;x@example.net", "sip:bob@example.org"),
+            ("sip:bob@example.net?x=y@example.org", "sip:bob@example.org"),
+        ] {
+            let (uri, other) = (Identity::new(uri), Identity::new(other));
+            assert_ne!(uri, other);
+            assert!(!Expect::SameDomain.admits(&other, &uri), "{uri} is not of the domain of {other}");
+        }
     }
 }

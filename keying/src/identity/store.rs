@@ -1,6 +1,6 @@
 //! The certificates we know: our own, our trust anchors, and those of peers that are pinned.
 
-use super::chain::{self, Crl};
+use super::chain::{self, Anchors, Crl};
 use super::{CertError, Certificate, Identity, Use};
 use crate::crypto::{KeyType, PrivateKey, PublicKey};
 use crate::proof::How;
@@ -11,11 +11,12 @@ use keyphone_media::env::NtpTime;
 ///
 /// A peer's certificate is accepted in one of two ways (RFC 3830 section 4.3.2). It is *pinned*: somebody gave us this
 /// very certificate for that name, and so it may be self-signed. Or a chain leads from it to a *trust anchor*, and its
-/// names say whose it is. For a name that has pinned certificates no other is accepted, whoever issued it.
+/// names say whose it is. For a name that has pinned certificates no other is accepted, whoever issued it and whatever
+/// it is for: if a peer signs with one certificate and opens envelopes with another, pin both.
 #[derive(Debug, Default)]
 pub struct CertStore {
     own: Vec<Own>,
-    anchors: Vec<Certificate>,
+    anchors: Anchors,
     pinned: Vec<(Identity, Certificate)>,
     crls: Vec<Crl>,
 }
@@ -122,9 +123,9 @@ impl CertStore {
         }
     }
 
-    /// Trusts whatever this certificate's key has signed.
+    /// Trusts whatever this certificate's key has signed. One that can be nobody's issuer changes nothing.
     pub fn trust(&mut self, anchor: Certificate) {
-        self.anchors.push(anchor);
+        self.anchors.trust(&anchor);
     }
 
     /// Accepts this certificate, and those pinned before, as the peer's.

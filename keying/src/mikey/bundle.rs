@@ -1,6 +1,6 @@
 //! What goes into an exchange and what comes out of it, whatever the mode.
 
-use super::derive::{CsbLabel, FromTgk, Secret};
+use super::derive::{CsbLabel, FromTgk, Prf, Secret};
 use super::mode::Updating;
 use super::policy::MikeyPolicy;
 use super::wire::{CsMap, Ext, KeyData, KeyKind, Sp};
@@ -100,10 +100,13 @@ impl SessionKeys {
         let bytes = key.key.bytes();
         let sent = key.salt.as_ref().map(|s| Zeroizing::new(s.bytes().to_vec()));
         match key.kind {
-            KeyKind::Tgk => Self {
-                tek: FromTgk::Tek.derive(bytes, cs_id, csb, tek_len),
-                salt: sent.or_else(|| Some(FromTgk::Salt.derive(bytes, cs_id, csb, salt_len))),
-            },
+            KeyKind::Tgk => {
+                let tgk = Prf::new(bytes);
+                Self {
+                    tek: FromTgk::Tek.of(&tgk, cs_id, csb, tek_len),
+                    salt: sent.or_else(|| Some(FromTgk::Salt.of(&tgk, cs_id, csb, salt_len))),
+                }
+            }
             KeyKind::Tek => Self { tek: Zeroizing::new(bytes.to_vec()), salt: sent },
         }
     }

@@ -50,7 +50,12 @@ impl FromTgk {
 
     /// `len` octets for one crypto session.
     pub fn derive(self, tgk: &[u8], cs_id: u8, csb: &CsbLabel, len: usize) -> Secret {
-        prf(tgk, &csb.label(self.constant(), cs_id), len)
+        self.of(&Prf::new(tgk), cs_id, csb, len)
+    }
+
+    /// The same of a TGK that more is derived from.
+    pub(crate) fn of(self, tgk: &Prf, cs_id: u8, csb: &CsbLabel, len: usize) -> Secret {
+        tgk.derive(&csb.label(self.constant(), cs_id), len)
     }
 }
 
@@ -68,9 +73,18 @@ pub struct TransportKeys {
 impl TransportKeys {
     /// From a pre-shared key or an envelope key.
     pub fn new(secret: &[u8], csb: &CsbLabel) -> Self {
-        let derive = |constant, len| prf(secret, &csb.label(constant, 0xff), len);
-        Self { encr: derive(0x1505_33e1, 16), salt: derive(0x29b8_8916, 14), auth: derive(0x2d22_ac75, HASH_LEN) }
+        let prf = Prf::new(secret);
+        let derive = |constant, len| prf.derive(&csb.label(constant, 0xff), len);
+        Self { encr: derive(0x1505_33e1, 16), salt: derive(0x29b8_8916, 14), auth: derive(AUTH_KEY, HASH_LEN) }
     }
+}
+
+/// The constant of auth_key (RFC 3830 table 4.1.4).
+const AUTH_KEY: u32 = 0x2d22_ac75;
+
+/// The auth_key of [`TransportKeys`] alone, where nothing is encrypted.
+pub fn auth_key(secret: &[u8], csb: &CsbLabel) -> Secret {
+    Prf::new(secret).derive(&csb.label(AUTH_KEY, 0xff), HASH_LEN)
 }
 
 impl fmt::Debug for TransportKeys {
@@ -86,21 +100,35 @@ impl CsbLabel {
     }
 }
 
-/// MIKEY-1, the default PRF (RFC 3830 section 4.1.2): `P(s_1) XOR .. XOR P(s_n)` over the 256-bit blocks of `inkey`.
+/// MIKEY-1, the default PRF (RFC 3830 section 4.1.2), keyed with an inkey: `P(s_1) XOR .. XOR P(s_n)` over its blocks of
+/// 256 bits.
 ///
 /// A key whose length is a multiple of 256 bits has a full last block, not an empty one.
-fn prf(inkey: &[u8], label: &[u8], len: usize) -> Secret {
-    let mut out = Zeroizing::new(vec![0; len]);
-    for block in inkey.chunks(32) {
-        let hmac = Hmac::<Sha1>::new_from_slice(block).expect("HMAC takes a key of any length");
-        let mut a = Zeroizing::new(label.to_vec()); // A_0
-        for chunk in out.chunks_mut(HASH_LEN) {
-            a = Zeroizing::new(hmac.clone().chain_update(&*a).finalize().into_bytes().to_vec());
-            let p = hmac.clone().chain_update(&*a).chain_update(label).finalize().into_bytes();
-            chunk.iter_mut().zip(p).for_each(|(o, p)| *o ^= p);
-        }
+pub(crate) struct Prf(Vec<Hmac<Sha1>>);
+
+impl Prf {
+    pub(crate) fn new(inkey: &[u8]) -> Self {
+        let keyed = |block| Hmac::new_from_slice(block).expect("HMAC takes a key of any length");
+        Self(inkey.chunks(32).map(keyed).collect())
     }
-    out
+
+    fn derive(&self, label: &[u8], len: usize) -> Secret {
+        let mut out = Zeroizing::new(vec![0; len]);
+        for hmac in &self.0 {
+            let of = |pieces: [&[u8]; 2]| -> Zeroizing<[u8; HASH_LEN]> {
+                let mac = pieces.into_iter().fold(hmac.clone(), Mac::chain_update);
+                Zeroizing::new(mac.finalize().into_bytes().into())
+            };
+            let mut a = of([label, &[]]); // A_1, of A_0 = label
+            for (at, chunk) in out.chunks_mut(HASH_LEN).enumerate() {
+                if at > 0 {
+                    a = of([&a[..], &[]]);
+                }
+                chunk.iter_mut().zip(*of([&a[..], label])).for_each(|(o, p)| *o ^= p);
+            }
+        }
+        out
+    }
 }
 
 /// HMAC-SHA-1-160 over several pieces (RFC 3830 section 4.2.4).

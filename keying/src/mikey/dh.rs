@@ -38,8 +38,9 @@ pub struct Half {
 /// A secret as its arithmetic wants it. Both are wiped when dropped.
 #[derive(Clone)]
 enum Held {
-    Exponent(Secret),
-    Key(PKey<Private>),
+    /// An exponent, or a scalar.
+    Number(Secret),
+    X25519(PKey<Private>),
 }
 
 impl Half {
@@ -51,7 +52,10 @@ impl Half {
     pub fn new(group: DhGroup, env: &mut Env<'_>) -> Result<Self, Error> {
         let secret = match group {
             DhGroup::Oakley1 | DhGroup::Oakley2 | DhGroup::Oakley5 => modp::secret(env),
-            DhGroup::P256 | DhGroup::P384 | DhGroup::P521 => curve::secret(group, env)?,
+            DhGroup::P256 | DhGroup::P384 | DhGroup::P521 => {
+                let (secret, public) = curve::fresh(group, env)?;
+                return Ok(Self { group, secret: Held::Number(secret), public });
+            }
             DhGroup::X25519 => Secret::new(env.bytes::<32>().to_vec()),
             DhGroup::Unknown(_) => return Err(unknown()),
         };
@@ -65,12 +69,12 @@ impl Half {
     pub fn of(group: DhGroup, secret: Secret) -> Result<Self, Error> {
         let made = match group {
             DhGroup::Oakley1 | DhGroup::Oakley2 | DhGroup::Oakley5 => {
-                modp::public(group, &secret).map(|public| (Held::Exponent(secret), public))
+                modp::public(group, &secret).map(|public| (Held::Number(secret), public))
             }
             DhGroup::P256 | DhGroup::P384 | DhGroup::P521 => {
-                curve::key(group, &secret).map(|(key, public)| (Held::Key(key), public))
+                curve::public(group, &secret).map(|public| (Held::Number(secret), public))
             }
-            DhGroup::X25519 => curve::key_x25519(&secret).map(|(key, public)| (Held::Key(key), public)),
+            DhGroup::X25519 => curve::key_x25519(&secret).map(|(key, public)| (Held::X25519(key), public)),
             DhGroup::Unknown(_) => return Err(unknown()),
         };
         let (secret, public) = made.map_err(|_| Error::Misuse("this is no Diffie-Hellman secret of its group"))?;
@@ -92,10 +96,12 @@ impl Half {
     /// # Errors
     /// Its value is none that an honest peer sends.
     pub fn agree(&self, theirs: &[u8]) -> Result<Secret, Error> {
-        match &self.secret {
-            Held::Exponent(secret) => modp::agree(self.group, secret, theirs),
-            Held::Key(key) if self.group == DhGroup::X25519 => curve::agree_x25519(key, theirs),
-            Held::Key(key) => curve::agree(self.group, key, theirs),
+        match (&self.secret, self.group) {
+            (Held::X25519(key), _) => curve::agree_x25519(key, theirs),
+            (Held::Number(secret), DhGroup::P256 | DhGroup::P384 | DhGroup::P521) => {
+                curve::agree(self.group, secret, theirs)
+            }
+            (Held::Number(secret), _) => modp::agree(self.group, secret, theirs),
         }
     }
 }

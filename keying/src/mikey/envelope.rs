@@ -83,17 +83,20 @@ pub fn seal(
     Ok(Sealed { kemac, pke, keys, secret })
 }
 
-/// How an envelope may be protected: as policy says, but never without a MAC. An envelope that does not open must look
-/// like one whose MAC does not verify, and without a MAC it would not.
+/// How an envelope may be protected: as policy says, and so that it shows whether it opened. A MAC shows that, and
+/// AES-KW by itself, with which no MAC is recommended here (RFC 3830 section 4.2.3): the signature covers all the rest.
 ///
 /// # Errors
 /// It may not.
 pub fn protected((encr, mac): (EncrAlg, MacAlg), policy: &MikeyPolicy) -> Result<(), Refused> {
-    if mac == MacAlg::Null {
-        let what = "its envelope has no MAC, and so nothing to show that it opened (RFC 3830 section 3.2)";
-        return Err(Refused::new(ErrorNo::InvalidMac, Error::incompatible(what)));
+    match (encr, mac) {
+        (EncrAlg::AesKw128, MacAlg::Null) => Ok(()),
+        (_, MacAlg::Null) => {
+            let what = "its envelope has no MAC, and so nothing to show that it opened (RFC 3830 section 3.2)";
+            Err(Refused::new(ErrorNo::InvalidMac, Error::incompatible(what)))
+        }
+        _ => permitted((encr, mac), policy),
     }
-    permitted((encr, mac), policy)
 }
 
 /// Which certificate of ours a message was sealed for: the one whose hash it carries, or else the first whose key an
@@ -103,7 +106,7 @@ pub fn protected((encr, mac): (EncrAlg, MacAlg), policy: &MikeyPolicy) -> Result
 /// It is for another certificate, or for none that we have; its hash is not SHA-1.
 pub fn opener<'s>(message: &Message, store: &'s CertStore) -> Result<&'s Own, Refused> {
     let data = &message.one::<Pke>()?.data;
-    let mut fitting = store.openers().filter(|own| own.key().envelope_len() == data.len());
+    let mut fitting = store.openers().filter(|own| own.key().envelope_len() == Some(data.len()));
     let found = match message.maybe::<Chash>()? {
         Some(Chash { hash_func: HashFunc::Sha1, hash }) => fitting.find(|own| own.certificate().sha1()[..] == hash[..]),
         Some(Chash { hash_func, .. }) => {
@@ -159,12 +162,22 @@ pub fn open_update(
         return Ok(Opened { keys, secret, id: None, key_data: vec![] });
     };
     protected((kemac.encr_alg, kemac.mac_alg), policy)?;
-    let computed = mac(kemac.mac_alg, Some(&keys), &[&kemac.covered_alone()?])?;
-    if computed.is_empty() || !bool::from(computed.ct_eq(&kemac.mac)) {
-        let what = "its MAC does not verify: the envelope is not for us, or the message was changed on the way";
-        return Err(Refused::new(ErrorNo::AuthFailure, Error::misbehaved(what, "RFC 3830 section 5.3")));
-    }
-    let plain = decrypt(kemac, Some(&keys), csb, t)?;
+    // One answer to all that does not open: whether it was the envelope or what is in it must not show.
+    let closed = || {
+        let shown =
+            if kemac.mac_alg == MacAlg::Null { "its wrapped keys do not unwrap" } else { "its MAC does not verify" };
+        let what = format!("{shown}: the envelope is not for us, or the message was changed on the way");
+        Refused::new(ErrorNo::AuthFailure, Error::misbehaved(what, "RFC 3830 section 5.3"))
+    };
+    let plain = if kemac.mac_alg == MacAlg::Null {
+        decrypt(kemac, Some(&keys), csb, t).map_err(|_| closed())?
+    } else {
+        let computed = mac(kemac.mac_alg, Some(&keys), &[&kemac.covered_alone()?])?;
+        if computed.is_empty() || !bool::from(computed.ct_eq(&kemac.mac)) {
+            return Err(closed());
+        }
+        decrypt(kemac, Some(&keys), csb, t)?
+    };
     let (id, key_data) = key_data::read_id_and_keys(&plain)?;
     let inside = identity(&id)?;
     if inside != *sender {

@@ -1,9 +1,12 @@
 //! What a message must be like before anything in it is verified, the same for all modes: comparisons, the cheapest
 //! checks that there are, and so the first (RFC 3830 section 5.3).
 
+use super::derive::CsbLabel;
+use super::ids::{Ids, identity};
 use super::mode::{Refused, hint};
-use super::wire::{DataType, ErrorNo, Message, Payload, Prf, Rand};
-use crate::Error;
+use super::tolerance::{Tolerance, Tolerances};
+use super::wire::{DataType, ErrorNo, Message, Payload, Prf, Rand, T};
+use crate::{Error, Identity};
 
 /// An I_MESSAGE of this type, with these payloads and no others; `section` says where that stands.
 ///
@@ -68,6 +71,52 @@ fn check_payloads(
         let what = format!("{} has no place in {what} of type {}", stray.name(), message.hdr().data_type);
         Err(Error::misbehaved(what, section))
     })
+}
+
+/// An R_MESSAGE repeats the Initiator's timestamp `t`; `section` says where that stands. What was let pass in it comes out,
+/// of its timestamp and of its form.
+///
+/// # Errors
+/// It has another timestamp, and that is not let pass.
+pub(crate) fn check_t(
+    resp: &Message,
+    t: T,
+    tolerances: Tolerances,
+    section: &'static str,
+) -> Result<Vec<Tolerance>, Error> {
+    let mut tolerated: Vec<_> = resp.tolerated().into_iter().collect();
+    if *resp.one::<T>()? != t {
+        if !tolerances.allows(Tolerance::FreshTimestamp) {
+            return Err(Error::misbehaved("its R_MESSAGE has a timestamp of its own instead of ours", section));
+        }
+        tolerated.push(Tolerance::FreshTimestamp);
+    }
+    Ok(tolerated)
+}
+
+/// An update is about the bundle that runs, `ours`, and between the same two, as far as it says; `section` says where that
+/// stands.
+///
+/// # Errors
+/// It is about another, or names somebody else.
+pub(crate) fn check_update(
+    (theirs, ours): (&CsbLabel, &CsbLabel),
+    ids: &Ids,
+    (peer, me): (&Identity, &Identity),
+    section: &'static str,
+) -> Result<(), Refused> {
+    if theirs.csb_id != ours.csb_id {
+        let what = format!("its update is for CSB {:08x}, and this is CSB {:08x}", theirs.csb_id, ours.csb_id);
+        return Err(Error::misbehaved(what, section).into());
+    }
+    for (id, who) in [(&ids.i, peer), (&ids.r, me)] {
+        let named = id.as_ref().map(identity).transpose()?;
+        if let Some(named) = named.filter(|named| named != who) {
+            let what = format!("its update names {named} where the bundle has {who}");
+            return Err(Refused::new(ErrorNo::InvalidId, Error::misbehaved(what, section)));
+        }
+    }
+    Ok(())
 }
 
 /// The RAND that the keys of an I_MESSAGE are derived with: its own, or the one of the bundle that it updates.

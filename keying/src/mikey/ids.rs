@@ -65,15 +65,33 @@ impl Ids {
     }
 }
 
+/// An identity has at most so many octets. The field could hold 65535, which nobody could read in the sentence that
+/// names it, nor send in a SIP header.
+const MAX_LEN: usize = 1024;
+
 /// Who an ID payload names (RFC 3830 section 6.7).
 ///
 /// # Errors
-/// It is neither a NAI nor a URI, or no text that can be shown.
+/// It is neither a NAI nor a URI, longer than 1024 octets, or no text that can be shown.
 pub fn identity(id: &Id) -> Result<Identity, Refused> {
     let bad = |what: String| Refused::new(ErrorNo::InvalidId, Error::misbehaved(what, "RFC 3830 section 6.7"));
     match (id.id_type, id.text()) {
         (IdType::Unknown(n), _) => Err(bad(format!("its ID type {n} is neither NAI nor URI"))),
+        _ if id.data.len() > MAX_LEN => Err(bad(format!("its ID has {} octets, more than any address", id.data.len()))),
         (_, Some(text)) if !text.is_empty() && !text.contains(char::is_control) => Ok(Identity::new(text)),
         _ => Err(bad("its ID is empty or no readable text".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_that_no_sentence_can_hold_is_none() {
+        let of = |len: usize| identity(&Id::uri(&format!("sip:{}@example.org", "x".repeat(len - 16))));
+        assert!(of(MAX_LEN).is_ok());
+        let refused = of(MAX_LEN + 1).unwrap_err();
+        assert_eq!((refused.number, refused.to_string().len() < 100), (ErrorNo::InvalidId, true), "{refused}");
     }
 }

@@ -7,7 +7,7 @@ use super::suite::{self, Protection};
 use super::tolerance::Tolerance;
 use super::wire::{CsMap, ErrorNo, KeyData, Kv, Message, Sp, SrtpId};
 use crate::{Dir, Error, Policy, Stream};
-use keyphone_media::srtp::{MasterKey, Mki, Suite};
+use keyphone_media::srtp::{MasterKey, Mki, Receiver, Suite};
 use std::borrow::Cow;
 
 /// The crypto sessions of a message. Those of an empty map are what SDP says: two for each m-line (RFC 4567 section 7.1),
@@ -86,10 +86,7 @@ pub(super) fn master_keys(
     policy: &Policy,
 ) -> Result<(Keys, Option<Tolerance>), Refused> {
     let map = crypto_sessions(&agreed.map)?;
-    if agreed.keys.len() > 1 && !agreed.keys.iter().all(|key| matches!(key.kv, Kv::Spi(_))) {
-        let what = "it brings several keys and no MKI that tells them apart (RFC 3830 section 6.13)";
-        return Err(Error::incompatible(what).into());
-    }
+    check_several(&agreed.keys)?;
     let mut keys = Keys::new();
     let mut tolerated = None;
     for stream in streams {
@@ -110,6 +107,30 @@ pub(super) fn master_keys(
         }
     }
     Ok((keys, tolerated))
+}
+
+/// So many keys a message may bring: half of what a receiver can hold ([`Receiver::MAX_KEYS`]), so that a rekeying may
+/// bring as many while the old ones are still heard.
+const MAX_KEYS: usize = Receiver::MAX_KEYS / 2;
+
+/// May so many keys come together, each with its own MKI?
+///
+/// # Errors
+/// They are too many, or cannot be told apart.
+fn check_several(keys: &[KeyData]) -> Result<(), Error> {
+    if keys.len() > MAX_KEYS {
+        return Err(Error::incompatible(format!("it brings {} keys at once, and we take {MAX_KEYS}", keys.len())));
+    }
+    for (at, key) in keys.iter().enumerate().filter(|_| keys.len() > 1) {
+        if !matches!(key.kv, Kv::Spi(_)) {
+            let what = "it brings several keys and no MKI that tells them apart (RFC 3830 section 6.13)";
+            return Err(Error::incompatible(what));
+        }
+        if keys[..at].iter().any(|before| before.kv == key.kv) {
+            return Err(Error::misbehaved("it brings two keys with the same MKI", "RFC 3711 section 3.2.1"));
+        }
+    }
+    Ok(())
 }
 
 fn master_key(data: &KeyData, cs_id: u8, agreed: &Agreed, protection: Protection) -> Result<MasterKey, Refused> {

@@ -167,9 +167,13 @@ impl ModeName {
     }
 }
 
+/// Of what an error message says, so much is shown: anybody may send one, with thousands of ERR payloads.
+const SHOWN_ERRORS: usize = 4;
+
 /// What an error message says (RFC 3830 section 5.1.2).
 pub(crate) fn hint(message: &Message) -> Error {
-    let errors: Vec<_> = message.many::<ErrorNo>().map(|no| format!("{no} ({})", no.section())).collect();
+    let errors = message.many::<ErrorNo>().take(SHOWN_ERRORS);
+    let errors: Vec<_> = errors.map(|no| format!("{no} ({})", no.section())).collect();
     if errors.is_empty() {
         Error::Hint("an error without a number".into())
     } else {
@@ -245,6 +249,16 @@ mod tests {
         ] {
             assert_eq!(Refused::from(field(name, 99)).number, number, "{name}");
         }
+    }
+
+    #[test]
+    fn of_a_thousand_errors_a_few_are_shown() {
+        use crate::mikey::wire::{CsMap, Draft, Hdr, Prf};
+        let map = CsMap::Srtp(vec![]);
+        let hdr = Hdr { data_type: DataType::Error, v: false, prf: Prf::Mikey1, csb_id: 1, map };
+        let draft = (0..1000).fold(Draft::new(&hdr), |draft, _| draft.push(ErrorNo::InvalidSpPar));
+        let text = hint(&draft.finish().unwrap()).to_string();
+        assert!(text.contains("Invalid SPpar (10)") && text.len() < 500, "{text}");
     }
 
     #[test]

@@ -93,8 +93,8 @@ pub struct MikeyPolicy {
     /// How envelope keys are encrypted, ours and the peer's: nothing on the wire says it (RFC 3830 section 4.2.5).
     pub envelope: Envelope,
     /// What we ask of a peer about the envelope keys that we make (RFC 3830 table 6.3). With [`CacheType::NoCache`] a
-    /// call under one cannot be rekeyed; with [`CacheType::Cache`] either side can call the other by it later, as if
-    /// they shared a key.
+    /// call by RSA-R cannot be rekeyed, and one by RSA needs another envelope each time; with [`CacheType::Cache`] either
+    /// side can call the other by it later, as if they shared a key.
     pub cache: CacheType,
     /// In which form our keys travel where they are transported.
     pub keys: KeyForm,

@@ -11,10 +11,11 @@
 //! clock is half a minute behind must wait half a minute. A peer whose clock is ahead may have sent, before the
 //! restart, what is dated after it; that is the one gap, as wide as the clocks are apart.
 //!
-//! NTP-UTC, NTP and COUNTER are three clocks, each with its own memory: one message cannot pass for another's.
+//! NTP-UTC, NTP and COUNTER are three clocks, each with its own memory: one message cannot pass for another's. A COUNTER
+//! counts for somebody, so a message with one must say in itself whose it is.
 
 use super::derive::HASH_LEN;
-use super::wire::{Message, Payload, T};
+use super::wire::{Cert, Message, Payload, T};
 use crate::{Error, Identity};
 use keyphone_media::env::NtpTime;
 use sha1::{Digest, Sha1};
@@ -45,7 +46,7 @@ pub struct ReplayCache {
     capacity: usize,
     utc: Window,
     ntp: Window,
-    /// The last COUNTER of each sender, who is known by a hash of its name: names may be long.
+    /// The last COUNTER of each sender, who is known by a hash: see [`counts_for`].
     counters: BTreeMap<Fingerprint, u32>,
 }
 
@@ -68,7 +69,7 @@ impl ReplayCache {
     /// Whose clock is how far off, or that it is a replay.
     pub fn check(
         &self,
-        sender: &Identity,
+        sender: Option<Fingerprint>,
         (t, fingerprint): (T, Fingerprint),
         now: NtpTime,
         max_skew: Duration,
@@ -76,34 +77,45 @@ impl ReplayCache {
         match t {
             T::NtpUtc(t) => self.utc.check(NtpTime(t), &fingerprint, now, max_skew),
             T::Ntp(t) => self.ntp.check(NtpTime(t), &fingerprint, now, max_skew),
-            T::Counter(n) => match self.counters.get(&name(sender)) {
-                Some(&last) if n <= last => Err(Error::misbehaved(
-                    format!("the COUNTER of {sender} is {n}, which is not above its last one, {last}: a replay"),
+            T::Counter(n) => match sender.map(|sender| self.counters.get(&sender)) {
+                None => Err(Error::misbehaved("it counts its messages and does not say in them who it is", SECTION)),
+                Some(Some(&last)) if n <= last => Err(Error::misbehaved(
+                    format!("its COUNTER is {n}, which is not above its last one, {last}: a replay"),
                     SECTION,
                 )),
-                None if self.counters.len() >= self.capacity => Err(Error::misbehaved(
-                    format!("{sender} counts its messages, and we remember as many counters as we can"),
+                Some(None) if self.counters.len() >= self.capacity => Err(Error::misbehaved(
+                    "it counts its messages, and we remember as many counters as we can",
                     SECTION,
                 )),
-                _ => Ok(()),
+                Some(_) => Ok(()),
             },
         }
     }
 
     /// Remembers a message that passed [`Self::check`] and whose MAC was verified since.
-    pub fn insert(&mut self, sender: &Identity, (t, fingerprint): (T, Fingerprint), now: NtpTime, max_skew: Duration) {
+    pub fn insert(
+        &mut self,
+        sender: Option<Fingerprint>,
+        (t, fingerprint): (T, Fingerprint),
+        now: NtpTime,
+        max_skew: Duration,
+    ) {
         match t {
             T::NtpUtc(t) => self.utc.insert(NtpTime(t), fingerprint, now, max_skew, self.capacity),
             T::Ntp(t) => self.ntp.insert(NtpTime(t), fingerprint, now, max_skew, self.capacity),
             T::Counter(n) => {
-                self.counters.insert(name(sender), n);
+                self.counters.extend(sender.map(|sender| (sender, n)));
             }
         }
     }
 }
 
-fn name(sender: &Identity) -> Fingerprint {
-    Sha1::digest(sender.as_str()).into()
+/// Whose COUNTER a message has: that of the name in its IDi, or of its first certificate. Both are proven with the
+/// message; whom SIP names is not, so under another From the same message would be a new one. `None` if it says neither.
+pub fn counts_for(claimed: Option<&Identity>, init: &Message) -> Option<Fingerprint> {
+    let name = claimed.map(|claimed| claimed.as_str().as_bytes());
+    let own = name.or_else(|| init.many::<Cert>().next().map(|cert| &cert.data[..]));
+    own.map(|own| Sha1::digest(own).into())
 }
 
 /// The memory of one clock. Times in it are offsets from the start, so that 2036 is a year like any other
@@ -210,9 +222,7 @@ mod tests {
     const START: NtpTime = NtpTime(u64::MAX - (100 << 32)); // 100 s before the era of 2036
     const SKEW: Duration = Duration::from_secs(300);
 
-    fn bob() -> Identity {
-        Identity::new("sip:bob@example.org")
-    }
+    const BOB: Option<Fingerprint> = Some([b'b'; 20]);
 
     fn at(seconds: u64) -> NtpTime {
         START + Duration::from_secs(seconds)
@@ -220,8 +230,8 @@ mod tests {
 
     /// Offers a message to the cache; true if it is taken.
     fn take(cache: &mut ReplayCache, t: T, mac: u8, now: NtpTime) -> Result<(), String> {
-        cache.check(&bob(), (t, [mac; 20]), now, SKEW).map_err(|e| e.to_string())?;
-        cache.insert(&bob(), (t, [mac; 20]), now, SKEW);
+        cache.check(BOB, (t, [mac; 20]), now, SKEW).map_err(|e| e.to_string())?;
+        cache.insert(BOB, (t, [mac; 20]), now, SKEW);
         Ok(())
     }
 
@@ -295,8 +305,9 @@ mod tests {
         assert_eq!(take(&mut cache, T::Counter(7), 1, at(5)), Ok(()));
         assert!(take(&mut cache, T::Counter(7), 2, at(5)).unwrap_err().contains("a replay"));
         assert_eq!(take(&mut cache, T::Counter(8), 1, at(5)), Ok(()));
-        let carol = Identity::new("sip:carol@example.org");
-        assert!(cache.check(&carol, (T::Counter(1), [0; 20]), at(5), SKEW).is_err(), "bounded");
+        let carol = Some([b'c'; 20]);
+        assert!(cache.check(carol, (T::Counter(1), [0; 20]), at(5), SKEW).is_err(), "bounded");
+        assert!(cache.check(None, (T::Counter(9), [0; 20]), at(5), SKEW).is_err(), "nobody's");
     }
 
     proptest! {

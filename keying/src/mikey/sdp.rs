@@ -129,7 +129,8 @@ pub(super) fn check_protocols(
     if offered.as_bytes() == said.as_slice() {
         return Ok(None);
     }
-    let said: String = String::from_utf8_lossy(said).chars().filter(|c| !c.is_control()).take(200).collect();
+    let shown = |text: &str| text.chars().filter(|c| !c.is_control()).take(200).collect::<String>();
+    let (said, offered) = (shown(&String::from_utf8_lossy(said)), shown(&offered));
     let what = format!("it says to have offered {said}, but the SDP offers {offered}: somebody removed or added some");
     Err(Error::misbehaved(what, SECTION))
 }

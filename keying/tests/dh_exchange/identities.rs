@@ -49,7 +49,7 @@ fn somebody_else_who_answers_is_named_and_taken_only_if_policy_says_so() {
         let mut alice = pair(Kind::Sign).0;
         alice.peer = Identity::new("sip:office@example.org");
         alice.policy.expect = expect;
-        let (offer, offered) = alice.offer();
+        let (offer, offered, _) = alice.offer();
         // Bob answers for the office: that is who the message was for.
         let mut bob = pair(Kind::Sign).1;
         bob.me = Identity::new("sip:office@example.org");
@@ -79,28 +79,28 @@ fn a_pinned_certificate_need_not_be_sent_nor_issued_by_anybody() {
         if !cert {
             forged.payloads.retain(|payload| !matches!(payload, Payload::Cert(_)));
         }
-        let mut bob = Side::with(Kind::Sign, BOB, ALICE, pinned(ALICE, BOB), 7);
+        let mut bob = side(Kind::Sign, BOB, ALICE, pinned(ALICE, BOB), 7);
         assert_eq!(proven(&bob.accept(&forged.lines()).2), (ALICE, How::Pinned));
-        let mut stranger = Side::with(Kind::Sign, BOB, ALICE, pinned(BOB, BOB), 7);
+        let mut stranger = side(Kind::Sign, BOB, ALICE, pinned(BOB, BOB), 7);
         let (why, _) = stranger.refuse(&forged.lines());
         assert!(why.contains(if cert { "none that we trust" } else { "no certificate of" }), "{why}");
     }
     // Without IDs, too: then it is whom SIP names.
     forged.payloads.retain(|payload| !matches!(payload, Payload::Id(_)));
-    let mut bob = Side::with(Kind::Sign, BOB, ALICE, pinned(ALICE, BOB), 8);
+    let mut bob = side(Kind::Sign, BOB, ALICE, pinned(ALICE, BOB), 8);
     assert_eq!(proven(&bob.accept(&forged.lines()).2), (ALICE, How::Pinned));
 }
 
 #[test]
 fn an_expired_certificate_or_one_of_a_stranger_is_refused_in_either_message() {
-    let (offer, offered) = pair(Kind::Sign).0.offer();
+    let (offer, offered, _) = pair(Kind::Sign).0.offer();
     let answer = pair(Kind::Sign).1.accept(&offer).0;
     let strangers = |me| {
         let (mut certs, (chain, key)) = (CertStore::default(), own(me));
         certs.add_own(chain, key).unwrap();
         Credentials { certs, ..Credentials::default() }
     };
-    let (why, _) = Side::with(Kind::Sign, BOB, ALICE, strangers(BOB), 1).refuse(&offer);
+    let (why, _) = side(Kind::Sign, BOB, ALICE, strangers(BOB), 1).refuse(&offer);
     assert!(why.contains("none that we trust"), "{why}");
     let mut late = pair(Kind::Sign).0;
     // 2055, in NTP's next era: the certificates are good to 2050.
@@ -119,11 +119,11 @@ fn who_holds_a_peers_own_key_is_that_peer() {
     assert!(pair(Kind::Hmac).1.refuse(&forged.lines()).0.contains("share no key with sip:carol@example.org"));
     let mut psks = PskStore::default();
     psks.insert(None, Psk::new(b"sixteen octets!!".to_vec()).unwrap());
-    let mut bob = Side::with(Kind::Hmac, BOB, ALICE, psks.into(), 1);
+    let mut bob = side(Kind::Hmac, BOB, ALICE, psks.into(), 1);
     assert_eq!(proven(&bob.accept(&forged.lines()).2), ("sip:carol@example.org", How::SharedKey));
 
     let (mut alice, mut bob) = pair(Kind::Hmac);
-    let (offer, offered) = alice.offer();
+    let (offer, offered, _) = alice.offer();
     let mut answer = Forged::of(Kind::Hmac, BOB, &message(&bob.accept(&offer).0), &message(&offer));
     let idr = answer.find("ID", 0);
     answer.payloads[idr] = Id::uri("sip:mallory@example.org").into();

@@ -5,5 +5,7 @@ mod calls;
 mod identities;
 mod noise;
 mod offers;
+#[path = "../support/mod.rs"]
+mod shared;
 mod support;
 mod updates;

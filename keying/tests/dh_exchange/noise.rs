@@ -17,7 +17,7 @@ struct Exchange {
 impl Exchange {
     fn new(kind: Kind) -> Self {
         let (mut alice, mut bob) = pair(kind);
-        let (offer, offered) = alice.offer();
+        let (offer, offered, _) = alice.offer();
         let answer = bytes(&bob.accept(&offer).0);
         Self { kind, alice, offered, offer: bytes(&offer), answer }
     }

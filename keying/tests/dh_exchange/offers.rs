@@ -149,7 +149,7 @@ fn the_literal_code_points_of_rfc_4650_are_read_and_answered_in_kind_where_they_
     assert_eq!(octets[octets.len() - 25..octets.len() - 20], [0, 2, 0, 0, 0], "KEMAC: last, 2, no data, 0");
     assert!(keyphone_keying::mikey::wire::Message::read(&octets, Tolerances::none()).is_err());
     // His updates are written so too.
-    let update = bytes(&bob.offer_again(&mut *theirs));
+    let update = bytes(&bob.offer_again(&mut *theirs).0);
     assert_eq!(update[update.len() - 25..update.len() - 20], [0, 2, 0, 0, 0]);
     // One bit of it changed is refused as any other.
     let mut changed = bytes(&offer);

@@ -10,13 +10,13 @@ use keyphone_keying::{Credentials, Expect, Identity, Psk};
 fn alice_with(case: &Case, own: Holder) -> Side {
     let mut credentials = Credentials::default();
     case.certified(&mut credentials, own, BOB);
-    Side::new(case, (ALICE, BOB), credentials, 0xa11ce)
+    side(case, (ALICE, BOB), credentials, 0xa11ce)
 }
 
 fn bob_with(case: &Case, own: Holder) -> Side {
     let mut credentials = Credentials::default();
     case.certified(&mut credentials, own, ALICE);
-    Side::new(case, (BOB, ALICE), credentials, 0xb0b)
+    side(case, (BOB, ALICE), credentials, 0xb0b)
 }
 
 /// Certificates that are no good, and what is said of each.
@@ -65,7 +65,7 @@ fn a_revoked_certificate_is_refused_on_either_side() {
         let checking = |me, peer| {
             let mut credentials = case.credentials(me, peer);
             credentials.certs.revoke(root().revokes(99));
-            Side::new(&case, (me, peer), credentials, 0xc)
+            side(&case, (me, peer), credentials, 0xc)
         };
         let (why, _) = checking(BOB, ALICE).refuse(&alice_with(&case, revoked(ALICE)).offer().0);
         assert!(why.contains("revoked"), "{}: {why}", case.name);
@@ -83,7 +83,7 @@ fn another_key_proves_nothing_on_either_side() {
     for case in modes::all().into_iter().filter(|case| case.proves == Proves::SharedKey) {
         let other = |me, peer| {
             let credentials = Credentials { psks: shared(peer, b"not sixteen octs"), ..Credentials::default() };
-            Side::new(&case, (me, peer), credentials, 0xc)
+            side(&case, (me, peer), credentials, 0xc)
         };
         let (mut alice, _) = pair(&case);
         let (offer, _, _) = alice.offer();
@@ -114,7 +114,7 @@ fn mallory_and_bob(case: &Case) -> (Side, Side) {
         own.psks = shared(BOB, THEIRS);
         bobs.psks.insert(Some(Identity::new(MALLORY)), Psk::new(THEIRS.to_vec()).unwrap());
     }
-    (Side::new(case, (MALLORY, BOB), own, 3), Side::new(case, (BOB, ALICE), bobs, 0xb0b))
+    (side(case, (MALLORY, BOB), own, 3), side(case, (BOB, ALICE), bobs, 0xb0b))
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn time(n: u64) -> NtpTime {
 fn no_number_of_messages_makes_a_responder_grow() {
     let (mut alice, mut bob) = pair(&psk());
     let other = Credentials { psks: shared(BOB, b"not sixteen octs"), ..Credentials::default() };
-    let mut mallory = Side::new(&psk(), (ALICE, BOB), other, 3);
+    let mut mallory = side(&psk(), (ALICE, BOB), other, 3);
     let total = messages();
     let (mut warm, mut accepted) = (None, 0);
     for n in 0..total {

@@ -8,5 +8,7 @@ mod modes;
 mod pki;
 mod plain;
 mod replays;
+#[path = "../support/mod.rs"]
+mod shared;
 mod side;
 mod updates;

@@ -36,7 +36,8 @@ fn hdr() -> impl Strategy<Value = Hdr> {
 /// What may come many times.
 fn many() -> impl Strategy<Value = Payload> {
     let data = || vec(any::<u8>(), 0..40);
-    let param = (any::<u8>(), vec(any::<u8>(), 0..5)).prop_map(|(param, value)| Param { param: param.into(), value });
+    let param = (any::<u8>(), vec(any::<u8>(), 0..5))
+        .prop_map(|(param, value)| Param { param: param.into(), value: value.into() });
     let ext = prop_oneof![
         data().prop_map(Ext::VendorId),
         data().prop_map(Ext::SdpIds),

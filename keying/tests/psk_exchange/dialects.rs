@@ -3,7 +3,7 @@
 use crate::support::*;
 use keyphone_keying::mikey::wire::{DataType, Ext, Id, IdType, KeyData, KeyKind, Kv, Payload, Prf, Secret, Sp, T};
 use keyphone_keying::mikey::{ModeName, Tolerance, Tolerances};
-use keyphone_keying::{Dir, Hop, How, Level, Line, Lines, Output, StreamKey};
+use keyphone_keying::{Dir, Hop, How, Identity, Level, Line, Lines, Output, Policy, Psk, PskStore, StreamKey};
 use keyphone_media::policy::Policy as MediaPolicy;
 use keyphone_media::rtp::Ssrc;
 
@@ -113,9 +113,9 @@ fn a_line_under_an_m_line_goes_before_the_one_at_session_level() {
     let (mut alice, mut bob) = pair();
     bob.streams = [line(0, 11), line(1, 12)].concat();
     alice.streams = [line(0, 1), line(1, 2)].concat();
-    let session = alice.offer().unwrap();
+    let session = alice.offer();
     alice.streams = line(0, 5).to_vec();
-    let media = alice.offer().unwrap();
+    let media = alice.offer();
     let mut both = session.0.clone();
     both.0.push(Line { level: Level::Media(1), ..media.0.0[0].clone() });
     let (answer, _, out) = bob.accept(&both);
@@ -127,7 +127,7 @@ fn a_line_under_an_m_line_goes_before_the_one_at_session_level() {
     let mut bad = both.clone();
     bad.0[1].value.replace_range(30..31, "*");
     assert!(bob.refuse(&bad).0.contains("base64"));
-    let mut late = Side::new("sip:bob@example.org", "sip:alice@example.org", b"another key", 1);
+    let mut late = side("sip:bob@example.org", "sip:alice@example.org", b"another key", 1);
     late.streams = bob.streams.clone();
     late.refuse(&both);
 }
@@ -135,7 +135,7 @@ fn a_line_under_an_m_line_goes_before_the_one_at_session_level() {
 #[test]
 fn an_offer_that_lacks_or_doubles_its_line_is_refused() {
     let (mut alice, mut bob) = pair();
-    let mut offer = alice.offer().unwrap().0;
+    let mut offer = alice.offer().0;
     assert!(bob.refuse(&Lines::default()).0.contains("no key-mgmt line"));
     assert!(bob.refuse(&raw("keyp1 AAAA".into())).0.contains("no key-mgmt line"));
     offer.0.push(offer.0[0].clone());
@@ -204,6 +204,36 @@ fn a_counter_is_taken_where_policy_allows_it_and_must_rise() {
     assert!(bob.refuse(&with(5).lines()).0.contains("a replay"));
     assert!(bob.refuse(&with(4).lines()).0.contains("a replay"));
     bob.accept(&with(6).lines());
+}
+
+#[test]
+fn a_counter_that_is_nobodys_is_refused_for_under_another_from_it_would_be_new() {
+    let mut psks = PskStore::default();
+    psks.insert(None, Psk::new(PSK.to_vec()).unwrap());
+    let (alice, mallory) = ("sip:alice@example.org", "sip:mallory@example.org");
+    let mut bob = Side::new(("sip:bob@example.org", alice), psks, Policy::default(), 2);
+    bob.policy.mikey.allow_counter = true;
+    let mut anonymous = Foreign { t: T::Counter(5), ..Foreign::new(vec![tgk()]) };
+    anonymous.payloads.remove(0);
+    for from in [alice, mallory] {
+        bob.peer = Identity::new(from);
+        assert!(bob.refuse(&anonymous.lines()).0.contains("does not say in them who it is"));
+    }
+    bob.accept(&Foreign { t: T::Counter(5), ..Foreign::new(vec![tgk()]) }.lines());
+}
+
+#[test]
+fn several_keys_have_as_many_mkis_and_are_not_more_than_can_be_heard_with() {
+    let keys = |mkis: &mut dyn Iterator<Item = u8>| {
+        let key =
+            |mki: u8| KeyData { key: Secret::new(vec![mki; 16]), ..key(KeyKind::Tgk, 16, None, Kv::Spi(vec![mki])) };
+        Foreign::new(mkis.map(key).collect())
+    };
+    assert_eq!(answer(&keys(&mut (1..=8))).1.iter().filter(|output| matches!(output, Output::Key(_))).count(), 9);
+    assert!(pair().1.refuse(&keys(&mut (1..=9)).lines()).0.contains("9 keys"));
+    let mut twice = keys(&mut (1..=2));
+    twice.keys[1].kv = twice.keys[0].kv.clone();
+    assert!(pair().1.refuse(&twice.lines()).0.contains("same MKI"));
 }
 
 #[test]

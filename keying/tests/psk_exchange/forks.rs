@@ -9,13 +9,13 @@ use keyphone_keying::{Dir, Lines, Output};
 use keyphone_media::rtp::Ssrc;
 
 fn bob(ssrc: u32) -> Side {
-    Side::new("sip:bob@example.org", "sip:alice@example.org", &PSK, ssrc)
+    side("sip:bob@example.org", "sip:alice@example.org", &PSK, ssrc)
 }
 
 #[test]
 fn three_answers_to_one_offer_key_all_three() {
     let (mut alice, _) = pair();
-    let (offer, offered, out) = alice.offer().unwrap();
+    let (offer, offered, out) = alice.offer();
     let mut sessions: Vec<_> = (0..3).map(|_| offered.session()).collect();
     for (n, session) in (1..).zip(&mut sessions) {
         let (answer, _, theirs) = bob(n).accept(&offer);
@@ -31,7 +31,7 @@ fn three_answers_to_one_offer_key_all_three() {
 #[test]
 fn two_answers_that_name_one_ssrc_are_both_told_so_that_the_ledger_finds_the_clash() {
     let (mut alice, _) = pair();
-    let (offer, offered, _) = alice.offer().unwrap();
+    let (offer, offered, _) = alice.offer();
     let told: Vec<_> = (0..2)
         .map(|_| {
             let answer = bob(7).accept(&offer).0;
@@ -46,7 +46,7 @@ fn two_answers_that_name_one_ssrc_are_both_told_so_that_the_ledger_finds_the_cla
 #[test]
 fn a_rejected_offer_takes_no_answer() {
     let (mut alice, mut bob) = pair();
-    let (offer, offered, _) = alice.offer().unwrap();
+    let (offer, offered, _) = alice.offer();
     let mut session = offered.session();
     let mut env = keyphone_media::env::Env { now: alice.now, rng: &mut Dice(1) };
     session.handle(keyphone_keying::Input::Rejected, &mut env, &mut vec![]).unwrap();
@@ -114,7 +114,7 @@ fn an_answer_with_the_right_key_and_the_wrong_content_is_refused_with_its_sectio
         ("(RFC 3830 section 3.1)", |odd| odd.id = Some(Id::uri("sip:mallory@example.org"))),
     ];
     let (mut alice, _) = pair();
-    let (offer, offered, _) = alice.offer().unwrap();
+    let (offer, offered, _) = alice.offer();
     let good = Odd::to(&offer).answer(&offer);
     alice.told(&mut *offered.session(), &good).0.unwrap();
     for (n, (section, change)) in cases.into_iter().enumerate() {
@@ -136,7 +136,7 @@ fn an_answer_with_the_right_key_and_the_wrong_content_is_refused_with_its_sectio
 fn what_minisip_answers_is_let_pass_by_name() {
     let (mut alice, _) = pair();
     alice.policy.mikey.tolerances = Tolerances::none().with(Tolerance::FreshTimestamp).with(Tolerance::NoResponderSsrc);
-    let (offer, offered, _) = alice.offer().unwrap();
+    let (offer, offered, _) = alice.offer();
     let mut odd = Odd::to(&offer);
     odd.t = T::NtpUtc(at(2).ntp.0);
     odd.map()[1].ssrc = None;

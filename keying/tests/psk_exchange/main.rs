@@ -6,4 +6,6 @@ mod dialects;
 mod errors;
 mod forks;
 mod maps;
+#[path = "../support/mod.rs"]
+mod shared;
 mod support;

@@ -64,7 +64,7 @@ fn update(keys: Vec<KeyData>, second: u64) -> Foreign {
 }
 
 fn answer(bob: &mut Side, session: &mut dyn Session, update: &Foreign) -> (Result<(), String>, Vec<Output>) {
-    let (answered, out) = bob.answer_with(session, &update.lines());
+    let (answered, out) = bob.answer_again(session, &update.lines());
     (answered.map(|_| ()).map_err(|refusal| refusal.error.to_string()), out)
 }
 
@@ -112,7 +112,7 @@ fn a_bundle_of_one_crypto_session_for_both_ways_is_updated_by_us_and_our_ssrc_st
     let (_, mut session, out) = bob.accept(&single.lines());
     assert_eq!(key_for(&out, Dir::Hear, 0), key_for(&out, Dir::Send, 0));
     bob.now = at(2);
-    let (update, out) = bob.offer_with(&mut *session);
+    let (update, out) = bob.offer_again(&mut *session);
     assert_eq!((keys(&out).len(), key_for(&out, Dir::Hear, 0)), (2, key_for(&out, Dir::Send, 0)));
     let (update, (_, keys)) = (message(&update), Foreign::transport());
     assert_eq!(update.hdr().map.count(), 1);

@@ -14,10 +14,10 @@ fn a_bundle_is_updated_under_its_envelope_key_by_messages_of_the_pre_shared_key_
             bob.policy.mikey.cache = cache;
             let (mut ours, mut theirs) = calls(&mut alice, &mut bob);
             for _ in 0..2 {
-                let update = alice.offers_again(&mut *ours).unwrap();
+                let update = alice.offer_again(&mut *ours).0;
                 assert_eq!(message(&update).hdr().data_type, DataType::PskInit, "RFC 3830 section 4.5: it must be one");
-                let answer = bob.answers_again(&mut *theirs, &update).unwrap();
-                let (result, out) = alice.hears(&mut *ours, &answer);
+                let answer = bob.answer_again(&mut *theirs, &update).0.unwrap();
+                let (result, out) = alice.told(&mut *ours, &answer);
                 result.unwrap();
                 assert_eq!(proven(&out), (bob.me.clone(), How::Pinned), "the certificate is still what proves it");
             }
@@ -39,29 +39,29 @@ fn where_nothing_is_cached_each_update_has_another_envelope_whoever_begins_it() 
             (&mut bob, &mut theirs, &mut alice, &mut ours)
         };
         let (one, session, other, others) = sides;
-        let update = one.offers_again(&mut **session).unwrap();
+        let update = one.offer_again(&mut **session).0;
         let told = message(&update);
         assert_eq!(told.hdr().data_type, DataType::PkInit);
         assert_eq!((told.one::<Pke>().unwrap().cache, told.one::<Rand>().is_err()), (CacheType::NoCache, true));
         for changed in [resigned(&told, Some(Rand(vec![7; 16]))), tampered(&told)] {
-            let before = other.answers_again(&mut **others, &changed).unwrap_err().error.to_string();
+            let before = other.answer_again(&mut **others, &changed).0.unwrap_err().error.to_string();
             assert!(
                 before.contains("a RAND, which an update must not have") || before.contains("signature"),
                 "{before}"
             );
         }
-        let answer = other.answers_again(&mut **others, &update).unwrap();
-        let (result, out) = one.hears(&mut **session, &answer);
+        let answer = other.answer_again(&mut **others, &update).0.unwrap();
+        let (result, out) = one.told(&mut **session, &answer);
         result.unwrap();
         assert_eq!(proven(&out).0, other.me);
     }
     // What was taken once is no update any more.
-    let update = alice.offers_again(&mut *ours).unwrap();
-    let answer = bob.answers_again(&mut *theirs, &update).unwrap();
-    alice.hears(&mut *ours, &answer).0.unwrap();
-    let next = alice.offers_again(&mut *ours).unwrap();
-    bob.answers_again(&mut *theirs, &next).unwrap();
-    let replayed = bob.answers_again(&mut *theirs, &update).unwrap_err().error.to_string();
+    let update = alice.offer_again(&mut *ours).0;
+    let answer = bob.answer_again(&mut *theirs, &update).0.unwrap();
+    alice.told(&mut *ours, &answer).0.unwrap();
+    let next = alice.offer_again(&mut *ours).0;
+    bob.answer_again(&mut *theirs, &next).0.unwrap();
+    let replayed = bob.answer_again(&mut *theirs, &update).0.unwrap_err().error.to_string();
     assert!(replayed.contains("a replay"), "{replayed}");
 }
 
@@ -92,13 +92,13 @@ fn an_update_that_brings_no_key_changes_none() {
     alice.policy.mikey.cache = CacheType::NoCache;
     bob.policy.mikey.cache = CacheType::NoCache;
     let (mut ours, mut theirs) = calls(&mut alice, &mut bob);
-    let update = message(&alice.offers_again(&mut *ours).unwrap());
+    let update = message(&alice.offer_again(&mut *ours).0);
     let payloads = update.parts().iter().map(|part| part.payload.clone());
     let bare = payloads.filter(|payload| !matches!(payload, Payload::Sign(_) | Payload::Kemac(_)));
     let draft = bare.fold(Draft::new(update.hdr()), Draft::push);
     let certs = store("alice");
     let bare = signing::sign(draft, certs.signer().unwrap(), &MikeyPolicy::default(), &[]).unwrap();
-    let answer = bob.answers_again(&mut *theirs, &lines(&bare)).unwrap();
+    let answer = bob.answer_again(&mut *theirs, &lines(&bare)).0.unwrap();
     assert_eq!(message(&answer).hdr().data_type, DataType::PkVer, "it is answered under the new envelope key");
 }
 
@@ -107,8 +107,8 @@ fn in_reverse_a_key_that_must_not_be_cached_ends_with_its_call() {
     let (mut alice, mut bob) = pair(ModeName::RsaR);
     bob.policy.mikey.cache = CacheType::NoCache;
     let (mut ours, mut theirs) = calls(&mut alice, &mut bob);
-    let ours = alice.offers_again(&mut *ours).unwrap_err().to_string();
-    let theirs = bob.offers_again(&mut *theirs).unwrap_err().to_string();
+    let ours = alice.try_offer_again(&mut *ours).0.unwrap_err().to_string();
+    let theirs = bob.try_offer_again(&mut *theirs).0.unwrap_err().to_string();
     assert!(ours.contains("RFC 3830 section 4.5") && ours == theirs, "{ours}");
 }
 
@@ -120,9 +120,9 @@ fn a_cached_envelope_key_serves_for_other_calls_both_ways_for_a_day() {
         let (mut alice, mut bob) = pair(mode);
         alice.policy.mikey.cache = cache;
         bob.policy.mikey.cache = cache;
-        let (offer, offered, _) = alice.offers();
-        let (answer, ..) = bob.answers(&offer);
-        alice.hears(&mut *offered.session(), &answer).0.unwrap();
+        let (offer, offered, _) = alice.offer();
+        let (answer, ..) = bob.accept(&offer);
+        alice.told(&mut *offered.session(), &answer).0.unwrap();
         let told = if mode == ModeName::Rsa { (&offer, cache) } else { (&answer, CacheType::CacheForCsb) };
         assert_eq!(message(told.0).one::<Pke>().unwrap().cache, told.1);
         for side in [&mut alice, &mut bob] {
@@ -130,14 +130,14 @@ fn a_cached_envelope_key_serves_for_other_calls_both_ways_for_a_day() {
             side.policy.mikey.accept = [ModeName::Psk].into();
         }
         if !serves {
-            assert!(alice.tries_to_offer().err().unwrap().to_string().contains("we share no key with sip:bob"));
-            assert!(bob.tries_to_offer().err().unwrap().to_string().contains("we share no key with sip:alice"));
+            assert!(alice.offers_nothing().contains("we share no key with sip:bob"));
+            assert!(bob.offers_nothing().contains("we share no key with sip:alice"));
             continue;
         }
-        let (offer, ..) = alice.offers();
-        assert_eq!(proven(&bob.answers(&offer).2), (alice.me.clone(), How::Certificate));
+        let (offer, ..) = alice.offer();
+        assert_eq!(proven(&bob.accept(&offer).2), (alice.me.clone(), How::Certificate));
         calls(&mut bob, &mut alice);
         alice.now = at(25 * 3600);
-        assert!(alice.tries_to_offer().is_err(), "not indefinitely");
+        assert!(alice.try_offer().0.is_err(), "not indefinitely");
     }
 }

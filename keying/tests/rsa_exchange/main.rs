@@ -5,5 +5,7 @@ mod caching;
 #[path = "../certificates/pki.rs"]
 mod pki;
 mod reverse;
+#[path = "../support/mod.rs"]
+mod shared;
 mod support;
 mod variants;

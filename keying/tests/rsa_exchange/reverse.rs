@@ -34,14 +34,14 @@ fn somebody_else_may_answer_and_says_who_unless_policy_wants_exactly_that_peer()
         let mut certs = trusting();
         certs.add_own(vec![own], key).unwrap();
         certs.trust(ca.certificate.clone());
-        Side::new(alice(), bob(), ModeName::RsaR, certs, 1)
+        side(alice(), bob(), ModeName::RsaR, certs, 1)
     };
-    let mut carol = Side::new(carol(), alice(), ModeName::RsaR, carols(&ca), 3);
+    let mut carol = side(carol(), alice(), ModeName::RsaR, carols(&ca), 3);
     let mut alice = caller();
-    let (offer, offered, out) = alice.offers();
+    let (offer, offered, out) = alice.offer();
     assert!(keys(&out).is_empty(), "no key before the answer");
-    let (answer, _, theirs) = carol.answers(&offer);
-    let (result, ours) = alice.hears(&mut *offered.session(), &answer);
+    let (answer, _, theirs) = carol.accept(&offer);
+    let (result, ours) = alice.told(&mut *offered.session(), &answer);
     result.unwrap();
     assert_eq!(proven(&ours), (crate::support::carol(), How::Certificate));
     assert_eq!(keys(&ours).len(), 2);
@@ -49,10 +49,10 @@ fn somebody_else_may_answer_and_says_who_unless_policy_wants_exactly_that_peer()
 
     let mut exact = caller();
     exact.policy.expect = Expect::Exactly;
-    let (offer, ..) = exact.offers();
+    let (offer, ..) = exact.offer();
     let ids: Vec<_> = message(&offer).many::<Id>().cloned().collect();
     assert_eq!(ids.len(), 2, "it names bob");
-    let why = carol.why(&offer);
+    let why = carol.refuse(&offer).0;
     assert!(why.contains("for sip:bob@example.org and we are sip:carol@example.org"), "{why}");
 }
 
@@ -70,10 +70,10 @@ fn changed(offer: &Lines, answer: &Lines, change: impl FnMut(Payload) -> Vec<Pay
 #[test]
 fn what_an_answer_must_not_say_is_refused_by_its_rule() {
     let (mut alice, mut bob) = pair(ModeName::RsaR);
-    let (offer, offered, _) = alice.offers();
-    let (answer, ..) = bob.answers(&offer);
+    let (offer, offered, _) = alice.offer();
+    let (answer, ..) = bob.accept(&offer);
     let mut why = |answer: &Lines| {
-        let (result, out) = alice.hears(&mut *offered.session(), answer);
+        let (result, out) = alice.told(&mut *offered.session(), answer);
         assert!(keys(&out).is_empty());
         result.unwrap_err().to_string()
     };
@@ -100,14 +100,14 @@ fn what_an_answer_must_not_say_is_refused_by_its_rule() {
     });
     assert!(why(&t).contains("a timestamp of its own"));
     let same = changed(&offer, &answer, |payload| vec![payload]);
-    alice.hears(&mut *offered.session(), &same).0.unwrap();
+    alice.told(&mut *offered.session(), &same).0.unwrap();
 }
 
 #[test]
 fn a_signature_that_leaves_out_idi_is_let_pass_by_its_name_alone() {
     let (mut alice, mut bob) = pair(ModeName::RsaR);
-    let (offer, _, _) = alice.offers();
-    let (answer, ..) = bob.answers(&offer);
+    let (offer, _, _) = alice.offer();
+    let (answer, ..) = bob.accept(&offer);
     let message = message(&answer);
     let payloads = message.parts().iter().map(|part| part.payload.clone());
     let unsigned = payloads.filter(|payload| !matches!(payload, Payload::Sign(_)));
@@ -121,9 +121,9 @@ fn a_signature_that_leaves_out_idi_is_let_pass_by_its_name_alone() {
         // The same dice make the same offer.
         let (mut alice, _) = pair(ModeName::RsaR);
         alice.policy.mikey.tolerances = tolerances;
-        let (again, offered, _) = alice.offers();
+        let (again, offered, _) = alice.offer();
         assert_eq!(again, offer);
-        let (result, out) = alice.hears(&mut *offered.session(), &odd);
+        let (result, out) = alice.told(&mut *offered.session(), &odd);
         assert_eq!(result.is_ok(), passes, "{result:?}");
         let said = format!("{out:?}").contains(Tolerance::SignedWithoutIdi.text());
         assert_eq!(said, passes, "it is said aloud");
@@ -209,7 +209,7 @@ fn everybody_who_asks_for_a_groups_keys_gets_the_same_ones() {
 #[test]
 fn a_request_with_a_policy_of_its_own_gets_no_groups_keys() {
     let mut server = Member::new("bob", RsaRMode::of_group(group()));
-    let offer = message(&pair(ModeName::RsaR).0.offers().0);
+    let offer = message(&pair(ModeName::RsaR).0.offer().0);
     let refused = server.act(&alice(), |mode, ask, station, env| mode.respond(&offer, ask, station, env)).unwrap_err();
     assert!(refused.to_string().contains("the policy is the group's (RFC 4738 section 3.2)"), "{refused}");
 }

@@ -10,7 +10,7 @@ use crate::Error;
 use crate::mikey::derive::Secret;
 use crate::mikey::wire::DhGroup;
 use keyphone_media::env::Env;
-use openssl::bn::{BigNum, BigNumContext};
+use openssl::bn::{BigNum, BigNumContext, BigNumRef};
 use openssl::error::ErrorStack;
 use zeroize::Zeroizing;
 
@@ -27,38 +27,34 @@ pub(super) fn secret(env: &mut Env<'_>) -> Secret {
 }
 
 pub(super) fn public(group: DhGroup, secret: &[u8]) -> Result<Vec<u8>, ErrorStack> {
-    let power = power(group, &*BigNum::from_u32(2)?, secret)?;
+    let power = power(&*prime(group)?, &*BigNum::from_u32(2)?, secret)?;
     Ok(power.to_vec())
 }
 
+/// With a value that is 1 < y < p - 1. It is public, so the comparison may take its time from it.
 pub(super) fn agree(group: DhGroup, secret: &[u8], theirs: &[u8]) -> Result<Secret, Error> {
-    check(group, theirs)?;
-    power(group, &*BigNum::from_slice(theirs).map_err(library)?, secret).map_err(library)
-}
-
-/// 1 < y < p - 1. The value is public, so this may take its time from it.
-fn check(group: DhGroup, theirs: &[u8]) -> Result<(), Error> {
-    let refused = || -> Result<bool, ErrorStack> {
-        let (one, mut limit) = (BigNum::from_u32(1)?, prime(group)?);
-        limit.sub_word(1)?;
-        let theirs = BigNum::from_slice(theirs)?;
-        Ok(theirs <= one || theirs >= limit)
+    let agreed = || {
+        let (prime, value) = (prime(group)?, BigNum::from_slice(theirs)?);
+        let mut last = prime.to_owned()?;
+        last.sub_word(1)?;
+        if value.num_bits() < 2 || value >= last { Ok(None) } else { power(&prime, &value, secret).map(Some) }
     };
-    if group.octets() != Some(theirs.len()) || refused().map_err(library)? {
+    let fits = group.octets() == Some(theirs.len());
+    let agreed = if fits { agreed().map_err(library)? } else { None };
+    agreed.ok_or_else(|| {
         let what = "its DH-value is not between 1 and p - 1: with it everybody would know the key";
-        return Err(bad(what, "RFC 2412 section 2.3.1.1"));
-    }
-    Ok(())
+        bad(what, "RFC 2412 section 2.3.1.1")
+    })
 }
 
 /// As long as p, leading zeros and all. The exponent is secret: the time taken does not depend on it, and what the
 /// library held of it is wiped.
-fn power(group: DhGroup, base: &openssl::bn::BigNumRef, secret: &[u8]) -> Result<Secret, ErrorStack> {
+fn power(prime: &BigNumRef, base: &BigNumRef, secret: &[u8]) -> Result<Secret, ErrorStack> {
     let mut exponent = BigNum::new_secure()?;
     exponent.copy_from_slice(secret)?;
     exponent.set_const_time();
-    let (mut result, mut context, prime) = (BigNum::new_secure()?, BigNumContext::new_secure()?, prime(group)?);
-    result.mod_exp(base, &exponent, &prime, &mut context)?;
+    let (mut result, mut context) = (BigNum::new_secure()?, BigNumContext::new_secure()?);
+    result.mod_exp(base, &exponent, prime, &mut context)?;
     result.to_vec_padded(prime.num_bytes()).map(Zeroizing::new)
 }
 

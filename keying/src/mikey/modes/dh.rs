@@ -82,14 +82,6 @@ pub trait Method: Clone + fmt::Debug + Send + Sync + 'static {
     /// There are more than two.
     fn ids(init: &Message) -> Result<Ids, Refused>;
 
-    /// Whose counter an I_MESSAGE counts, before anything is proven. `claimed` is who its IDi says it is from.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    fn sender(_init: &Message, claimed: Option<&Identity>, named: &Identity) -> Result<Identity, Refused> {
-        Ok(claimed.unwrap_or(named).clone())
-    }
-
     /// What stands beside our ID in the first messages.
     ///
     /// # Errors
@@ -167,13 +159,12 @@ impl<M: Method> Mode for DhMode<M> {
         let init = Init::read::<M>(message, None, ask.policy)?;
         let claimed = init.ids.i.as_ref().map(identity).transpose()?;
         init.ids.check_recipient(ask.me)?;
-        let sender = M::sender(message, claimed.as_ref(), ask.named)?;
-        let unseen = station.check_new(&sender, message, ask.policy, env.now.ntp)?;
+        let unseen = station.check_new(claimed.as_ref(), message, ask.policy, env.now.ntp)?;
         let peer = claimed.as_ref().unwrap_or(ask.named);
         let method = M::with(peer, &init.csb, station.credentials(), ask.policy);
         let method = method.map_err(|error| Refused::new(ErrorNo::AuthFailure, error))?;
         let (method, proof) = method.verify(message, claimed.as_ref(), env.now.ntp)?;
-        station.remember(&sender, unseen, ask.policy, env.now.ntp);
+        station.remember(unseen, ask.policy, env.now.ntp);
         let running = Running {
             method,
             csb: init.csb.clone(),

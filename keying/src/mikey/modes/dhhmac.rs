@@ -18,11 +18,10 @@
 //! The rest is in [`dh`](super::dh), the order of the checks too.
 
 use super::dh::{DhMode, Method};
-use crate::mikey::derive::{CsbLabel, TransportKeys};
+use crate::mikey::derive::{CsbLabel, Secret, auth_key, hmac_sha1};
 use crate::mikey::ids::Ids;
 use crate::mikey::mode::{ModeName, Refused};
 use crate::mikey::policy::MikeyPolicy;
-use crate::mikey::protection::mac;
 use crate::mikey::tolerance::Tolerance;
 use crate::mikey::wire::{Draft, EncrAlg, ErrorNo, Id, Kemac, MacAlg, Message, Payload};
 use crate::{Credentials, Error, Filed, Identity, Proof};
@@ -37,7 +36,8 @@ pub type DhHmacMode = DhMode<Hmac>;
 /// What we share with a peer.
 #[derive(Clone)]
 pub struct Hmac {
-    keys: TransportKeys,
+    /// The auth_key that the pre-shared key makes; nothing is encrypted here.
+    auth_key: Secret,
     peer: Identity,
     /// The key is filed under the peer's name, and so proves it.
     own_key: bool,
@@ -46,9 +46,9 @@ pub struct Hmac {
 }
 
 impl Hmac {
-    /// Of a pre-shared key: with `own_key` it is this peer's own, so whoever holds it is that peer.
-    pub fn new(keys: TransportKeys, peer: Identity, own_key: bool) -> Self {
-        Self { keys, peer, own_key, literal: false }
+    /// Of a pre-shared key's auth_key: with `own_key` it is this peer's own, so whoever holds it is that peer.
+    pub fn new(auth_key: Secret, peer: Identity, own_key: bool) -> Self {
+        Self { auth_key, peer, own_key, literal: false }
     }
 }
 
@@ -66,8 +66,8 @@ impl Method for Hmac {
 
     fn with(peer: &Identity, csb: &CsbLabel, credentials: &Arc<Credentials>, _: &MikeyPolicy) -> Result<Self, Error> {
         let filed = credentials.psks.find(peer).ok_or_else(|| Error::NoKey(peer.clone()))?;
-        let keys = TransportKeys::new(filed.psk().bytes(), csb);
-        Ok(Self::new(keys, peer.clone(), matches!(filed, Filed::Own(_))))
+        let auth_key = auth_key(filed.psk().bytes(), csb);
+        Ok(Self::new(auth_key, peer.clone(), matches!(filed, Filed::Own(_))))
     }
 
     fn peer(&self) -> &Identity {
@@ -98,7 +98,7 @@ impl Method for Hmac {
             true => draft.kemac_4650(),
             false => draft.kemac(EncrAlg::Null, Zeroizing::default(), MacAlg::HmacSha1_160),
         };
-        let mac = mac(MacAlg::HmacSha1_160, Some(&self.keys), &[unsealed.covered()])?;
+        let mac = hmac_sha1(&self.auth_key, &[unsealed.covered()]);
         Ok(unsealed.seal(&mac)?)
     }
 
@@ -119,7 +119,7 @@ impl Method for Hmac {
             }
             claimed => claimed.unwrap_or(&self.peer),
         };
-        let computed = mac(kemac.mac_alg, Some(&self.keys), &[message.before_mac()?])?;
+        let computed = hmac_sha1(&self.auth_key, &[message.before_mac()?]);
         let proof = Proof::verify_mac(who.clone(), &computed, &kemac.mac).ok_or_else(|| {
             let what = "its MAC does not verify: the key is another one, or the message was changed on the way";
             Refused::new(ErrorNo::AuthFailure, Error::misbehaved(what, "RFC 4650 section 4.2"))

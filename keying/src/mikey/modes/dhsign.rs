@@ -108,19 +108,6 @@ impl Method for Signed {
         }
     }
 
-    /// Without IDi it is the certificate's.
-    fn sender(init: &Message, claimed: Option<&Identity>, named: &Identity) -> Result<Identity, Refused> {
-        if let Some(claimed) = claimed {
-            return Ok(claimed.clone());
-        }
-        let chain = match signing::chain(init) {
-            // Whose it is is seen when it is here: then it is asked once more whether the message is new.
-            Err(Refused { error: Error::NotFetched(_), .. }) => vec![],
-            chain => chain?,
-        };
-        Ok(chain.first().and_then(|leaf| leaf.names().first()).unwrap_or(named).clone())
-    }
-
     fn credentials(&self) -> Result<Vec<Payload>, Error> {
         Ok(signing::certs(self.credentials.certs.signer()?).map(Payload::from).collect())
     }

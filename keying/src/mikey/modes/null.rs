@@ -53,9 +53,10 @@ impl Mode for NullMode {
         let init = Init::read(message)?;
         let sender = init.ids.initiator(ask.named)?;
         init.ids.check_recipient(ask.me)?;
-        let unseen = station.check_new(&sender, message, ask.policy, env.now.ntp)?;
+        let claimed = init.ids.i.is_some().then_some(&sender);
+        let unseen = station.check_new(claimed, message, ask.policy, env.now.ntp)?;
         let proof = init.verify(None, sender.clone(), ask.policy)?;
-        station.remember(&sender, unseen, ask.policy, env.now.ntp);
+        station.remember(unseen, ask.policy, env.now.ntp);
         psk::answer(init, (None, proof), (sender, false, How::Nothing), ask)
     }
 }

@@ -72,12 +72,13 @@ impl Mode for PskMode {
         permitted(init.protection(), ask.policy)?;
         let sender = init.ids.initiator(ask.named)?;
         init.ids.check_recipient(ask.me)?;
-        let unseen = station.check_new(&sender, message, ask.policy, env.now.ntp)?;
+        let claimed = init.ids.i.is_some().then_some(&sender);
+        let unseen = station.check_new(claimed, message, ask.policy, env.now.ntp)?;
 
         let keys = transport_keys(station, &sender, &init.csb, env.now.ntp);
         let (keys, own_key, how) = keys.map_err(|error| Refused::new(ErrorNo::AuthFailure, error))?;
         let proof = init.verify(Some(&keys), sender.clone(), ask.policy)?.by(how);
-        station.remember(&sender, unseen, ask.policy, env.now.ntp);
+        station.remember(unseen, ask.policy, env.now.ntp);
         answer(init, (Some(keys), proof), (sender, own_key, how), ask)
     }
 }

@@ -101,11 +101,11 @@ impl Mode for RsaMode {
         init.ids.check_recipient(ask.me)?;
         let own = envelope::opener(message, &credentials.certs)?;
         let claimed = init.claimed()?;
-        let unseen = station.check_new(claimed.as_ref().unwrap_or(ask.named), message, ask.policy, now)?;
+        let unseen = station.check_new(claimed.as_ref(), message, ask.policy, now)?;
 
         let peer = signing::signer(message, claimed.as_ref(), ask.named, &credentials.certs, now)?;
         let proof = signing::verify(message, &peer, &[])?;
-        station.remember(peer.who(), unseen, ask.policy, now);
+        station.remember(unseen, ask.policy, now);
 
         let instead = Zeroizing::new(env.bytes::<16>().to_vec());
         let Opened { keys, secret, key_data, .. } =

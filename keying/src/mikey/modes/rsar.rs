@@ -28,7 +28,7 @@
 //!
 //! What a Responder checks, cheapest first (RFC 3830 section 9.5): form and recipient; timestamp and replay; time, name
 //! and use of the certificate, then its chain; the signature. From there on the message is remembered. Only then does it
-//! encrypt, which is cheap, and sign, which is not: without IDr "the Responder will accept the message" of anybody with a
+//! look at a second certificate, which is for encryption alone, and encrypt, which is cheap, and sign, which is not: without IDr "the Responder will accept the message" of anybody with a
 //! certificate that we trust (RFC 4738 section 5), and so pays one signature for each.
 
 mod init;
@@ -137,13 +137,13 @@ impl Mode for RsaRMode {
         }
         init.ids.check_recipient(ask.me)?;
         let claimed = init.claimed()?;
-        let unseen = station.check_new(claimed.as_ref().unwrap_or(ask.named), message, ask.policy, now)?;
+        let unseen = station.check_new(claimed.as_ref(), message, ask.policy, now)?;
 
         let peer = signing::signer(message, claimed.as_ref(), ask.named, certs, now)?;
-        let to = signing::recipient(message, &peer, certs, now)?;
         let proof = signing::verify(message, &peer, &[])?;
-        station.remember(peer.who(), unseen, ask.policy, now);
+        station.remember(unseen, ask.policy, now);
 
+        let to = signing::recipient(message, &peer, certs, now)?;
         let own = certs.signer()?;
         let id = init.ids.r.clone().unwrap_or_else(|| Id::uri(ask.me.as_str()));
         let given = match &self.group {

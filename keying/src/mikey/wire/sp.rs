@@ -17,6 +17,7 @@ use super::codec::{Reader, WireError, Writer};
 use super::registry::{ProtType, SrtpAuth, SrtpEncr, SrtpParam, SrtpPrf};
 use crate::Error;
 use crate::mikey::tolerance::{Tolerance, Tolerances};
+use std::sync::Arc;
 
 /// A policy for one security protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +35,8 @@ pub struct Sp {
 pub struct Param {
     /// Its Type. For another protocol than SRTP only the number means anything.
     pub param: SrtpParam,
-    /// At most 255 octets.
-    pub value: Vec<u8>,
+    /// At most 255 octets; shared, for policies are copied often.
+    pub value: Arc<[u8]>,
 }
 
 /// The two lengths of SRTP authentication, in octets. `None` is the default of SRTP.
@@ -61,7 +62,7 @@ impl Sp {
         while r.left() > 0 {
             let param = r.u8("Type")?.into();
             let len = r.u8("Length")?;
-            params.push(Param { param, value: r.take(len.into(), "Value")?.to_vec() });
+            params.push(Param { param, value: r.take(len.into(), "Value")?.into() });
         }
         Ok(Self { policy_no, prot_type, params })
     }
@@ -126,7 +127,7 @@ impl Sp {
 impl Param {
     /// A parameter of one octet.
     pub fn new(param: SrtpParam, value: u8) -> Self {
-        Self { param, value: vec![value] }
+        Self { param, value: [value].into() }
     }
 
     /// The value as a number, `None` if it is empty or has more than 8 octets.
@@ -139,7 +140,7 @@ impl Param {
     pub fn of_number(param: SrtpParam, number: u64) -> Self {
         let octets = number.to_be_bytes();
         let zeros = octets.iter().take_while(|octet| **octet == 0).count().min(octets.len() - 1);
-        Self { param, value: octets[zeros..].to_vec() }
+        Self { param, value: octets[zeros..].into() }
     }
 
     /// What the value means, for people.

@@ -32,7 +32,10 @@ pub(super) const RULES: &[Rule] = &[
         section: "RFC 3830 section 4.2.4",
         should: "HMAC-SHA-1-160: whoever likes can make such a message",
         check: |s| {
-            let none = |kemac: &Kemac| kemac.mac_alg == MacAlg::Null && literal_kemac(s).is_none();
+            // With AES-KW in the public-key methods it is what section 4.2.3 recommends.
+            let signed = matches!(s.message.hdr().data_type, DataType::PkInit | DataType::RsaRResp);
+            let wrapped = |kemac: &Kemac| signed && kemac.encr_alg == EncrAlg::AesKw128;
+            let none = |kemac: &Kemac| kemac.mac_alg == MacAlg::Null && literal_kemac(s).is_none() && !wrapped(kemac);
             let kemac = s.each::<Kemac>().filter(|(_, kemac)| none(kemac));
             let kemac = kemac.map(|(at, kemac)| Hit::new(at + 4 + kemac.encr_data.len(), "KEMAC has no MAC"));
             let v = s.each::<V>().filter(|(_, v)| v.auth_alg == MacAlg::Null);

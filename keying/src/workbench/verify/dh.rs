@@ -22,7 +22,7 @@ pub(super) fn hmac(vector: &Vector, tolerances: Tolerances, done: &mut Done) -> 
     let init = read(&vector.i_message_b64, tolerances)?;
     let csb = Init::read::<Hmac>(&init, None, &weak(tolerances))?.csb;
     let keys = transport_keys(vector, &csb, done)?.ok_or(Error::Misuse("inputs.psk is missing"))?;
-    exchange(vector, tolerances, done, &init, "mac", |who| Hmac::new(keys.clone(), who.clone(), false))
+    exchange(vector, tolerances, done, &init, "mac", |who| Hmac::new(keys.auth.clone(), who.clone(), false))
 }
 
 /// Signed Diffie-Hellman. The certificates are taken as what they are: the file vouches for them.

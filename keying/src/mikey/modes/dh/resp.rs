@@ -7,7 +7,7 @@ use crate::mikey::form;
 use crate::mikey::ids::identity;
 use crate::mikey::mode::{Initiated, Refused};
 use crate::mikey::policy::MikeyPolicy;
-use crate::mikey::streams::check_answer;
+use crate::mikey::streams::check_map;
 use crate::mikey::tolerance::Tolerance;
 use crate::mikey::turns::{InUse, Turns};
 use crate::mikey::wire::{CsMap, Dh, Draft, ErrorNo, Hdr, Id, KeyData, Kv, Message, Payload, Prf, T};
@@ -121,21 +121,10 @@ impl<M: Method> Initiated for Pending<M> {
         };
         let types = (M::MODE.init(), M::MODE.resp());
         form::check_resp(resp, types, self.running.csb.csb_id, fits, M::SECTION)?;
-        let mut tolerated: Vec<_> = resp.tolerated().into_iter().collect();
-        if *resp.one::<T>()? != self.t {
-            if !self.policy.tolerances.allows(Tolerance::FreshTimestamp) {
-                let what = "its R_MESSAGE has a timestamp of its own instead of ours";
-                return Err(Error::misbehaved(what, M::SECTION));
-            }
-            tolerated.push(Tolerance::FreshTimestamp);
-        }
+        let mut tolerated = form::check_t(resp, self.t, self.policy.tolerances, M::SECTION)?;
         let idr = self.ids(resp, &mut tolerated)?;
         let dhr = self.dhr(resp)?;
-        match (&self.map, &resp.hdr().map) {
-            (CsMap::Srtp(ours), CsMap::Srtp(theirs)) => check_answer(ours, theirs)?,
-            (ours, theirs) if ours == theirs => {}
-            _ => return Err(Error::misbehaved("it changed the type of the CS ID map", "RFC 3830 section 6.1")),
-        }
+        check_map(&self.map, &resp.hdr().map)?;
         let method = &self.running.method;
         let claimed = idr.map(identity).transpose().map_err(|refused| refused.error)?;
         if let Some(claimed) = claimed.as_ref().filter(|who| self.is_update && *who != method.peer()) {

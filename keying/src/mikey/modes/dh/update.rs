@@ -17,7 +17,7 @@ use super::{Init, Method, Pending, init, ours, resp};
 use crate::mikey::bundle::{Agreed, Bundle};
 use crate::mikey::derive::CsbLabel;
 use crate::mikey::dh::Half;
-use crate::mikey::ids::identity;
+use crate::mikey::form;
 use crate::mikey::mode::{Initiation, Refused, Updating};
 use crate::mikey::turns::{InUse, Turns};
 use crate::mikey::wire::{DhGroup, ErrorNo, KeyData, KeyKind, Message, Secret, Sp};
@@ -68,18 +68,7 @@ impl<M: Method> Updating for Running<M> {
         env: &mut Env<'_>,
     ) -> Result<(Option<Message>, Agreed), Refused> {
         let init = Init::read::<M>(message, Some(&self.csb.rand), ask.policy)?;
-        if init.csb.csb_id != self.csb.csb_id {
-            let (theirs, ours) = (init.csb.csb_id, self.csb.csb_id);
-            let what = format!("its update is for CSB {theirs:08x}, and this is CSB {ours:08x}");
-            return Err(Error::misbehaved(what, M::UPDATE).into());
-        }
-        for (id, who) in [(&init.ids.i, self.method.peer()), (&init.ids.r, ask.me)] {
-            let named = id.as_ref().map(identity).transpose()?;
-            if let Some(named) = named.filter(|named| named != who) {
-                let what = format!("its update names {named} where the bundle has {who}");
-                return Err(Refused::new(ErrorNo::InvalidId, Error::misbehaved(what, M::UPDATE)));
-            }
-        }
+        form::check_update((&init.csb, &self.csb), &init.ids, (self.method.peer(), ask.me), M::UPDATE)?;
         let fresh = self.turns.check(init.t, ask.policy, env.now.ntp);
         fresh.map_err(|error| Refused::new(ErrorNo::InvalidTs, error))?;
         let (method, proof) = self.method.verify(message, Some(self.method.peer()), env.now.ntp)?;

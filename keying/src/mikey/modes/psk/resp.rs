@@ -93,14 +93,7 @@ impl Initiated for Pending {
         let fits = |p: &Payload| matches!(p, Payload::T(_) | Payload::Id(_) | Payload::V(_) | Payload::Ext(_));
         let types = (DataType::PskInit, DataType::PskVer);
         form::check_resp(resp, types, self.csb.csb_id, fits, "RFC 3830 section 3.1")?;
-        let mut tolerated: Vec<_> = resp.tolerated().into_iter().collect();
-        if *resp.one::<T>()? != self.t {
-            if !self.policy.tolerances.allows(Tolerance::FreshTimestamp) {
-                let what = "its R_MESSAGE has a timestamp of its own instead of ours";
-                return Err(Error::misbehaved(what, "RFC 3830 section 5.2"));
-            }
-            tolerated.push(Tolerance::FreshTimestamp);
-        }
+        let tolerated = form::check_t(resp, self.t, self.policy.tolerances, "RFC 3830 section 5.2")?;
         let (id, v) = (resp.maybe::<Id>()?, resp.one::<V>()?);
         let who = self.who(id)?;
         if v.auth_alg != self.mac_alg {

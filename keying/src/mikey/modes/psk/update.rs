@@ -17,7 +17,7 @@ use super::init::Init;
 use super::resp::{self, Pending};
 use crate::mikey::bundle::{Agreed, Bundle};
 use crate::mikey::derive::{CsbLabel, TransportKeys};
-use crate::mikey::ids::identity;
+use crate::mikey::form;
 use crate::mikey::mode::{Initiation, Refused, Updating};
 use crate::mikey::protection::{encrypt, fresh, mac, permitted, update_keys};
 use crate::mikey::turns::{InUse, Turns};
@@ -105,19 +105,8 @@ impl Updating for Running {
         env: &mut Env<'_>,
     ) -> Result<(Option<Message>, Agreed), Refused> {
         let init = Init::read_update(message, &self.csb.rand)?;
-        if init.csb.csb_id != self.csb.csb_id {
-            let (theirs, ours) = (init.csb.csb_id, self.csb.csb_id);
-            let what = format!("its update is for CSB {theirs:08x}, and this is CSB {ours:08x}");
-            return Err(Error::misbehaved(what, SECTION).into());
-        }
+        form::check_update((&init.csb, &self.csb), &init.ids, (&self.peer.0, ask.me), SECTION)?;
         self.permits(init.protection(), ask)?;
-        for (id, who) in [(&init.ids.i, &self.peer.0), (&init.ids.r, ask.me)] {
-            let named = id.as_ref().map(identity).transpose()?;
-            if let Some(named) = named.filter(|named| named != who) {
-                let what = format!("its update names {named} where the bundle has {who}");
-                return Err(Refused::new(ErrorNo::InvalidId, Error::misbehaved(what, SECTION)));
-            }
-        }
         let fresh = self.turns.check(init.t, ask.policy, env.now.ntp);
         fresh.map_err(|error| Refused::new(ErrorNo::InvalidTs, error))?;
         let proof = init.verify(self.keys.as_ref(), self.peer.0.clone(), ask.policy)?.by(self.how);

@@ -69,9 +69,11 @@ impl<'m> Init<'m> {
         self.ids.i.as_ref().map(identity).transpose()
     }
 
-    /// What its answer is authenticated with.
+    /// What its answer is authenticated with: as its key data is, but never without a MAC. V is all that the Responder
+    /// proves itself with.
     pub fn mac_alg(&self) -> MacAlg {
-        self.kemac.map_or(MacAlg::HmacSha1_160, |kemac| kemac.mac_alg)
+        let alg = self.kemac.map(|kemac| kemac.mac_alg).filter(|&alg| alg != MacAlg::Null);
+        alg.unwrap_or(MacAlg::HmacSha1_160)
     }
 
     /// May the key data be protected as it is?

@@ -76,14 +76,7 @@ impl Initiated for Pending {
         let fits = |p: &Payload| matches!(p, Payload::T(_) | Payload::Id(_) | Payload::V(_) | Payload::Ext(_));
         let types = (DataType::PkInit, DataType::PkVer);
         form::check_resp(resp, types, self.next.csb.csb_id, fits, "RFC 3830 section 3.2")?;
-        let mut tolerated: Vec<_> = resp.tolerated().into_iter().collect();
-        if *resp.one::<T>()? != self.t {
-            if !self.policy.tolerances.allows(Tolerance::FreshTimestamp) {
-                let what = "its R_MESSAGE has a timestamp of its own instead of ours";
-                return Err(Error::misbehaved(what, "RFC 3830 section 5.2"));
-            }
-            tolerated.push(Tolerance::FreshTimestamp);
-        }
+        let tolerated = form::check_t(resp, self.t, self.policy.tolerances, "RFC 3830 section 5.2")?;
         let (id, v) = (resp.maybe::<Id>()?, resp.one::<V>()?);
         if let Some(says) = id.map(identity).transpose().map_err(|refused| refused.error)?
             && says != self.next.peer
@@ -92,7 +85,7 @@ impl Initiated for Pending {
             return Err(Error::misbehaved(what, "RFC 3830 section 3.2"));
         }
         if v.auth_alg != self.mac_alg {
-            let what = format!("its V is {} where our message had {}", v.auth_alg, self.mac_alg);
+            let what = format!("its V is {} where our message asks for {}", v.auth_alg, self.mac_alg);
             return Err(Error::misbehaved(what, "RFC 3830 section 6.9"));
         }
         let ids = Ids { i: self.ids.i.clone(), r: id.or(self.ids.r.as_ref()).cloned() };

@@ -17,7 +17,7 @@ use crate::identity::{Certificate, Trusted, Use};
 use crate::mikey::bundle::{Agreed, Bundle};
 use crate::mikey::derive::{CsbLabel, TransportKeys};
 use crate::mikey::envelope::{self, Opened};
-use crate::mikey::ids::identity;
+use crate::mikey::form;
 use crate::mikey::mode::{Initiation, Refused, Updating};
 use crate::mikey::modes::psk;
 use crate::mikey::signing;
@@ -79,18 +79,7 @@ impl Running {
     }
 
     fn check(&self, init: &Init<'_>, ask: &Bundle<'_>, now: NtpTime) -> Result<(), Refused> {
-        if init.csb.csb_id != self.csb.csb_id {
-            let (theirs, ours) = (init.csb.csb_id, self.csb.csb_id);
-            let what = format!("its update is for CSB {theirs:08x}, and this is CSB {ours:08x}");
-            return Err(Error::misbehaved(what, SECTION).into());
-        }
-        for (id, who) in [(&init.ids.i, &self.peer), (&init.ids.r, ask.me)] {
-            let named = id.as_ref().map(identity).transpose()?;
-            if let Some(named) = named.filter(|named| named != who) {
-                let what = format!("its update names {named} where the bundle has {who}");
-                return Err(Refused::new(ErrorNo::InvalidId, Error::misbehaved(what, SECTION)));
-            }
-        }
+        form::check_update((&init.csb, &self.csb), &init.ids, (&self.peer, ask.me), SECTION)?;
         let fresh = self.turns.check(init.t, ask.policy, now);
         fresh.map_err(|error| Refused::new(ErrorNo::InvalidTs, error))
     }

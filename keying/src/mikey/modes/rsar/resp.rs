@@ -143,13 +143,7 @@ impl Initiated for Pending {
         };
         let types = (DataType::RsaRInit, DataType::RsaRResp);
         form::check_resp(resp, types, self.csb_id, fits, "RFC 4738 section 3.1")?;
-        let mut tolerated: Vec<_> = resp.tolerated().into_iter().collect();
-        if *resp.one::<T>()? != self.t {
-            if !self.policy.tolerances.allows(Tolerance::FreshTimestamp) {
-                return Err(Error::misbehaved("its R_MESSAGE has a timestamp of its own instead of ours", SECTION));
-            }
-            tolerated.push(Tolerance::FreshTimestamp);
-        }
+        let mut tolerated = form::check_t(resp, self.t, self.policy.tolerances, SECTION)?;
         let group = self.group(resp)?;
         let rand = self.rand(resp, group.is_some(), &mut tolerated)?;
         let policies = self.policies(resp)?;
