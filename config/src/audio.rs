@@ -4,6 +4,7 @@ use crate::duration::parse_between;
 use crate::finding::Report;
 use crate::section::Section;
 use keyphone_media::audio::codec::Codec;
+use keyphone_media::policy::EarlyMedia;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -19,12 +20,15 @@ pub struct Audio {
     pub codecs: Vec<Codec>,
     /// How much audio the jitter buffer holds back, so that late packets are still in time.
     pub jitter: Duration,
+    /// Of several phones that have early media in one call, the one to hear.
+    pub early_media: EarlyMedia,
 }
 
 impl Default for Audio {
     fn default() -> Self {
         let jitter = Duration::from_millis(60);
-        Self { play: Play::Tone, record: None, codecs: vec![Codec::Pcmu, Codec::Pcma, Codec::Opus], jitter }
+        let codecs = vec![Codec::Pcmu, Codec::Pcma, Codec::Opus];
+        Self { play: Play::Tone, record: None, codecs, jitter, early_media: EarlyMedia::First }
     }
 }
 
@@ -39,6 +43,7 @@ impl Audio {
         section.parse("record", &mut self.record, report, |text| Ok(Some(directory.join(wav(text)?))));
         section.list("codecs", &mut self.codecs, report, str::parse);
         section.parse("jitter", &mut self.jitter, report, |text| parse_between(text, "0ms", "1000ms"));
+        section.parse("early-media", &mut self.early_media, report, str::parse);
 
         if let Play::File(path) = &self.play
             && let Err(e) = std::fs::metadata(path)

@@ -7,6 +7,7 @@ use keyphone_keying::mikey::policy::{FailedRekey, KeyForm, Validity};
 use keyphone_keying::mikey::wire::registry::{CacheType, DhGroup, SignType};
 use keyphone_keying::{Expect, Identity};
 use keyphone_media::audio::codec::Codec;
+use keyphone_media::policy::EarlyMedia;
 use keyphone_media::srtp::Suite;
 use proptest::prelude::*;
 use std::path::Path;
@@ -102,6 +103,7 @@ fn every_field_replaces_its_default() {
         record = "/tmp/heard.wav"
         codecs = ["opus", "pcmu"]
         jitter = "100ms"
+        early-media = "loudest"
         [network]
         listen = "[::1]:5062"
         media-ports = "50000-50001"
@@ -148,6 +150,7 @@ fn every_field_replaces_its_default() {
     assert_eq!(config.audio.record.as_deref(), Some(Path::new("/tmp/heard.wav")));
     assert_eq!(config.audio.codecs, [Codec::Opus, Codec::Pcmu]);
     assert_eq!(config.audio.jitter, Duration::from_millis(100));
+    assert_eq!(config.audio.early_media, EarlyMedia::Loudest);
     assert_eq!(config.network.listen, "[::1]:5062".parse().unwrap());
     assert_eq!(config.network.media_ports.pairs().collect::<Vec<_>>(), [50000]);
     assert_eq!(config.network.transport, Transport::Tcp);
@@ -172,6 +175,7 @@ colour = "blue"
 [audio]
 codecs = ["pcmu", "g729", 8, "pcmu"]
 jitter = "2000ms"
+early-media = "all"
 [policy]
 keying = ["sdes"]
 allow-clear = "yes"
@@ -195,17 +199,18 @@ display-name = "a\nb"
         "6:27: audio.codecs: must hold strings in quotation marks, not a number",
         "6:30: audio.codecs: \"pcmu\" is there twice",
         "7:10: audio.jitter: \"2000ms\" is not between 0ms and 1000ms",
-        "9:11: policy.keying: \"sdes\" is no keying system of this build, which has mikey-null, mikey-psk, mikey-rsa, mikey-dhsign, mikey-dhhmac, mikey-rsar",
-        "10:15: policy.allow-clear: must be true or false, not a string",
-        "11:10: policy.expect: \"somebody\" is none of exactly, pinned, same-domain and any",
-        "12:10: policy.suites: the list is empty",
-        "13:23: policy.key-derivation-rate: 1000 is neither 0, for keys that stay, nor a power of two up to 16777216 packets",
-        "15:12: mikey.max-skew: \"0s\" is not between 1s and 60m",
-        "16:14: mikey.encryption: \"rot13\" is none of aes-cm, aes-kw and null",
-        "17:9: mikey.group: \"p192\" is no group of this build, which has oakley5, oakley1, oakley2, p256, p384, p521, x25519",
-        "19:8: account.from: \"alice\" is not a SIP URI such as sip:alice@example.org: it lacks sip:",
-        "20:16: account.display-name: holds a control character, which no SIP header may",
-        "21:2: sound: there is no such section; there are account, psk, policy, mikey, audio, network, tls, peer-cert",
+        "8:15: audio.early-media: \"all\" is none of first, last, loudest and none",
+        "10:11: policy.keying: \"sdes\" is no keying system of this build, which has mikey-null, mikey-psk, mikey-rsa, mikey-dhsign, mikey-dhhmac, mikey-rsar",
+        "11:15: policy.allow-clear: must be true or false, not a string",
+        "12:10: policy.expect: \"somebody\" is none of exactly, pinned, same-domain and any",
+        "13:10: policy.suites: the list is empty",
+        "14:23: policy.key-derivation-rate: 1000 is neither 0, for keys that stay, nor a power of two up to 16777216 packets",
+        "16:12: mikey.max-skew: \"0s\" is not between 1s and 60m",
+        "17:14: mikey.encryption: \"rot13\" is none of aes-cm, aes-kw and null",
+        "18:9: mikey.group: \"p192\" is no group of this build, which has oakley5, oakley1, oakley2, p256, p384, p521, x25519",
+        "20:8: account.from: \"alice\" is not a SIP URI such as sip:alice@example.org: it lacks sip:",
+        "21:16: account.display-name: holds a control character, which no SIP header may",
+        "22:2: sound: there is no such section; there are account, psk, policy, mikey, audio, network, tls, peer-cert",
     ];
     assert_eq!(mistakes(text), expected.map(|e| format!("error: k.toml:{e}")));
 }
@@ -370,6 +375,7 @@ fn nearly_a_config() -> impl Strategy<Value = String> {
         "record",
         "codecs",
         "jitter",
+        "early-media",
         "listen",
         "media-ports",
         "transport",

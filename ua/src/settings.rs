@@ -9,6 +9,7 @@ use keyphone_keying::mikey::{self, ModeName};
 use keyphone_keying::{Credentials, Identity, Lines, Policy};
 use keyphone_media::audio::Clip;
 use keyphone_media::audio::codec::Codec;
+pub use keyphone_media::policy::EarlyMedia;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -100,20 +101,6 @@ impl Default for Rules {
     }
 }
 
-/// Which branch of a forked call is heard before any has answered. The others are not, whatever they send.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EarlyMedia {
-    /// The first that spoke, until it is silent.
-    #[default]
-    First,
-    /// The one that began to speak last.
-    Last,
-    /// The loudest.
-    Loudest,
-    /// None.
-    None,
-}
-
 /// What we say of 100rel (RFC 3262).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reliable {
@@ -170,7 +157,7 @@ impl Settings {
             codecs: config.audio.codecs.clone(),
             jitter: config.audio.jitter,
             incoming: Incoming::Refuse(StatusCode::TEMPORARILY_UNAVAILABLE),
-            rules: Rules::default(),
+            rules: Rules { early_media: config.audio.early_media, ..Rules::default() },
         })
     }
 

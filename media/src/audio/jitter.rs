@@ -461,20 +461,15 @@ mod tests {
     fn of_what_waited_for_its_key_the_last_hundred_milliseconds_beyond_the_depth_are_played() {
         for (key_after, late) in [(20, 0), (160, 0), (200, 2), (500, 17)] {
             let mut jitter = Jitter::new(DEPTH, 8000);
-            let waited: Vec<_> = (0..50).map(|n| (ms(u64::from(n) * 20), packet(n))).collect();
-            let (before, after) = waited.split_at(key_after as usize / 20 + 1);
-            before.iter().for_each(|(at, packet)| jitter.push(packet.clone(), *at));
-            assert_eq!(jitter.overdue(ms(key_after)), (late, late * 160), "{key_after}");
-            let mut played = vec![];
-            for tick in key_after / 20..60 {
-                let new = after.iter().filter(|(at, _)| *at == ms(tick * 20) && tick * 20 > key_after);
-                new.for_each(|(at, packet)| jitter.push(packet.clone(), *at));
-                if let Playout::Packet(packet) = jitter.pop(ms(tick * 20)) {
-                    played.push(packet.index);
-                }
-            }
-            assert_eq!(played[0], late);
-            assert!(played.windows(2).all(|two| two[1] == two[0] + 1), "{played:?}");
+            (0..=key_after / 20).for_each(|n| jitter.push(packet(n), ms(u64::from(n) * 20)));
+            assert_eq!(jitter.overdue(ms(key_after.into())), (late, late * 160), "{key_after}");
+            let playing = (key_after / 20..60).map(|n| {
+                jitter.push(packet(n + 1), ms(u64::from(n) * 20));
+                jitter.pop(ms(u64::from(n) * 20))
+            });
+            let played: Vec<_> =
+                playing.filter_map(|p| if let Playout::Packet(p) = p { Some(p.index) } else { None }).collect();
+            assert!(played.iter().enumerate().all(|(n, index)| *index == late + n as u64), "{played:?}");
             assert_eq!(jitter.counts().late, late);
         }
     }

@@ -83,7 +83,7 @@ fn a_forged_answer_of_one_phone_does_not_end_the_call() {
         assert_eq!(bye.headers.reason().unwrap()[0].cause, Some(488), "{mode}: RFC 3326");
         assert_eq!(sent_to(&fork, 0, Method::Ack).len(), 1, "{mode}");
         assert!(fork.media_to(0) == 0 && fork.media_to(1) > 40, "{mode}");
-        assert!(fork.hears(hz(1), 400), "{mode}");
+        assert!(fork.hears_last(hz(1)), "{mode}");
         fork.assert_nothing_left();
     }
 }
@@ -187,7 +187,7 @@ fn a_second_answer_is_not_even_verified_and_never_takes_the_winners_place() {
 }
 
 #[test]
-fn our_own_packets_that_come_back_in_a_forked_call_are_counted_and_cause_nothing() {
+fn our_own_packets_that_come_back_in_a_forked_call_are_dropped_counted_and_cause_nothing() {
     for mode in SOME {
         let mut fork = Forked::new(mode, &[(300, early(0)), (5000, early(1))]);
         fork.dial(HangUp::After(ms(2000)));
@@ -198,7 +198,10 @@ fn our_own_packets_that_come_back_in_a_forked_call_are_counted_and_cause_nothing
         }
         fork.world.run(at(200_000));
         let counts = counts(&fork.world, fork.alice);
-        assert_eq!((counts.reflected, counts.refused, counts.replayed), (40, 0, 0), "{mode}: {counts:?}");
+        // Each way has a key of its own, so that they are nobody's; as is what the other phone says after the answer.
+        let others = if mode == ModeName::Psk { 0 } else { 102 };
+        let dropped = counts.reflected + counts.refused;
+        assert!((40..=40 + others).contains(&dropped) && counts.replayed == 0, "{mode}: {counts:?}");
         assert_eq!(outcome(&fork.world, fork.alice), WE_HUNG_UP, "{mode}");
         assert!(fork.hears(hz(0), 1500), "{mode}");
         assert!(fork.of_alice(|event| matches!(event, Event::TwoTimePad { .. }).then_some(())).is_empty());

@@ -9,6 +9,7 @@ use keyphone_scenarios::link::Link;
 use keyphone_scenarios::world::{Middle, Sent, World};
 use keyphone_ua::event::{Event, KeyUse, Why};
 use keyphone_ua::settings::{HangUp, Incoming, Play, Settings};
+use keyphone_ua::sip::Message;
 use keyphone_ua::transaction::Transport;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ pub(crate) fn ip(n: usize) -> String {
 
 /// The tone that branch `n` says when it talks; before that it is 50 Hz more.
 pub(crate) fn hz(n: usize) -> f32 {
-    500.0 + 170.0 * n as f32
+    400.0 + 90.0 * n as f32
 }
 
 /// What branch `n` says before it answers.
@@ -47,6 +48,11 @@ pub(crate) fn tone(hz: f32, amplitude: f32) -> Play {
     }
     writer.finalize().unwrap();
     Play::Clip(Arc::new(Clip::from_wav(wav.get_ref(), "a tone").unwrap()))
+}
+
+fn said_of(sent: &Sent, method: &str) -> bool {
+    matches!(Message::parse(&sent.bytes), Ok(Message::Response(response))
+        if response.headers.cseq().is_ok_and(|cseq| cseq.method.to_string() == method))
 }
 
 /// Who answers after how many milliseconds, and what is heard of it until then.
@@ -94,11 +100,15 @@ impl Forked {
         forked
     }
 
-    /// Somebody on the way, behind whom nothing comes to the proxy.
+    /// Somebody on the way. What goes to the proxy is kept, and the proxy keeps the refusals of single phones, as it must
+    /// while others may answer (RFC 3261 section 16.7).
     pub(crate) fn meddle(&mut self, mut middle: impl FnMut(&Sent) -> Middle + 'static) {
-        self.world.set_middle(Box::new(move |sent| match sent.to == sip_at(PROXY) {
-            true => Middle::Drop,
-            false => middle(sent),
+        self.world.set_middle(Box::new(move |sent| {
+            let refusal = (300..700).any(|status| is_response(sent, status)) && said_of(sent, "INVITE");
+            match sent.to == sip_at(PROXY) || refusal {
+                true => Middle::Drop,
+                false => middle(sent),
+            }
         }));
     }
 
@@ -174,6 +184,12 @@ impl Forked {
         Source::tone(f64::from(hz), heard.rate).read(&mut said);
         let heard = heard.samples.get(from * per_ms..(from + 400) * per_ms).unwrap_or_default();
         compare(&said, heard, 40 * per_ms).correlation > 0.95
+    }
+
+    /// Is this what she heard last?
+    pub(crate) fn hears_last(&self, hz: f32) -> bool {
+        let heard = recording(&self.world, self.alice);
+        self.hears(hz, (heard.samples.len() * 1000 / heard.rate as usize).saturating_sub(450))
     }
 
     /// No call, timer, key or packet is left with anybody.

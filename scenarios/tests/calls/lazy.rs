@@ -31,7 +31,7 @@ fn of_thirty_phones_with_early_media_one_answer_is_verified_before_the_first_fra
         if mode != ModeName::DhSign && seed > 2 {
             continue;
         }
-        let mut fork = Forked::on(seed, FAR, mode, &thirty(true), |_| ());
+        let mut fork = Forked::on(seed, FAR, mode, &thirty(true), |alice| alice.jitter = ms(150));
         fork.dial(HangUp::After(ms(500)));
         fork.world.run(at(2500));
         assert_eq!(verified_at_first_frame(&fork), 1, "{mode}, seed {seed}");

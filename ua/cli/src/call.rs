@@ -16,7 +16,7 @@ use keyphone_ua::endpoint::Command;
 use keyphone_ua::locate::Abilities;
 use keyphone_ua::net::route::local_address_towards;
 use keyphone_ua::net::{Clock, Resolver};
-use keyphone_ua::settings::{HangUp, Incoming, Plan};
+use keyphone_ua::settings::{EarlyMedia, HangUp, Incoming, Plan};
 use keyphone_ua::sip::{Host, SipUri, StatusCode, Uri};
 use keyphone_ua::transaction::{Destination, Transport};
 use std::net::{IpAddr, SocketAddr};
@@ -67,6 +67,9 @@ pub(crate) struct Call {
     /// Try so many of the addresses that we are sent on to (3xx), in all; 0 tries none
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(..=20))]
     redirects: Option<u8>,
+    /// Of several phones that have early media, hear the first that speaks, the last that begins to, the loudest, or none
+    #[arg(long, value_name = "first|last|loudest|none")]
+    hear_early: Option<EarlyMedia>,
     /// Leave it to the callee to offer a session, and answer that (RFC 3261 section 13.2.1)
     #[arg(long)]
     late_offer: bool,
@@ -93,6 +96,7 @@ impl Call {
     pub(crate) async fn run(self) -> Result<u8, Fault> {
         let mut config = self.common.config()?;
         config.network.transport = self.transport.unwrap_or(config.network.transport);
+        config.audio.early_media = self.hear_early.unwrap_or(config.audio.early_media);
         config.policy.retries = self.retries.unwrap_or(config.policy.retries);
         let uri = self.uri.sip().ok_or_else(|| usage(format!("{} is not a SIP URI such as sip:bob@host", self.uri)))?;
         let way = match (&config.account.proxy, self.to) {

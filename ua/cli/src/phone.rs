@@ -121,7 +121,7 @@ impl Phone {
         settings.policy.media.reveal_keys = key_log.is_some();
         settings.incoming = incoming;
         settings.tls = Secured { connects: config.tls.ca.is_some(), port: tls.map(|tls| tls.port()) };
-        settings.rules = place.rules;
+        settings.rules = Rules { early_media: config.audio.early_media, ..place.rules };
         let me = user_of(&settings.account().me);
         let clock = printer.clock();
         let pairs = config.network.media_ports.pairs();

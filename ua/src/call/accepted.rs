@@ -48,8 +48,8 @@ impl Call {
             // Settled by a reliable response.
             (Cancel::No, None) if !usage.exchange.is_first() && !usage.exchange.awaits_offer() => (vec![], Ok(())),
             (Cancel::No, None) => {
-                let stands = |kept: &&Box<Unproven>| kept.reliable || response.body.is_empty();
-                let kept = unproven.as_ref().filter(stands).map(|kept| kept.body.as_slice());
+                let stands = |kept: &&Unproven| kept.reliable || response.body.is_empty();
+                let kept = unproven.as_deref().filter(stands).map(|kept| kept.body.as_slice());
                 calling.first.conclude(&mut usage.exchange, (&branch, response, kept), media, cx)
             }
             _ => {
