@@ -1,0 +1,64 @@
+//! What the users of a random world do, at random times: they call and are called, hold, change keys, transfer, hang up.
+
+use super::chance::Chance;
+use super::people::name;
+use super::places::DESK;
+use crate::script::{Act, Name, Script, Step};
+use std::time::Duration;
+
+/// When the last of them has hung up, all timers run out within this: 64 * T1 for every transaction (RFC 3261 section
+/// 17), three minutes for whoever still rings, and the two seconds that an old key is heard.
+const AFTERWARDS: Duration = Duration::from_secs(420);
+
+pub(super) fn happen(script: &mut Script, dice: &mut Chance) {
+    let phones: Vec<_> = script.phones.iter().map(|phone| phone.name.clone()).collect();
+    let mut users = phones.clone();
+    if script.phones.iter().any(|phone| phone.user.as_str() == DESK) {
+        users.extend([name(DESK), name(DESK), name(DESK)]);
+    }
+    let step = |at, who: &Name, act| Step { at, who: who.clone(), act };
+    for _ in 0..1 + dice.below(2 + phones.len() / 2) {
+        let who = dice.one(&phones);
+        let whom = dice.one(&users);
+        if whom != who {
+            script.steps.push(step(dice.ms(0, 3000), &who, Act::Calls(whom)));
+        }
+    }
+    if script.steps.is_empty() {
+        script.steps.push(step(Duration::ZERO, &phones[0], Act::Calls(phones[1].clone())));
+    }
+    // One world in two hundred goes on until sequence numbers wrap: 2^16 packets, one every 20 ms.
+    let long = dice.below(200) == 0;
+    let end = if long { 1_400_000 } else { 4000 + dice.below(7000) };
+    for _ in 0..dice.below(4 + phones.len()) {
+        let who = dice.one(&phones);
+        script.steps.push(step(dice.ms(200, end.min(12_000)), &who, act(&who, &phones, long, dice)));
+    }
+    // Somebody may call back, or be transferred, while the others hang up.
+    let end = Duration::from_millis(end as u64);
+    for later in [0, 5, 60, 200].map(Duration::from_secs) {
+        script.steps.extend(phones.iter().map(|who| step(end + later, who, Act::HangsUp(None))));
+    }
+    script.steps.sort_by_key(|step| step.at);
+    script.length = end + Duration::from_secs(200) + AFTERWARDS;
+}
+
+fn act(who: &Name, phones: &[Name], long: bool, dice: &mut Chance) -> Act {
+    let others: Vec<_> = phones.iter().filter(|name| *name != who).cloned().collect();
+    let maybe = |dice: &mut Chance| if dice.percent(30) { Some(dice.one(&others)) } else { None };
+    match dice.below(20) {
+        0..=3 => Act::Answers,
+        4..=8 => Act::Rekeys(maybe(dice)),
+        9 | 10 => Act::Holds(maybe(dice)),
+        11 | 12 => Act::Resumes(maybe(dice)),
+        13 => Act::Transfers(dice.one(&others), dice.one(&others)),
+        14 => Act::Connects(dice.one(&others), dice.one(&others)),
+        15 => Act::Presses(dice.one(&["1", "42#", "0*0"]).into()),
+        16 => Act::Refuses(dice.one(&[480, 486, 603])),
+        17 => Act::Redirects(vec![dice.one(&others)]),
+        18 => Act::Calls(dice.one(&others)),
+        // A world that is to go on for long does not end at once.
+        _ if long => Act::Rekeys(None),
+        _ => Act::HangsUp(maybe(dice)),
+    }
+}
