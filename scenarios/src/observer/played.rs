@@ -69,15 +69,21 @@ fn ports<'s>(
     let protected = seen.iter().filter(|seen| matches!(seen.what, What::Protected(_)));
     let keyed: BTreeSet<_> = protected.map(|seen| seen.sent.from).collect();
     let mut ports: BTreeMap<SocketAddr, Arrived<'_>> = BTreeMap::new();
-    for seen in seen.iter().filter(|seen| came(seen.sent)) {
-        let port = ports.entry(seen.sent.to).or_default();
-        match &seen.what {
-            What::Protected(packet) if keys.all[packet.key].heard_by.contains(&phone) => {
-                if let Some((payload_type, payload)) = &packet.audio {
-                    port.add(*payload_type, payload, Some(seen));
-                }
+    // An attacker that sends a packet once more may bring what the link has lost.
+    let mut carried: BTreeMap<&[u8], BTreeSet<SocketAddr>> = BTreeMap::new();
+    for sent in evidence.others.iter().filter(|sent| came(sent)) {
+        carried.entry(&sent.bytes).or_default().insert(sent.to);
+    }
+    for seen in seen {
+        let What::Protected(packet) = &seen.what else { continue };
+        let Some((payload_type, payload)) = &packet.audio else { continue };
+        if keys.all[packet.key].heard_by.contains(&phone) {
+            let itself = came(seen.sent).then_some(seen.sent.to);
+            let to: BTreeSet<_> =
+                carried.get(&seen.sent.bytes[..]).into_iter().flatten().copied().chain(itself).collect();
+            for port in to {
+                ports.entry(port).or_default().add(*payload_type, payload, Some(seen));
             }
-            _ => {}
         }
     }
     if may_be_clear {
