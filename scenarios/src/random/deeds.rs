@@ -3,7 +3,7 @@
 use super::chance::Chance;
 use super::people::name;
 use super::places::DESK;
-use crate::script::{Act, Name, Script, Step};
+use crate::script::{Act, Incoming, Name, Script, Step};
 use std::time::Duration;
 
 /// When the last of them has hung up, all timers run out within this: 64 * T1 for every transaction (RFC 3261 section
@@ -17,21 +17,29 @@ pub(super) fn happen(script: &mut Script, dice: &mut Chance) {
         users.extend([name(DESK), name(DESK), name(DESK)]);
     }
     let step = |at, who: &Name, act| Step { at, who: who.clone(), act };
-    for _ in 0..1 + dice.below(2 + phones.len() / 2) {
-        let who = dice.one(&phones);
-        let whom = dice.one(&users);
+    // Who calls somebody has something to hold, to rekey and to hang up.
+    let mut busy = vec![];
+    for _ in 0..2 + dice.below(2 + phones.len() / 2) {
+        let (who, whom) = (dice.one(&phones), dice.one(&users));
         if whom != who {
+            busy.extend([who.clone(), whom.clone()].into_iter().filter(|name| phones.contains(name)));
             script.steps.push(step(dice.ms(0, 3000), &who, Act::Calls(whom)));
         }
     }
     if script.steps.is_empty() {
         script.steps.push(step(Duration::ZERO, &phones[0], Act::Calls(phones[1].clone())));
     }
+    busy.extend(phones.iter().cloned());
     // One world in two hundred goes on until sequence numbers wrap: 2^16 packets, one every 20 ms.
     let long = dice.below(200) == 0;
     let end = if long { 1_400_000 } else { 4000 + dice.below(7000) };
-    for _ in 0..dice.below(4 + phones.len()) {
-        let who = dice.one(&phones);
+    for phone in script.phones.iter().filter(|phone| phone.incoming == Incoming::Rings) {
+        for _ in 0..dice.below(4) {
+            script.steps.push(step(dice.ms(500, 5000), &phone.name, Act::Answers));
+        }
+    }
+    for _ in 0..dice.below(6 + phones.len()) {
+        let who = dice.one(&busy);
         script.steps.push(step(dice.ms(200, end.min(12_000)), &who, act(&who, &phones, long, dice)));
     }
     // Somebody may call back, or be transferred, while the others hang up.
@@ -47,10 +55,10 @@ fn act(who: &Name, phones: &[Name], long: bool, dice: &mut Chance) -> Act {
     let others: Vec<_> = phones.iter().filter(|name| *name != who).cloned().collect();
     let maybe = |dice: &mut Chance| if dice.percent(30) { Some(dice.one(&others)) } else { None };
     match dice.below(20) {
-        0..=3 => Act::Answers,
-        4..=8 => Act::Rekeys(maybe(dice)),
-        9 | 10 => Act::Holds(maybe(dice)),
-        11 | 12 => Act::Resumes(maybe(dice)),
+        0 => Act::Answers,
+        1..=6 => Act::Rekeys(maybe(dice)),
+        7..=9 => Act::Holds(maybe(dice)),
+        10..=12 => Act::Resumes(maybe(dice)),
         13 => Act::Transfers(dice.one(&others), dice.one(&others)),
         14 => Act::Connects(dice.one(&others), dice.one(&others)),
         15 => Act::Presses(dice.one(&["1", "42#", "0*0"]).into()),

@@ -21,12 +21,16 @@ pub(super) fn name(text: &str) -> Name {
 pub(super) fn invite(script: &mut Script, dice: &mut Chance) {
     // Worlds of few phones are found wrong as often as those of many, and are sooner over.
     let count = 2 + dice.below(7).min(dice.below(7));
-    let common = systems(dice);
+    let common = (systems(dice), suites(dice));
     let whole_teks = dice.percent(35);
     for text in &NAMES[..count] {
         let mut phone = Phone::new(name(text));
         phone.tone = Some(300 + 7 * dice.below(300) as u32);
-        phone.keying.systems = if dice.percent(80) { common.clone() } else { systems(dice) };
+        // Phones that have nothing in common do not talk for long.
+        (phone.keying.systems, phone.keying.suites) = match dice.percent(85) {
+            true => common.clone(),
+            false => (systems(dice), suites(dice)),
+        };
         policy(&mut phone.keying, dice);
         if whole_teks {
             phone.keying.keys = KeyForm::TekSalt;
@@ -34,7 +38,7 @@ pub(super) fn invite(script: &mut Script, dice: &mut Chance) {
         phone.incoming = incoming(dice);
         phone.habits = habits(dice);
         phone.jitter = Duration::from_millis(20 * dice.below(6) as u64);
-        if dice.percent(15) {
+        if dice.percent(7) {
             // The clocks of two may be five minutes apart (RFC 3830 section 5.4), and some are further.
             phone.clock = Clock { by: Duration::from_secs(dice.below(400) as u64), ahead: dice.percent(50) };
         }
@@ -49,7 +53,7 @@ pub(super) fn invite(script: &mut Script, dice: &mut Chance) {
 /// One to three modes. Those that cost much are rarer.
 fn systems(dice: &mut Chance) -> Vec<KeyingSystem> {
     use ModeName::{DhHmac, DhSign, Null, Psk, Rsa, RsaR};
-    let modes = [Psk, Psk, Psk, Psk, DhHmac, DhSign, Rsa, Rsa, RsaR, RsaR, Null];
+    let modes = [Psk, Psk, Psk, Psk, Psk, Psk, DhHmac, DhHmac, DhSign, DhSign, Rsa, Rsa, Rsa, RsaR, RsaR, RsaR, Null];
     let mut systems = vec![];
     for _ in 0..1 + dice.below(3) {
         let system = KeyingSystem::Mikey(dice.one(&modes));
@@ -60,15 +64,17 @@ fn systems(dice: &mut Chance) -> Vec<KeyingSystem> {
     systems
 }
 
+/// Empty for the usual ones.
+fn suites(dice: &mut Chance) -> Vec<Suite> {
+    let all: Vec<_> = Suite::encrypting().collect();
+    let count = if dice.percent(25) { 1 + dice.below(3) } else { 0 };
+    dice.some(&all, count)
+}
+
 fn policy(keying: &mut Keying, dice: &mut Chance) {
     // The elliptic curves cost less than OAKLEY 5.
     keying.group = dice.one(&[DhGroup::P256, DhGroup::P256, DhGroup::X25519, DhGroup::X25519, DhGroup::Oakley5]);
     keying.expect = dice.one(&[Expect::Exactly, Expect::SameDomain, Expect::Certified, Expect::Certified]);
-    if dice.percent(25) {
-        let all: Vec<_> = Suite::encrypting().collect();
-        let count = 1 + dice.below(3);
-        keying.suites = dice.some(&all, count);
-    }
     keying.mki = dice.one(&[0, 0, 0, 1, 4]);
     keying.allow_clear = dice.percent(12);
     if keying.allow_clear && dice.percent(30) {
@@ -77,7 +83,7 @@ fn policy(keying: &mut Keying, dice: &mut Chance) {
     if dice.percent(20) {
         keying.failed_rekey = FailedRekey::End;
     }
-    if dice.percent(5) {
+    if dice.percent(3) {
         keying.psks[0].secret = name("another");
     }
 }
@@ -97,8 +103,12 @@ fn habits(dice: &mut Chance) -> Habits {
     let usual = Habits::default();
     Habits {
         late_offer: dice.percent(8),
-        reliable: dice.one(&[Reliable::Supported, Reliable::Supported, Reliable::Never, Reliable::Required]),
-        preconditions: match dice.below(12) {
+        reliable: match dice.below(12) {
+            0 => Reliable::Required,
+            1 => Reliable::Never,
+            _ => usual.reliable,
+        },
+        preconditions: match dice.below(20) {
             0 => Preconditions::Required,
             1 => Preconditions::Never,
             _ => usual.preconditions,

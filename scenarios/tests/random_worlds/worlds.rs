@@ -10,8 +10,11 @@
 //!
 //! and run this test.
 
+use keyphone_keying::mikey::policy::KeyForm;
+use keyphone_scenarios::observer::{Finding, Kind};
 use keyphone_scenarios::pki::Pki;
 use keyphone_scenarios::random::{self, Judgement};
+use keyphone_scenarios::script::Script;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -77,4 +80,47 @@ fn in_no_world_is_a_key_stream_used_twice_anything_unproven_played_or_a_call_wit
         eprintln!("{}", random::script(*seed));
     }
     assert!(wrong.is_empty(), "{} of {count} worlds are wrong, the first is {}", wrong.len(), wrong[0].0);
+}
+
+/// A clash that the callees cause, each with a ledger of its own: both have the caller's TEK (RFC 3830 section 4.1.3 gives
+/// one per crypto session, and a fork is one), and one SSRC by bad luck (RFC 3711 section 9.1).
+#[test]
+fn a_two_time_pad_that_real_phones_make_is_seen() {
+    let text = r#"
+        title = "two who answer have one SSRC"
+        about = "RFC 3711 section 9.1"
+        steps = ["at 0 s alice calls desk", "at 4 s alice hangs up"]
+        expect = ["nothing was sent in the clear"]
+        [[phone]]
+        name = "alice"
+        [[phone]]
+        name = "bob"
+        user = "desk"
+        home = "hub"
+        ssrc = 5
+        early-media = 500
+        answers-after = "2s"
+        [[phone]]
+        name = "carol"
+        user = "desk"
+        home = "hub"
+        ssrc = 5
+        early-media = 700
+        answers-after = "1500ms"
+        [[proxy]]
+        name = "hub"
+        rules = ["desk forks to bob and carol"]
+    "#;
+    let mut script = Script::parse(text, "two.toml").unwrap();
+    for keys in [KeyForm::Tgk, KeyForm::TekSalt] {
+        script.phones.iter_mut().for_each(|phone| phone.keying.keys = keys);
+        let findings = random::judge(&script, 1, &Pki::new()).unwrap().findings;
+        let [Finding::TwoTimePad { kind: Kind::Rtp, ssrc: 5, first, second, .. }, ..] = &findings[..] else {
+            panic!("{findings:#?}")
+        };
+        assert!(first.phone != second.phone && [first, second].iter().all(|packet| packet.phone != "alice"));
+        script.phones[2].ssrc = Some(6);
+        assert_eq!(random::judge(&script, 1, &Pki::new()).unwrap().findings, []);
+        script.phones[2].ssrc = Some(5);
+    }
 }
