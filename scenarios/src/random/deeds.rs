@@ -16,7 +16,7 @@ pub(super) fn happen(script: &mut Script, dice: &mut Chance) {
     if script.phones.iter().any(|phone| phone.user.as_str() == DESK) {
         users.extend([name(DESK), name(DESK), name(DESK)]);
     }
-    let step = |at, who: &Name, act| Step { at, who: who.clone(), act };
+    let step = |at, who: &Name, act| Step { at, who: who.clone(), act, optional: true };
     // Who calls somebody has something to hold, to rekey and to hang up.
     let mut busy = vec![];
     for _ in 0..2 + dice.below(2 + phones.len() / 2) {

@@ -74,7 +74,7 @@ fn in_no_world_is_a_key_stream_used_twice_anything_unproven_played_or_a_call_wit
     for (seed, findings) in &wrong {
         eprintln!("world {seed}:");
         findings.iter().for_each(|finding| eprintln!("    {finding}"));
-        eprintln!("    keyphone scenario run --random {seed}");
+        eprintln!("    keyphone scenario run random-{seed} --seed {seed}");
     }
     if let Some((seed, _)) = wrong.first() {
         eprintln!("{}", random::script(*seed));
