@@ -51,6 +51,10 @@ impl Crl {
 pub(super) struct Anchors(Vec<TrustAnchor<'static>>);
 
 impl Anchors {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// One more. A certificate that webpki makes no issuer of, such as one with two extensions of a kind, is passed over.
     pub(super) fn trust(&mut self, root: &Certificate) {
         let der = CertificateDer::from(root.der());

@@ -245,6 +245,7 @@ fn settings(script: &Script, cast: &Cast, number: usize, seed: u64, pki: &Pki) -
     }
     config.policy.mikey.group = keying.group;
     config.policy.mikey.validity = if keying.mki > 0 { Validity::Mki(keying.mki) } else { Validity::Null };
+    config.policy.mikey.keys = keying.keys;
     config.policy.mikey.failed_rekey = keying.failed_rekey;
     let mut settings = Settings::new(&config, role.sip).map_err(|e| format!("{}: {e}", phone.name))?;
     // What the phone has is not in files, so that the configuration cannot say what of it can be used.

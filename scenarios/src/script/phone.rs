@@ -4,7 +4,7 @@ use super::name::Name;
 use keyphone_config::KeyingSystem;
 use keyphone_keying::Expect;
 use keyphone_keying::mikey::ModeName;
-use keyphone_keying::mikey::policy::FailedRekey;
+use keyphone_keying::mikey::policy::{FailedRekey, KeyForm};
 use keyphone_keying::mikey::wire::registry::DhGroup;
 use keyphone_media::srtp::Suite;
 use keyphone_ua::settings::{Preconditions, Reliable};
@@ -63,6 +63,8 @@ pub struct Keying {
     pub group: DhGroup,
     /// Octets of the MKI in its offers; 0 is none.
     pub mki: u8,
+    /// In which form its keys travel where they are transported (RFC 3830 section 6.13).
+    pub keys: KeyForm,
     /// What becomes of a call whose keys could not be changed.
     pub failed_rekey: FailedRekey,
 }
@@ -181,6 +183,7 @@ impl Default for Keying {
             allow_clear: false,
             group: keying.mikey.group,
             mki: 0,
+            keys: keying.mikey.keys,
             failed_rekey: keying.mikey.failed_rekey,
         }
     }

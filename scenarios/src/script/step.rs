@@ -15,6 +15,8 @@ pub struct Step {
     pub who: Name,
     /// What it does.
     pub act: Act,
+    /// `.. if possible`: nothing is wrong if it cannot be done at that time.
+    pub optional: bool,
 }
 
 /// What a user does with a phone. Where a call is meant and no peer is named, it is the phone's latest.
@@ -76,14 +78,16 @@ impl FromStr for Step {
         let (at, rest) = begins(text, "at").ok_or_else(|| {
             format!("{text:?} does not begin with its time, as in \"at 1500 ms alice hangs up\" or \"at 0 s alice calls bob\"")
         })?;
+        let (rest, optional) = rest.strip_suffix(" if possible").map_or((rest, false), |rest| (rest, true));
         let (who, act) = read(rest, FORMS)?;
-        Ok(Self { at, who, act })
+        Ok(Self { at, who, act, optional })
     }
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "at {} {} {}", Time(self.at), self.who, self.act)
+        let end = if self.optional { " if possible" } else { "" };
+        write!(f, "at {} {} {}{end}", Time(self.at), self.who, self.act)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::sentence::Time;
 use super::{Clock, Habits, Incoming, Keying, Link, Path, Phone, Script, What};
 use keyphone_keying::Expect;
-use keyphone_keying::mikey::policy::FailedRekey;
+use keyphone_keying::mikey::policy::{FailedRekey, KeyForm};
 use keyphone_media::env::Instant;
 use keyphone_ua::settings::{Preconditions, Reliable};
 use std::fmt::{self, Display, Formatter, Write};
@@ -118,6 +118,15 @@ fn keying(f: &mut Formatter<'_>, keying: &Keying) -> fmt::Result {
     }
     if keying.mki != usual.mki {
         writeln!(f, "mki = {}", keying.mki)?;
+    }
+    if keying.keys != usual.keys {
+        let word = match keying.keys {
+            KeyForm::Tgk => "tgk",
+            KeyForm::TgkSalt => "tgk+salt",
+            KeyForm::TekSalt => "tek+salt",
+            KeyForm::TekWithSalt => "tek-with-salt",
+        };
+        writeln!(f, "keys = \"{word}\"")?;
     }
     if keying.failed_rekey != usual.failed_rekey {
         writeln!(f, "failed-rekey = \"{}\"", if keying.failed_rekey == FailedRekey::End { "end" } else { "keep" })?;

@@ -396,7 +396,8 @@ mod tests {
         }
         let names = "--suite names them all";
         let help = <Flags as clap::CommandFactory>::command().render_long_help().to_string().replace('\n', " ");
-        for suite in Suite::encrypting().filter(|suite| suite.name().ends_with("_80") || suite.name().ends_with("GCM")) {
+        for suite in Suite::encrypting().filter(|suite| suite.name().ends_with("_80") || suite.name().ends_with("GCM"))
+        {
             assert!(help.contains(suite.name()), "{names}, but not {suite}");
         }
     }

@@ -2,6 +2,7 @@
 //! it in the clear.
 
 use super::{Found, tone};
+use crate::observer::{Evidence, Looked};
 use crate::run::Facts;
 use crate::script::Safety;
 use keyphone_media::audio::codec::Codec;
@@ -16,6 +17,11 @@ pub(super) fn check(expected: Safety, facts: &Facts<'_>) -> Found {
         Safety::NoMedia => {
             let sent = facts.world.log().iter().filter(|sent| sent.media).count();
             Ok((sent == 0, format!("{sent} packets")))
+        }
+        Safety::NothingWrong => {
+            let (findings, Looked { keys, protected, clear }) = Evidence::of(facts.world).judge_all();
+            let looked = || format!("{protected} packets under {keys} keys, {clear} in the clear by permission");
+            Ok((findings.is_empty(), findings.first().map_or_else(looked, ToString::to_string)))
         }
     }
 }

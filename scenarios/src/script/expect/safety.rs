@@ -14,6 +14,8 @@ pub enum Safety {
     NothingClear,
     /// `no media was sent`: none at all.
     NoMedia,
+    /// `the observer finds nothing wrong`: see [`crate::observer`]. All that is to end must have ended by the end.
+    NothingWrong,
 }
 
 pub(super) const FORMS: &[Form<Expectation>] = &[
@@ -23,6 +25,7 @@ pub(super) const FORMS: &[Form<Expectation>] = &[
     },
     Form { pattern: "nothing was sent in the clear", make: |_| Expectation::Safety(Safety::NothingClear) },
     Form { pattern: "no media was sent", make: |_| Expectation::Safety(Safety::NoMedia) },
+    Form { pattern: "the observer finds nothing wrong", make: |_| Expectation::Safety(Safety::NothingWrong) },
 ];
 
 impl fmt::Display for Safety {
@@ -31,6 +34,7 @@ impl fmt::Display for Safety {
             Self::NothingUnauthenticated => "nothing unauthenticated was played",
             Self::NothingClear => "nothing was sent in the clear",
             Self::NoMedia => "no media was sent",
+            Self::NothingWrong => "the observer finds nothing wrong",
         })
     }
 }

@@ -6,7 +6,7 @@ use keyphone_config::finding::Report;
 use keyphone_config::policy::{parse_expect, parse_keying, parse_suite};
 use keyphone_config::section::Section;
 use keyphone_config::{KeyingSystem, parse_group};
-use keyphone_keying::mikey::policy::FailedRekey;
+use keyphone_keying::mikey::policy::{FailedRekey, KeyForm};
 use keyphone_ua::settings::{Preconditions, Reliable};
 
 /// Who there is, before anybody is spoken of. Mistakes are for the second walk.
@@ -116,6 +116,15 @@ fn keying(section: &mut Section<'_>, keying: &mut Keying, known: &Known, report:
     section.number("mki", &mut keying.mki, report, |octets| match u8::try_from(octets) {
         Ok(octets @ 0..=128) => Ok(octets),
         _ => Err(format!("an MKI has 1 to 128 octets, and not {octets}; 0 is none")),
+    });
+    section.parse("keys", &mut keying.keys, report, |text| {
+        let table = [
+            ("tgk", KeyForm::Tgk),
+            ("tgk+salt", KeyForm::TgkSalt),
+            ("tek+salt", KeyForm::TekSalt),
+            ("tek-with-salt", KeyForm::TekWithSalt),
+        ];
+        one_of(text, &table)
     });
     section.parse("failed-rekey", &mut keying.failed_rekey, report, |text| {
         one_of(text, &[("keep", FailedRekey::Keep), ("end", FailedRekey::End)])

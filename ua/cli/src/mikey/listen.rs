@@ -77,7 +77,7 @@ impl Listen {
             ca: self.ca.clone(),
             peer_certs: self.peer_cert.clone(),
             crl: self.crl.clone(),
-            require_client: false,
+            ..Tls::default()
         };
         let certs = Certs::read(&tls).map_err(usage)?;
         Ok(keyphone_config::Credentials { psks: options::psks(&self.psk)?, certs }.keying())

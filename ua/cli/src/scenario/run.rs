@@ -22,6 +22,8 @@ EXAMPLES:
   Files of your own; one run once more as it was:
       keyphone scenario run mine.toml theirs.toml
       keyphone scenario run mine.toml --seed 17 --ladder
+  A world that nobody thought of, made up from a seed:
+      keyphone scenario run random-17 --seed 17
 
 EXIT CODES: 0 every expectation came true, 1 one did not, 2 usage, or a mistake in a script.";
 
@@ -29,7 +31,8 @@ EXIT CODES: 0 every expectation came true, 1 one did not, 2 usage, or a mistake 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Run {
-    /// Names of scripts that come with keyphone, or files; without any, all that come with it
+    /// Names of scripts that come with keyphone, files, or random-N for a world made up from a seed; without any, all that
+    /// come with keyphone
     #[arg(value_name = "SCRIPT")]
     scripts: Vec<String>,
     /// What the dice are made of: the same seed, the same run

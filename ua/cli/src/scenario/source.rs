@@ -2,6 +2,7 @@
 
 use crate::fault::{Fault, usage};
 use keyphone_scenarios::book;
+use keyphone_scenarios::random;
 use keyphone_scenarios::script::Script;
 use std::fs::File;
 use std::io::Read;
@@ -18,8 +19,12 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// What ends with `.toml` or has a slash in it is a file; anything else is a script that comes with the program.
+    /// What ends with `.toml` or has a slash in it is a file; `random-17` is the world that a seed makes up; anything
+    /// else is a script that comes with the program.
     pub(super) fn of(name: &str) -> Result<Self, Fault> {
+        if let Some(seed) = name.strip_prefix("random-").and_then(|seed| seed.parse().ok()) {
+            return Ok(Self { name: name.to_owned(), text: random::script(seed).to_string() });
+        }
         let text = match (name.ends_with(".toml") || name.contains(['/', '\\']), book::find(name)) {
             (false, Some(page)) => page.text.to_owned(),
             (false, None) => return Err(usage(unknown(name))),

@@ -1,0 +1,69 @@
+//! Key streams that are used twice, and media that nothing protects.
+
+use super::keys::Keys;
+use super::{Evidence, Finding, Kind, Seen, What};
+use std::collections::BTreeMap;
+
+/// One key, SSRC and index, and two packets that are not the same.
+pub(super) fn twice(evidence: &Evidence<'_>, keys: &Keys, seen: &[Seen<'_>]) -> Vec<Finding> {
+    let mut used: BTreeMap<(usize, Kind, u32, u64), &Seen<'_>> = BTreeMap::new();
+    // One finding for all clashes of two phones.
+    let mut found: BTreeMap<(usize, Kind, u32, usize, usize), Finding> = BTreeMap::new();
+    for second in seen {
+        let What::Protected(packet) = &second.what else { continue };
+        let key = &keys.all[packet.key];
+        // Without a cipher there is no key stream.
+        if !key.master.suite().encrypts() {
+            continue;
+        }
+        let first = *used.entry((key.stream, packet.kind, packet.ssrc, packet.index)).or_insert(second);
+        if first.sent.bytes == second.sent.bytes {
+            continue;
+        }
+        let finding = || Finding::TwoTimePad {
+            key: key.name.clone(),
+            kind: packet.kind,
+            ssrc: packet.ssrc,
+            index: packet.index,
+            first: evidence.packet(first),
+            second: evidence.packet(second),
+            packets: 0,
+        };
+        let clash = (key.stream, packet.kind, packet.ssrc, first.phone, second.phone);
+        if let Finding::TwoTimePad { packets, .. } = found.entry(clash).or_insert_with(finding) {
+            *packets += 1;
+        }
+    }
+    found.into_values().collect()
+}
+
+/// Media of phones whose policy does not let it be without a key, or without a cipher.
+pub(super) fn unprotected(evidence: &Evidence<'_>, keys: &Keys, seen: &[Seen<'_>]) -> Vec<Finding> {
+    let mut clear: BTreeMap<(usize, Kind, u32), Finding> = BTreeMap::new();
+    let mut readable: BTreeMap<(usize, usize), Finding> = BTreeMap::new();
+    for seen in seen {
+        let phone = &evidence.phones[seen.phone];
+        match &seen.what {
+            What::Clear { kind, ssrc } if !phone.may_be_clear => {
+                let (kind, ssrc) = (*kind, *ssrc);
+                let finding = || Finding::Clear { packet: evidence.packet(seen), kind, ssrc, packets: 0 };
+                if let Finding::Clear { packets, .. } = clear.entry((seen.phone, kind, ssrc)).or_insert_with(finding) {
+                    *packets += 1;
+                }
+            }
+            What::Protected(packet) if !phone.may_be_read => {
+                let key = &keys.all[packet.key];
+                let suite = key.master.suite();
+                if !suite.encrypts() {
+                    readable.entry((seen.phone, packet.key)).or_insert_with(|| Finding::Readable {
+                        packet: evidence.packet(seen),
+                        key: key.name.clone(),
+                        suite: suite.name(),
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+    clear.into_values().chain(readable.into_values()).collect()
+}

@@ -1,0 +1,126 @@
+//! Worlds made up by dice. 500 of them; `KEYPHONE_WORLDS` asks for more, `KEYPHONE_WORLD_SEED` says which is the first.
+//!
+//! What the observer would find if the phones' own book did not work is found by breaking it. In a copy of this
+//! repository, change one line of `media/src/srtp/ledger.rs`, in `Ledger::claim`,
+//!
+//! ```text
+//! -            Some(_) => return Err(TwoTimePad::Taken { key, ssrc }),
+//! +            Some(_) => {}
+//! ```
+//!
+//! and run this test.
+
+use keyphone_keying::mikey::policy::KeyForm;
+use keyphone_scenarios::observer::{Finding, Kind};
+use keyphone_scenarios::pki::Pki;
+use keyphone_scenarios::random::{self, Judgement};
+use keyphone_scenarios::script::Script;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+fn number(variable: &str, usual: u64) -> u64 {
+    std::env::var(variable).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
+}
+
+/// How much there was in all worlds.
+#[derive(Debug, Default)]
+struct Sum {
+    worlds: u64,
+    keys: usize,
+    protected: usize,
+    clear: usize,
+    forged: usize,
+    told: BTreeMap<String, usize>,
+}
+
+impl Sum {
+    fn add(&mut self, Judgement { looked, forged, told, .. }: &Judgement) {
+        self.worlds += 1;
+        self.keys += looked.keys;
+        self.protected += looked.protected;
+        self.clear += looked.clear;
+        self.forged += forged;
+        for (name, times) in told {
+            *self.told.entry(name.clone()).or_default() += times;
+        }
+    }
+}
+
+#[test]
+fn in_no_world_is_a_key_stream_used_twice_anything_unproven_played_or_a_call_without_end() {
+    let (first, count) = (number("KEYPHONE_WORLD_SEED", 1), number("KEYPHONE_WORLDS", 500));
+    let (pki, next) = (Pki::new(), AtomicU64::new(first));
+    let (wrong, sum) = (Mutex::new(vec![]), Mutex::new(Sum::default()));
+    let judge = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= first + count {
+                return;
+            }
+            let judged = random::judge(&random::script(seed), seed, &pki).expect("everybody is there");
+            sum.lock().unwrap().add(&judged);
+            if !judged.findings.is_empty() {
+                wrong.lock().unwrap().push((seed, judged.findings));
+            }
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| (0..threads).for_each(|_| _ = scope.spawn(judge)));
+    let sum = sum.into_inner().unwrap();
+    println!("{sum:#?}");
+    let mut wrong = wrong.into_inner().unwrap();
+    wrong.sort_by_key(|(seed, _)| *seed);
+    for (seed, findings) in &wrong {
+        eprintln!("world {seed}:");
+        findings.iter().for_each(|finding| eprintln!("    {finding}"));
+        eprintln!("    keyphone scenario run random-{seed} --seed {seed}");
+    }
+    if let Some((seed, _)) = wrong.first() {
+        eprintln!("{}", random::script(*seed));
+    }
+    assert!(wrong.is_empty(), "{} of {count} worlds are wrong, the first is {}", wrong.len(), wrong[0].0);
+}
+
+/// A clash that the callees cause, each with a ledger of its own: both have the caller's TEK (RFC 3830 section 4.1.3 gives
+/// one per crypto session, and a fork is one), and one SSRC by bad luck (RFC 3711 section 9.1).
+#[test]
+fn a_two_time_pad_that_real_phones_make_is_seen() {
+    let text = r#"
+        title = "two who answer have one SSRC"
+        about = "RFC 3711 section 9.1"
+        steps = ["at 0 s alice calls desk", "at 4 s alice hangs up"]
+        expect = ["nothing was sent in the clear"]
+        [[phone]]
+        name = "alice"
+        [[phone]]
+        name = "bob"
+        user = "desk"
+        home = "hub"
+        ssrc = 5
+        early-media = 500
+        answers-after = "2s"
+        [[phone]]
+        name = "carol"
+        user = "desk"
+        home = "hub"
+        ssrc = 5
+        early-media = 700
+        answers-after = "1500ms"
+        [[proxy]]
+        name = "hub"
+        rules = ["desk forks to bob and carol"]
+    "#;
+    let mut script = Script::parse(text, "two.toml").unwrap();
+    for keys in [KeyForm::Tgk, KeyForm::TekSalt] {
+        script.phones.iter_mut().for_each(|phone| phone.keying.keys = keys);
+        let findings = random::judge(&script, 1, &Pki::new()).unwrap().findings;
+        let [Finding::TwoTimePad { kind: Kind::Rtp, ssrc: 5, first, second, .. }, ..] = &findings[..] else {
+            panic!("{findings:#?}")
+        };
+        assert!(first.phone != second.phone && [first, second].iter().all(|packet| packet.phone != "alice"));
+        script.phones[2].ssrc = Some(6);
+        assert_eq!(random::judge(&script, 1, &Pki::new()).unwrap().findings, []);
+        script.phones[2].ssrc = Some(5);
+    }
+}
