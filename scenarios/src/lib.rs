@@ -18,6 +18,7 @@ pub mod report;
 pub mod run;
 pub mod script;
 mod streams;
+pub mod table;
 pub mod web;
 pub mod world;
 pub mod zone;

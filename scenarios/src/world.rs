@@ -1,12 +1,16 @@
 //! Endpoints, the link between them, and one clock.
 
+mod dice;
+
+pub use dice::Dice;
+
 use crate::attacker::{Attacker, Forged};
 use crate::link::Link;
 use crate::proxy::{self, Proxy};
 use crate::web::Web;
 use crate::zone::Zone;
 use keyphone_keying::Policy;
-use keyphone_media::env::{Env, Instant, Now, NtpTime, Rng};
+use keyphone_media::env::{Env, Instant, Now, NtpTime};
 use keyphone_ua::endpoint::{Command, Endpoint, Input, MediaPorts, Output, Recording};
 use keyphone_ua::event::{CallId, Event};
 use keyphone_ua::settings::Settings;
@@ -17,30 +21,6 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 use zeroize::Zeroizing;
-
-/// A seeded source of chance.
-pub struct Dice {
-    seeded: ChaCha8Rng,
-    /// See [`World::set_few_ssrcs`]: the first, and how many.
-    few: Option<(u32, u32)>,
-}
-
-impl Dice {
-    fn new(seed: u64) -> Self {
-        Self { seeded: ChaCha8Rng::seed_from_u64(seed), few: None }
-    }
-}
-
-impl Rng for Dice {
-    fn fill(&mut self, buf: &mut [u8]) {
-        self.seeded.fill_bytes(buf);
-        if let (Some((first, few)), [_, _, _, _, low @ ..]) = (self.few, &mut *buf)
-            && let Ok(word) = <[u8; 4]>::try_from(&*low)
-        {
-            low.copy_from_slice(&first.wrapping_add(u32::from_be_bytes(word) % few).to_be_bytes());
-        }
-    }
-}
 
 /// One datagram, or one message over TCP, and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -281,13 +261,6 @@ impl World {
     /// From now on a phone's wall clock is so far ahead of the world's, or behind it.
     pub fn set_skew(&mut self, node: usize, by: Duration, ahead: bool) {
         self.nodes[node].skew = Skew { by, ahead };
-    }
-
-    /// From now on a phone's dice have few faces where SSRCs, sequence numbers and timestamps come from: so many, from
-    /// `first` on. What is unlikely to clash in a thousand years clashes within minutes. Keys, tags and branches are as
-    /// random as ever.
-    pub fn set_few_ssrcs(&mut self, node: usize, first: u32, few: u32) {
-        self.nodes[node].dice.few = Some((first, few.max(1)));
     }
 
     /// What the name servers of this world know.

@@ -4,10 +4,11 @@ mod check;
 mod facts;
 mod show;
 mod stage;
-mod steps;
+pub(crate) mod steps;
 
 pub use crate::report::Verdict;
 pub use facts::Facts;
+pub(crate) use stage::psk_octets as secret;
 pub use stage::{Cast, Role, Stage};
 
 use crate::pki::Pki;
@@ -66,6 +67,11 @@ impl Run {
     /// All expectations came true.
     pub fn passed(&self) -> bool {
         self.verdicts.iter().all(|verdict| verdict.passed)
+    }
+
+    /// What can be asked of it.
+    pub fn facts(&self) -> Facts<'_> {
+        Facts { script: &self.script, cast: &self.cast, world: &self.world }
     }
 
     /// All that the phones told, in the order of time; at one time in the order of the phones.

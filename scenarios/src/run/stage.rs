@@ -11,7 +11,7 @@ use keyphone_keying::mikey::policy::Validity;
 use keyphone_keying::{CertStore, Credentials, Identity, Psk, PskStore};
 use keyphone_media::audio::codec::Codec;
 use keyphone_media::env::Instant;
-use keyphone_ua::settings::{self, HangUp, Plan, Play, Record, Settings, System};
+use keyphone_ua::settings::{self, HangUp, Plan, Play, Record, Secured, Settings, System};
 use keyphone_ua::sip::{Host, SipUri, StatusCode, Uri};
 use keyphone_ua::transaction::{Destination, Transport};
 use std::collections::BTreeMap;
@@ -74,7 +74,8 @@ impl Cast {
                 _ => None,
             };
             let home = phone.home.as_ref().and_then(|home| proxies.iter().find(|(name, _)| name == home));
-            let uri = format!("sip:{}@{}", phone.user, home.map_or(sip, |(_, at)| *at).ip());
+            let scheme = if phone.tls { "sips" } else { "sip" };
+            let uri = format!("{scheme}:{}@{}", phone.user, home.map_or(sip, |(_, at)| *at).ip());
             let tone = Some(phone.tone.unwrap_or(own)).filter(|hz| *hz > 0);
             Role { name: phone.name.clone(), sip, tone, early, uri }
         };
@@ -126,7 +127,8 @@ impl Cast {
             let ip = uri.sip().and_then(|uri| uri.host().ip()).ok_or_else(|| format!("{name} is nowhere"))?;
             Ok::<_, String>(SocketAddr::new(ip, 5060))
         };
-        Ok(Destination { addr: through.map_or_else(direct, Ok)?, transport: Transport::Udp })
+        let transport = if caller.tls { Transport::Tls } else { Transport::Udp };
+        Ok(Destination { addr: through.map_or_else(direct, Ok)?, transport })
     }
 
     /// What a proxy writes into the Request-URI for somebody: where a phone is, or who a user is elsewhere.
@@ -137,7 +139,7 @@ impl Cast {
         };
         let (role, phone) = (&self.phones[number], &script.phones[number]);
         let host = Host::Ip(role.sip.ip());
-        Ok(SipUri::new(false, host).with_user(phone.user.as_str()).with_port(role.sip.port()))
+        Ok(SipUri::new(phone.tls, host).with_user(phone.user.as_str()).with_port(role.sip.port()))
     }
 }
 
@@ -257,6 +259,9 @@ fn settings(script: &Script, cast: &Cast, number: usize, seed: u64, pki: &Pki) -
         settings.keying.push(System::Clear);
     }
     settings.policy.media.reveal_keys = true;
+    if phone.tls {
+        settings.tls = Secured { connects: true, port: Some(role.sip.port()) };
+    }
     settings.credentials = Arc::new(credentials(script, cast, number, seed, pki)?);
     settings.incoming = incoming(script, cast, phone, role)?;
     settings.rules.late_offer = phone.habits.late_offer;
@@ -320,7 +325,7 @@ fn credentials(script: &Script, cast: &Cast, number: usize, seed: u64, pki: &Pki
 }
 
 /// A secret is made of its name and the seed: whoever names it has it.
-fn psk_octets(secret: &Name, seed: u64) -> Vec<u8> {
+pub(crate) fn psk_octets(secret: &Name, seed: u64) -> Vec<u8> {
     let mut octets = vec![0x5c; 32];
     octets[..secret.as_str().len()].copy_from_slice(secret.as_str().as_bytes());
     octets[24..].copy_from_slice(&seed.to_be_bytes());

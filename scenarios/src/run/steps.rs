@@ -10,7 +10,7 @@ use keyphone_ua::event::{CallId, Event};
 use keyphone_ua::sip::{StatusCode, Uri};
 
 /// Plays a script to its end. Gives a verdict for each step that could not be done.
-pub(super) fn play(script: &Script, cast: &Cast, world: &mut World) -> Result<Vec<Verdict>, String> {
+pub(crate) fn play(script: &Script, cast: &Cast, world: &mut World) -> Result<Vec<Verdict>, String> {
     let mut steps: Vec<_> = script.steps.iter().collect();
     steps.sort_by_key(|step| step.at);
     let mut missed = vec![];

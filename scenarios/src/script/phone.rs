@@ -36,6 +36,8 @@ pub struct Phone {
     pub habits: Habits,
     /// How far its wall clock is off.
     pub clock: Clock,
+    /// Its URI is a sips URI, and TLS is the way to it (RFC 5630). What the proxies see is not hidden by that.
+    pub tls: bool,
     /// It uses this SSRC in every call, as some phones do, instead of one by chance (RFC 3550 section 8).
     pub ssrc: Option<u32>,
 }
@@ -152,6 +154,7 @@ impl Phone {
             jitter: Duration::from_millis(60),
             habits: Habits::default(),
             clock: Clock::default(),
+            tls: false,
             ssrc: None,
         }
     }

@@ -52,6 +52,9 @@ fn phone(f: &mut Formatter<'_>, phone: &Phone) -> fmt::Result {
     if let Some(ssrc) = phone.ssrc {
         writeln!(f, "ssrc = {ssrc}")?;
     }
+    if phone.tls {
+        writeln!(f, "tls = true")?;
+    }
     if let Some(tone) = phone.tone {
         writeln!(f, "tone = {tone}")?;
     }

@@ -4,6 +4,7 @@ use super::{Found, list};
 use crate::run::Facts;
 use crate::run::steps::is_same;
 use crate::script::Knows;
+use keyphone_keying::How;
 use keyphone_ua::event::Event;
 use std::collections::BTreeSet;
 
@@ -16,7 +17,10 @@ pub(super) fn check(expected: &Knows, facts: &Facts<'_>) -> Found {
                 _ => None,
             });
             Ok(match proven.last() {
-                Some((proven, how)) => (is_same(proven, uri), format!("{proven} is proven by {how}")),
+                Some((proven, how)) => {
+                    let proves = ![How::OwnMessage, How::Hop, How::Nothing].iter().any(|none| none.to_string() == how);
+                    (is_same(proven, uri) && proves, format!("{proven} is proven by {how}"))
+                }
                 None => (false, "nobody was proven to it".into()),
             })
         }

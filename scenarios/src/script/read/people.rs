@@ -54,6 +54,7 @@ fn phone(name: Name, mut section: Section<'_>, known: &Known, report: &mut Repor
         Ok(ssrc @ 1..) => Ok(Some(ssrc)),
         _ => Err(format!("{ssrc} is no SSRC: 32 bits, and not 0")),
     });
+    section.flag("tls", &mut phone.tls, report);
     keying(&mut section, &mut phone.keying, known, report);
     incoming(&mut section, &mut phone, known, report);
     section.number("tone", &mut phone.tone, report, |hz| match hz {
