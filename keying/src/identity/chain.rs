@@ -60,10 +60,6 @@ impl Anchors {
         let der = CertificateDer::from(root.der());
         self.0.extend(webpki::anchor_from_trusted_cert(&der).map(|anchor| anchor.to_owned()));
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 /// Is that certificate in a list of its issuer's? Nobody checks the list's signature here: this is for certificates
