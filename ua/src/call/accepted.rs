@@ -68,6 +68,10 @@ impl Call {
         let handshake = Handshake::ack_sent(ack, seq, cx.env.now.mono);
         match agreed {
             Err(bad) if calling.cancel == Cancel::No && calling.has_hope() => self.fails(usage, handshake, bad, cx),
+            Err(bad) if let Some(other) = calling.for_who_answered(&bad, response, cx) => {
+                self.fails(usage, handshake, bad, cx);
+                self.offer_instead(other, cx);
+            }
             agreed => {
                 if agreed.is_ok() {
                     usage.refresh.heard(response, cx.settings, cx.env.now.mono);
