@@ -145,6 +145,15 @@ impl Early {
         self.proven.values().any(|proven| proven.agreed.remote_rtp.ip() == host.ip())
     }
 
+    /// May a packet be this branch's that says it is `ssrc`'s? Who has named its SSRC has no other, unless it comes from where
+    /// its answer says that it is. So a forger costs us a key or two, however many branches there are.
+    pub(super) fn may_be(&self, branch: Option<&str>, ssrc: Option<Ssrc>, from: SocketAddr) -> bool {
+        let Some(Proven { ssrc: named, agreed }) = branch.and_then(|branch| self.proven.get(branch)) else {
+            return true;
+        };
+        named.is_none() || *named == ssrc || agreed.remote_rtp == from || agreed.remote_rtcp == from
+    }
+
     /// Would another source than those that are known be heard now? If not, when to ask again.
     pub(super) fn wants(&self, now: Instant) -> Result<(), Option<Instant>> {
         match (self.rule, &self.on) {

@@ -93,6 +93,8 @@ impl Branch {
                     self.prove(call, offer, (body, reliable, Why::Final), media, cx);
                 }
             }
+            // A reliable response was the answer; what another one says is none (RFC 3262 section 5).
+            Ok(Some(_)) if self.unproven.as_ref().is_some_and(|kept| kept.reliable) => {}
             Ok(Some(unproven)) => self.unproven = Some(Box::new(unproven)),
             Ok(None) => {
                 let why = if offer.sdp.status().is_empty() { Why::Known } else { Why::Precondition };
@@ -163,14 +165,14 @@ impl Calling {
     /// The branch whose answer is worth being verified now, because packets wait that may be its.
     fn wanted(&self, media: &Media, now: Instant) -> Next {
         let (Some(pen), Floor::Early(early)) = (&media.pen, &media.floor) else { return Next::Never };
-        let mut unproven: Vec<_> =
-            self.branches.iter().filter_map(|(tag, branch)| Some((tag, branch.unproven.as_deref()?))).collect();
-        if unproven.is_empty() {
+        if !self.branches.values().any(|branch| branch.unproven.is_some()) {
             return Next::Never;
         }
         if let Err(again) = early.wants(now) {
             return again.map_or(Next::Never, Next::At);
         }
+        let unproven = self.branches.iter().filter_map(|(tag, branch)| Some((tag, branch.unproven.as_deref()?)));
+        let mut unproven: Vec<_> = unproven.collect();
         unproven.sort_by_key(|(tag, unproven)| (unproven.came, *tag));
         let mut next = Next::Never;
         for (sender, since) in pen.senders().into_iter().filter(|(sender, _)| !sender.rtcp) {
