@@ -202,6 +202,8 @@ impl Calling {
     fn prove(&mut self, call: CallId, tag: &str, why: Why, media: &mut Media, cx: &mut Cx<'_, '_>) {
         if let (First::Ours(offer), Some(branch)) = (&self.first, self.branches.get_mut(tag)) {
             branch.prove_kept(call, offer, why, media, cx);
+            let refused = branch.refused.clone();
+            self.refused = self.refused.take().or(refused);
         }
     }
 
@@ -227,6 +229,9 @@ impl Call {
                 },
             }
         };
+        if calling.last_call.is_some() && !calling.has_hope() {
+            self.nobody_left(cx);
+        }
     }
 
     /// A session was changed before the call is answered, perhaps that of this branch: media goes on as it went for the
