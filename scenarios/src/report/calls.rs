@@ -4,7 +4,7 @@ use super::Page;
 use super::peers::Peers;
 use crate::ladder::seconds;
 use keyphone_media::env::Instant;
-use keyphone_ua::event::{CallId, Direction, Event, Outcome, Side};
+use keyphone_ua::event::{CallId, Direction, Event, Outcome, Side, Why};
 use std::collections::BTreeMap;
 
 /// One branch of a call that a phone made; or a call that it was in as the one called.
@@ -82,6 +82,9 @@ impl Call {
             Event::Progress { branch, status, .. } if *status != 180 => (branch.as_str(), status.to_string()),
             Event::Answered { branch, .. } => (branch.as_str(), "answered".into()),
             Event::BranchLost { branch, .. } => (branch.as_str(), "answers too late".into()),
+            Event::BranchFailed { branch, .. } => (branch.as_str(), "refused, sent away".into()),
+            Event::Verified { branch, why, .. } => (branch.as_str(), format!("verified: {}", words(*why))),
+            Event::Clipped { branch, ms, held, .. } => (branch.as_str(), clipped(*ms, *held)),
             Event::Redirected { to, .. } => ("", format!("sent elsewhere: {}", to.join(", "))),
             Event::Refused { .. } => ("", "keying refused".into()),
             Event::TwoTimePad { .. } => ("", "two-time pad".into()),
@@ -94,7 +97,7 @@ impl Call {
         let branch = &mut self.branches[number];
         match event {
             Event::Answered { .. } => branch.answered = Some(at),
-            Event::BranchLost { .. } => branch.lost = Some(at),
+            Event::BranchLost { .. } | Event::BranchFailed { .. } => branch.lost = Some(at),
             _ => {}
         }
         let story = &mut branch.story;
@@ -125,6 +128,26 @@ impl Branch {
     /// `rings 0.002 · answered 0.401`.
     pub(super) fn story(&self) -> String {
         self.story.iter().map(|(at, what)| format!("{what} {}", seconds(*at))).collect::<Vec<_>>().join(" · ")
+    }
+}
+
+/// What came before its key.
+fn clipped(ms: u64, held: u64) -> String {
+    match ms {
+        0 => format!("nothing clipped of {held} held packets"),
+        _ => format!("{ms} ms clipped"),
+    }
+}
+
+/// Why an answer was verified when it was.
+pub(super) fn words(why: Why) -> &'static str {
+    match why {
+        Why::Known => "its keys were there already",
+        Why::Media => "its media waits",
+        Why::Trial => "media waits, and nobody says whose",
+        Why::Final => "it counts",
+        Why::Precondition => "nobody rings before it is keyed",
+        Why::Change => "it changes the session",
     }
 }
 

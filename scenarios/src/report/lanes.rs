@@ -49,7 +49,7 @@ pub(super) fn groups(page: &Page<'_>, uses: &Uses<'_>, peers: &Peers<'_>, phone:
                 let branch = &call.branches[number];
                 let forked_to = branch.peer.filter(|_| number > 0 && call.is_forked());
                 // What all branches share is there as long as one of them.
-                let ended = branch.lost.filter(|_| said.ssrc.is_some()).unwrap_or(call.ended);
+                let ended = branch.lost.filter(|_| said.branch.is_some()).unwrap_or(call.ended);
                 let lane = Lane::of(said, uses, branch, forked_to, ended);
                 let twin =
                     lanes[number].iter().any(|l| l.key == lane.key && l.use_for == lane.use_for && l.text == lane.text);
@@ -68,13 +68,16 @@ pub(super) fn groups(page: &Page<'_>, uses: &Uses<'_>, peers: &Peers<'_>, phone:
     groups
 }
 
-/// The branches that a key belongs to: those that it was used with; else the one whose phone has the same key for the
+/// The branches that a key belongs to: the one whose answer brought it; else those that it was used with; else the one whose phone has the same key for the
 /// other way; else the call.
 fn homes(call: &Call, said: &Said<'_>, uses: &Uses<'_>) -> Vec<usize> {
     match &call.branches[..] {
         [_] => return vec![0],
         [_, _] => return vec![1],
         _ => {}
+    }
+    if let Some(number) = said.branch.and_then(|tag| call.branches.iter().position(|branch| branch.tag == tag)) {
+        return vec![number];
     }
     let other = |used: &Use<'_>| if said.use_for == KeyUse::Send { used.to } else { used.from };
     let names = |used: &&Use<'_>| said.ssrc.is_none_or(|ssrc| used.ssrc.to_string() == ssrc);

@@ -1,7 +1,8 @@
 //! What the page tells is what happened.
 
-use crate::worlds::{KEY, fork, pair};
+use crate::worlds::{KEY, fork, fork_by, pair};
 use crate::{keep, of, story};
+use keyphone_keying::mikey::ModeName;
 use keyphone_media::env::Instant;
 use keyphone_media::rtp::Ssrc;
 use keyphone_scenarios::ladder::Ladder;
@@ -10,6 +11,7 @@ use keyphone_scenarios::report::{Story, page};
 use keyphone_scenarios::world::Sent;
 use keyphone_ua::event::{CallId, Event, KeyUse};
 use keyphone_ua::transaction::Transport;
+use std::time::Duration;
 
 const OTHER_KEY: &str = "ffeeddccbbaa99887766554433221100";
 
@@ -55,6 +57,23 @@ fn a_fork_to_three_shows_each_branch_who_won_and_whose_key_is_whose() {
     }
     assert!(!html.contains("two-time pad"));
     assert!(html.contains("<p>Nothing was refused.</p>"));
+}
+
+#[test]
+fn each_branch_that_has_keys_of_its_own_shows_them_and_what_was_clipped_of_it() {
+    // The answers bring the keys, 120 ms after the media.
+    let world = fork_by(ModeName::DhHmac, 3, Link::PERFECT, Duration::from_millis(120));
+    let html = page(&story("Media before its key", 3), &world);
+    keep("late.html", &html);
+    let told = |is: fn(&Event) -> bool| world.node(0).events.iter().filter(|(_, event)| is(event)).count();
+    let clipped = told(|event| matches!(event, Event::Clipped { .. }));
+    let verified = told(|event| matches!(event, Event::Verified { .. }));
+    assert!(clipped > 0 && verified > 0);
+    assert_eq!(html.matches("<td data-head=\"Clipped\">").count(), clipped);
+    assert_eq!(html.matches("<td data-head=\"Why now\">").count(), verified);
+    assert!(html.contains(" came before the key"));
+    let keys = |html: &str| html.matches("<text class=\"lane hears\"").count();
+    assert!(keys(&html) >= 3, "alice and who answered first hear");
 }
 
 #[test]
