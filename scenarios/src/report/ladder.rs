@@ -150,6 +150,7 @@ impl<'a> Drawing<'a> {
                 self.is_drawn(*from.max(to))?;
                 let class = match (fate, again) {
                     (Fate::Lost, _) => "arrow lost",
+                    (Fate::Forged, _) => "arrow forged",
                     (_, true) => "arrow again",
                     _ => "arrow",
                 };

@@ -15,10 +15,10 @@ pub(super) struct Group {
     pub(super) lanes: Vec<Lane>,
 }
 
-/// One key in one use; or what came and no key opened.
+/// One key in one use; or what came without one, or was not opened.
 pub(super) struct Lane {
     pub(super) use_for: KeyUse,
-    /// `None`: what came and was not heard, as no key was known for it.
+    /// `None`: what came in the clear, or was not heard, as no key was known for it.
     pub(super) key: Option<String>,
     /// From when to when the key was there.
     pub(super) known: (Instant, Instant),
@@ -138,7 +138,9 @@ fn unheard(uses: &Uses<'_>, branch: &Branch, phone: usize, ended: Instant) -> Op
     let first = spells.iter().map(|spell| spell.from).min()?;
     let mut counts = Fates::default();
     came.iter().for_each(|used| counts += used.counts);
-    let text = format!("{counts} · not heard: no key");
+    // Who told of no key speaks in the clear.
+    let why = if came.iter().all(|used| used.key.is_none()) { "in the clear" } else { "not heard: no key" };
+    let text = format!("{counts} · {why}");
     Some(Lane { use_for: KeyUse::Hear, key: None, known: (first, ended.max(first)), spells, text })
 }
 

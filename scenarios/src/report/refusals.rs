@@ -74,7 +74,6 @@ fn packets(counts: &Counts) -> Option<String> {
         (counts.replayed, "that came before"),
         (counts.reflected, "of our own that came back"),
         (counts.unkeyed, "whose key never came"),
-        (counts.unheard, "of a branch that is not heard"),
     ];
     let dropped: Vec<_> =
         reasons.iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} {why}")).collect();

@@ -71,11 +71,16 @@ pub(crate) fn fork_by(mode: ModeName, phones: usize, link: Link, longer: Duratio
 
 pub(crate) fn pair(link: Link, bobs_key: &str) -> World {
     let mut world = World::new(1, link);
+    call_in(&mut world, bobs_key);
+    world
+}
+
+/// Alice calls bob, talks and hangs up, and all timers run out.
+pub(crate) fn call_in(world: &mut World, bobs_key: &str) {
     let alice = world.add("alice", phone("alice", ALICE, ModeName::Psk, KEY));
     world.add("bob", phone("bob", "10.0.0.2", ModeName::Psk, bobs_key));
     let target = Box::new("sip:bob@10.0.0.2".parse().unwrap());
     let to = Some(Destination { addr: sip_at("10.0.0.2"), transport: Transport::Udp });
     world.command(alice, Command::Call { target, to, from: None, plan: plan(440.0, HangUp::After(ms(1_500))) });
     world.run(Instant::from_micros(100_000_000));
-    world
 }
