@@ -90,7 +90,7 @@ impl Call {
             Event::TwoTimePad { .. } => ("", "two-time pad".into()),
             Event::Held { by, .. } => ("", format!("on hold by {}", side(*by))),
             Event::Resumed { by, .. } => ("", format!("resumed by {}", side(*by))),
-            Event::Ended { outcome, .. } => ("", ended(outcome).into()),
+            Event::Ended { outcome, .. } => ("", ended(outcome)),
             _ => return,
         };
         let number = self.branch(tag, page, peers);
@@ -134,7 +134,7 @@ impl Branch {
 /// What came before its key.
 fn clipped(ms: u64, held: u64) -> String {
     match ms {
-        0 => format!("nothing clipped of {held} held packets"),
+        0 => format!("{held} waited for the key, none clipped"),
         _ => format!("{ms} ms clipped"),
     }
 }
@@ -158,11 +158,14 @@ fn side(side: Side) -> &'static str {
     }
 }
 
-fn ended(outcome: &Outcome) -> &'static str {
+fn ended(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Completed { by: Side::Us } => "hangs up",
-        Outcome::Completed { by: Side::Peer } => "the other side hangs up",
-        Outcome::Failed { .. } => "failed",
-        Outcome::KeyingRefused { .. } => "over: no key, no media",
+        Outcome::Completed { by: Side::Us } => "hangs up".into(),
+        Outcome::Completed { by: Side::Peer } => "the other side hangs up".into(),
+        // RFC 3261 section 21.4.25.
+        Outcome::Failed { status: Some(487), .. } => "cancelled".into(),
+        Outcome::Failed { status: Some(status), .. } => format!("failed with {status}"),
+        Outcome::Failed { status: None, .. } => "failed".into(),
+        Outcome::KeyingRefused { .. } => "over: no key, no media".into(),
     }
 }

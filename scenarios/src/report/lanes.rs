@@ -60,7 +60,7 @@ pub(super) fn groups(page: &Page<'_>, uses: &Uses<'_>, peers: &Peers<'_>, phone:
             }
         }
         for (number, branch) in call.branches.iter().enumerate() {
-            lanes[number].extend(unheard(uses, branch, phone, call.ended));
+            lanes[number].extend(unheard(uses, branch, phone, branch.lost.unwrap_or(call.ended)));
         }
         let branches = call.branches.into_iter().zip(lanes);
         groups.extend(branches.map(|(branch, lanes)| Group { phone, branch, lanes }));
