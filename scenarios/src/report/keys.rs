@@ -34,9 +34,13 @@ const ANY: &str = "any";
 impl Page<'_> {
     pub(super) fn keys(&self, uses: &Uses<'_>) -> String {
         let mut table = Table::new(KEYS, "words", MAX_KEYS);
-        for ((key, ssrc), pair) in &pairs(uses) {
-            let trouble = self.trouble(key, ssrc, pair, uses);
-            let ssrc = if ssrc == ANY { "any".into() } else { format!("<code>{}</code>", escape(ssrc)) };
+        let pairs = pairs(uses);
+        let judge = |((key, ssrc), pair)| (key, ssrc, pair, self.trouble(key, ssrc, pair, uses));
+        let mut judged: Vec<(&String, &String, &Pair, Option<String>)> = pairs.iter().map(judge).collect();
+        // What is wrong comes first, what nobody used last.
+        judged.sort_by_key(|(_, _, pair, trouble)| (trouble.is_none(), !self.is_used(pair)));
+        for (key, ssrc, pair, trouble) in judged {
+            let ssrc = if ssrc == ANY { ANY.into() } else { format!("<code>{}</code>", escape(ssrc)) };
             let check = match &trouble {
                 Some(what) => format!("<b class=\"bad\">✗ two-time pad</b> {}", escape(what)),
                 None if self.is_used(pair) => "✓ one sender".into(),
@@ -90,7 +94,7 @@ impl Page<'_> {
             return Some(format!("{clashes} packets share an index with another"));
         }
         let told = self.phones.iter().flat_map(|phone| phone.events).find_map(|(_, event)| match event {
-            Event::TwoTimePad { ssrc: of, what, .. } if of == ssrc => Some(what.clone()),
+            Event::TwoTimePad { ssrc: of, what, .. } if of == ssrc && self.is_used(pair) => Some(what.clone()),
             _ => None,
         });
         let spoke = pair.sent.values().filter(|fates| fates.map_or(self.log.is_empty(), |f| f.sent > 0)).count();
