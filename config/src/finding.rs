@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::Path;
 
 /// One thing that is wrong or doubtful in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +96,21 @@ impl<'t> Report<'t> {
     pub fn warning(&mut self, span: Option<Span>, field: impl Into<String>, message: impl Into<String>) {
         self.push(Severity::Warning, span, field.into(), message.into());
     }
+
+    /// A key that everybody on the machine can read is no secret.
+    #[cfg(unix)]
+    pub fn warn_if_open(&mut self, key: &Path, span: &Span, field: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(key).map_or(0, |m| m.permissions().mode());
+        if mode & 0o077 != 0 {
+            let message = format!("others can read {}: chmod 600 keeps them out", key.display());
+            self.warning(Some(span.clone()), field, message);
+        }
+    }
+
+    /// Other systems keep their files in other ways.
+    #[cfg(not(unix))]
+    pub fn warn_if_open(&mut self, _: &Path, _: &Span, _: &str) {}
 
     /// What is not TOML. `Display` of the error would quote the line, and the line may hold a key; `message` does not.
     /// Of several mistakes in one line only the first is sure to be one.

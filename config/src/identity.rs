@@ -2,7 +2,7 @@
 
 use crate::account::SipUri;
 use crate::certs::Certs;
-use crate::finding::{Report, Span};
+use crate::finding::Report;
 use crate::section::Section;
 use keyphone_keying::{Identity, Psk, PskStore};
 use std::fs::File;
@@ -61,7 +61,7 @@ impl Credentials {
             (Some((text, span)), None) => (PskEntry::from_hex(peer, text), span, "psk.key"),
             (None, Some((path, span))) => {
                 let path = directory.join(path);
-                warn_if_open(&path, &span, report);
+                report.warn_if_open(&path, &span, "psk.key-file");
                 (PskEntry::from_file(peer, &path), span, "psk.key-file")
             }
             (Some(_), Some((_, span))) => {
@@ -177,20 +177,6 @@ pub(crate) fn looks_like_key(text: &str) -> bool {
 fn parse_peer(text: &str) -> Result<SipUri, String> {
     text.parse().map_err(|_| "the peer must be a SIP URI such as sip:bob@example.org".to_owned())
 }
-
-/// A key that everybody on the machine can read is no secret.
-#[cfg(unix)]
-fn warn_if_open(path: &Path, span: &Span, report: &mut Report<'_>) {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(path).map_or(0, |m| m.permissions().mode());
-    if mode & 0o077 != 0 {
-        let message = format!("others can read {}: chmod 600 keeps them out", path.display());
-        report.warning(Some(span.clone()), "psk.key-file", message);
-    }
-}
-
-#[cfg(not(unix))]
-fn warn_if_open(_: &Path, _: &Span, _: &mut Report<'_>) {}
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! `[tls]` and `[[peer-cert]]`: our certificate, and whom we trust, for SIP over TLS and for MIKEY.
 
 use crate::account::SipUri;
-use crate::finding::{Report, Span};
+use crate::finding::Report;
 use crate::section::Section;
 use keyphone_keying::{Identity, Url};
 use std::path::{Path, PathBuf};
@@ -63,7 +63,7 @@ impl Tls {
                 continue;
             }
             if field == "key" {
-                warn_if_open(&file, &span, report);
+                report.warn_if_open(&file, &span, "tls.key");
             }
             *into = Some(file);
         }
@@ -126,20 +126,6 @@ impl PeerCert {
         Some(Self { peer: peer.map(|uri| uri.identity()), file })
     }
 }
-
-/// A key that everybody on the machine can read is no secret.
-#[cfg(unix)]
-fn warn_if_open(path: &Path, span: &Span, report: &mut Report<'_>) {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(path).map_or(0, |m| m.permissions().mode());
-    if mode & 0o077 != 0 {
-        let message = format!("others can read {}: chmod 600 keeps them out", path.display());
-        report.warning(Some(span.clone()), "tls.key", message);
-    }
-}
-
-#[cfg(not(unix))]
-fn warn_if_open(_: &Path, _: &Span, _: &mut Report<'_>) {}
 
 #[cfg(test)]
 mod tests {

@@ -32,8 +32,8 @@ fn lacks(mut config: Config, mode: ModeName) -> String {
 }
 
 #[test]
-fn auto_is_what_there_are_keys_and_certificates_for() {
-    let by_certificate = [ModeName::DhSign, ModeName::RsaR, ModeName::Rsa].map(mikey);
+fn auto_is_what_there_are_keys_and_certificates_for_in_the_order_of_rfc_5197() {
+    let by_certificate = [ModeName::Rsa, ModeName::RsaR, ModeName::DhSign].map(mikey);
     let by_key = [ModeName::Psk, ModeName::DhHmac].map(mikey);
     let psk = || vec![PskEntry::from_hex(None, "000102030405060708090a0b0c0d0e0f").unwrap()];
 

@@ -107,6 +107,8 @@ pub enum Fate {
     Lost,
     /// It arrived twice.
     Twice,
+    /// An attacker sent it under another's name, or changed it on its way: this is what arrived.
+    Forged,
 }
 
 impl Ladder {
@@ -207,6 +209,7 @@ impl Ladder {
                     Fate::Arrived => "",
                     Fate::Lost => " (lost)",
                     Fate::Twice => " (arrives twice)",
+                    Fate::Forged => " (forged)",
                 };
                 title
             }

@@ -89,11 +89,9 @@ impl fmt::Display for Reason {
             Self::Unasked(_) => "nothing here asks for it",
             Self::Listed(at) => return write!(f, "it is number {at} of the list"),
             Self::NotListed => return f.write_str("it is not listed"),
-            Self::NotNamed => {
-                return f.write_str("it protects nothing itself, and auto means it only where it is named");
-            }
+            Self::NotNamed => "it protects nothing itself, and auto means it only where it is named",
             Self::Lacks(lack) => return lack.fmt(f),
-            Self::NoTls => "it protects nothing itself, and the next hop is not TLS",
+            Self::NoTls => "it protects nothing itself: it is for TLS alone, and this hop is not TLS",
             Self::NoPfs(ModeName::RsaR) => "forward secrecy is required, and the callee alone makes its key",
             Self::NoPfs(_) => "forward secrecy is required, and it has none",
             Self::OneSided => "both sides are to contribute to the key, and only one does",

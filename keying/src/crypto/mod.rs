@@ -263,6 +263,7 @@ pub(crate) mod tests {
             spki
         };
         assert!(PublicKey::from_spki(&off_the_curve).is_none());
+        assert!(Curve::P256.public(&[0]).is_err(), "the point at infinity is nobody's");
         let ed25519 = PKey::generate_ed25519().unwrap().public_key_to_der().unwrap();
         assert!(PublicKey::from_spki(&ed25519).is_none());
     }

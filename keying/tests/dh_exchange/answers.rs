@@ -145,10 +145,10 @@ fn an_answer_is_good_for_one_offer_alone() {
 fn an_error_message_is_a_hint() {
     for kind in Kind::BOTH {
         let (mut alice, mut bob) = pair(kind);
-        bob.me = keyphone_keying::Identity::new("sip:carol@example.org");
+        bob.policy.mikey.group = DhGroup::Oakley5;
         let (offer, offered, _) = alice.offer();
         let error = bob.refuse(&offer).1.unwrap();
-        assert!(offered.refused(&error).unwrap().to_string().contains("ID not supported"));
+        assert!(offered.refused(&error).unwrap().to_string().contains("DH group not supported"));
         assert!(alice.told(&mut *offered.session(), &error).0.unwrap_err().to_string().contains("no more than a hint"));
     }
 }

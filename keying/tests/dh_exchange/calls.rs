@@ -36,7 +36,7 @@ fn the_messages_have_the_payloads_of_the_rfcs_in_their_recommended_order() {
     let names =
         |lines: &Lines| message(lines).parts().iter().map(|part| part.payload.name()).collect::<Vec<_>>().join(" ");
     for kind in Kind::BOTH {
-        let (mut alice, mut bob) = pair(kind);
+        let (mut alice, mut bob) = (naming(kind), pair(kind).1);
         let (offer, _, _) = alice.offer();
         let (answer, _, _) = bob.accept(&offer);
         let (init, resp) = match kind {

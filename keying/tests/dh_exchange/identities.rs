@@ -11,7 +11,7 @@ fn proven(out: &[Output]) -> (&str, How) {
 }
 
 fn forged() -> Forged {
-    let offer = message(&pair(Kind::Sign).0.offer().0);
+    let offer = message(&naming(Kind::Sign).offer().0);
     Forged::of(Kind::Sign, ALICE, &offer, &offer)
 }
 

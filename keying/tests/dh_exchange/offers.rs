@@ -10,7 +10,7 @@ use keyphone_keying::{Lines, Output};
 use zeroize::Zeroizing;
 
 fn forged(kind: Kind) -> Forged {
-    let offer = message(&pair(kind).0.offer().0);
+    let offer = message(&naming(kind).offer().0);
     Forged::of(kind, ALICE, &offer, &offer)
 }
 

@@ -5,7 +5,7 @@ use keyphone_keying::crypto::PrivateKey;
 use keyphone_keying::mikey::derive::{CsbLabel, TransportKeys, hmac_sha1};
 use keyphone_keying::mikey::wire::{DhGroup, Draft, EncrAlg, Hdr, MacAlg, Message, Payload, Rand};
 use keyphone_keying::mikey::{MikeyPolicy, ModeName, signing};
-use keyphone_keying::{CertStore, Certificate, Credentials, Identity, Lines, Policy, Psk, PskStore};
+use keyphone_keying::{CertStore, Certificate, Credentials, Expect, Identity, Lines, Policy, Psk, PskStore};
 use zeroize::Zeroizing;
 
 pub(crate) const ALICE: &str = "sip:alice@example.org";
@@ -65,6 +65,13 @@ pub(crate) fn side(kind: Kind, me: &str, peer: &str, credentials: Credentials, s
 pub(crate) fn pair(kind: Kind) -> (Side, Side) {
     let alice = side(kind, ALICE, BOB, credentials(ALICE, BOB), 0xa11ce);
     (alice, side(kind, BOB, ALICE, credentials(BOB, ALICE), 0xb0b))
+}
+
+/// Alice, who wants nobody but bob, and so says in IDr for whom her offer is.
+pub(crate) fn naming(kind: Kind) -> Side {
+    let mut alice = pair(kind).0;
+    alice.policy.expect = Expect::Exactly;
+    alice
 }
 
 /// A message taken apart: to be changed, and sealed again by whoever holds the key.

@@ -8,6 +8,11 @@ pub(crate) fn note(event: &Event) -> Option<String> {
         Event::Peer { proven, how, .. } => Some(format!("{proven} is proven by {how}")),
         Event::Answered { keying, codec, .. } => Some(format!("talks {codec}, keyed by {keying}")),
         Event::Refused { why, .. } => Some(format!("refused: {why}")),
+        Event::BranchFailed { why, .. } => Some(format!("sends a branch away: {why}")),
+        Event::Clipped { ms, held, .. } if *ms > 0 => {
+            Some(format!("{ms} ms clipped: {held} packets waited for their key"))
+        }
+        Event::Clipped { held, .. } => Some(format!("{held} packets waited for their key, and are heard")),
         Event::Tolerated { what, .. } => Some(format!("tolerated: {what}")),
         Event::Heard { ssrc, .. } => Some(format!("hears {ssrc}")),
         Event::TwoTimePad { ssrc, what, .. } => Some(format!("two-time pad, {ssrc}: {what}")),

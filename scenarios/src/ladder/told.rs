@@ -12,18 +12,23 @@ use std::net::SocketAddr;
 enum Told {
     Note { node: usize, event: usize },
     Message(usize),
+    Forged(usize),
     Media { stream: usize, spell: usize },
+}
+
+/// A stream, and whether an attacker sent it.
+struct Flowing {
+    stream: Stream,
+    forged: bool,
 }
 
 impl Ladder {
     /// All of a world. `others` are the names of addresses at which no phone is: proxies, attackers. They stand behind
     /// the first phone. Phones of one name are numbered.
     pub fn of_world(world: &World, others: &[(String, Vec<SocketAddr>)]) -> Self {
-        let streams = Stream::all(world.log());
-        Self::of_streams(world, others, &streams)
-    }
-
-    pub(crate) fn of_streams(world: &World, others: &[(String, Vec<SocketAddr>)], streams: &[Stream]) -> Self {
+        let flowing = |forged| move |stream| Flowing { stream, forged };
+        let streams = Stream::all(world.log()).into_iter().map(flowing(false));
+        let streams: Vec<_> = streams.chain(Stream::all(world.forged()).into_iter().map(flowing(true))).collect();
         let mut ladder = Self::new();
         let names = names(world, others);
         let mut phones = world.nodes().iter().zip(&names);
@@ -33,54 +38,60 @@ impl Ladder {
         }
         phones.for_each(|(node, name)| ladder.name(node.sip(), name));
 
-        let log = world.log();
-        let mut told: Vec<_> = log
-            .iter()
-            .enumerate()
-            .filter(|(_, sent)| !sent.media)
-            .map(|(number, sent)| (sent.at, Told::Message(number)))
-            .collect();
+        let messages = |of: &[Sent], told: fn(usize) -> Told| {
+            let messages = of.iter().enumerate().filter(|(_, sent)| !sent.media);
+            messages.map(|(number, sent)| (sent.at, told(number))).collect::<Vec<_>>()
+        };
+        let (log, forged) = (world.log(), world.forged());
+        let mut told = messages(log, Told::Message);
+        told.extend(messages(forged, Told::Forged));
         for (number, node) in world.nodes().iter().enumerate() {
             let events = node.events.iter().enumerate().filter(|(_, (_, event))| note(event).is_some());
             told.extend(events.map(|(event, (at, _))| (*at, Told::Note { node: number, event })));
         }
         for (number, stream) in streams.iter().enumerate() {
-            let spells = stream.spells.iter().enumerate();
+            let spells = stream.stream.spells.iter().enumerate();
             told.extend(spells.map(|(spell, said)| (said.first, Told::Media { stream: number, spell })));
         }
         told.sort();
         for (at, what) in told {
             match what {
-                Told::Message(number) => ladder.see_sent(&log[number]),
+                Told::Message(number) => ladder.see_sent(&log[number], None),
+                Told::Forged(number) => ladder.see_sent(&forged[number], Some(Fate::Forged)),
                 Told::Note { node, event } => {
                     let node = &world.nodes()[node];
                     ladder.note(at, node.sip(), note(&node.events[event].1).unwrap_or_default());
                 }
                 Told::Media { stream, spell } => {
-                    let stream = &streams[stream];
-                    ladder.see_stream(stream, spell, is_keyed(world, stream));
+                    let Flowing { stream, forged } = &streams[stream];
+                    let kind = match (forged, is_keyed(world, stream)) {
+                        (true, _) => "forged ",
+                        (false, true) => "S",
+                        (false, false) => "",
+                    };
+                    ladder.see_stream(stream, spell, kind);
                 }
             }
         }
         ladder
     }
 
-    fn see_sent(&mut self, sent: &Sent) {
-        let fate = match sent.arrived.len() {
+    fn see_sent(&mut self, sent: &Sent, fate: Option<Fate>) {
+        let fate = fate.unwrap_or(match sent.arrived.len() {
             0 => Fate::Lost,
             1 => Fate::Arrived,
             _ => Fate::Twice,
-        };
+        });
         let entry = self.message(sent.at, sent.from, sent.to, sent.transport, &sent.bytes, fate);
         self.keep(entry);
     }
 
-    fn see_stream(&mut self, stream: &Stream, spell: usize, keyed: bool) {
-        let (said, s) = (&stream.spells[spell], if keyed { "S" } else { "" });
+    fn see_stream(&mut self, stream: &Stream, spell: usize, kind: &str) {
+        let said = &stream.spells[spell];
         let what = match stream.flow {
-            Flow::Rtp(ssrc) => format!("{s}RTP {ssrc}"),
-            Flow::Rtcp(ssrc) => format!("{s}RTCP {ssrc}"),
-            Flow::Other => "other packets".into(),
+            Flow::Rtp(ssrc) => format!("{kind}RTP {ssrc}"),
+            Flow::Rtcp(ssrc) => format!("{kind}RTCP {ssrc}"),
+            Flow::Other => format!("{} packets", if kind == "forged " { "forged" } else { "other" }),
         };
         self.media_until(said.first, stream.from, stream.to, format!("{what}: {}", said.counts), Some(said.last));
     }

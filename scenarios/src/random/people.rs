@@ -115,6 +115,7 @@ fn habits(dice: &mut Chance) -> Habits {
         },
         redirects: dice.one(&[usual.redirects, usual.redirects, 0, 1]),
         transfers: !dice.percent(10),
+        ..usual
     }
 }
 

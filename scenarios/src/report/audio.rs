@@ -2,6 +2,8 @@
 
 use super::Page;
 use super::html::{Table, escape, section};
+use super::peers::Peers;
+use crate::ladder::seconds;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use keyphone_ua::event::Event;
@@ -23,8 +25,22 @@ const MAX_AUDIO: usize = 480_000;
 /// The table, in octets.
 const MAX_COUNTS: usize = 60_000;
 
-const COUNTS: &[&str] =
-    &["Phone", "Sent", "Heard", "Played", "Lost", "Late", "Duplicate", "Refused", "Replayed", "Reflected", "Jitter"];
+const COUNTS: &[&str] = &[
+    "Phone",
+    "Sent",
+    "Heard",
+    "Played",
+    "Lost",
+    "Late",
+    "Duplicate",
+    "Refused",
+    "Replayed",
+    "Reflected",
+    "Unheard",
+    "Unkeyed",
+    "Jitter",
+];
+const CLIPPED: &[&str] = &["Phone", "Branch", "Keyed at", "Clipped", "Waited", "Played", "Dropped"];
 
 impl Page<'_> {
     pub(super) fn players(&self) -> String {
@@ -58,19 +74,49 @@ impl Page<'_> {
         for phone in &self.phones {
             for (_, event) in phone.events {
                 let Event::Stats { counts: c, .. } = event else { continue };
-                let counts =
-                    [c.sent, c.heard, c.played, c.lost, c.late, c.duplicate, c.refused, c.replayed, c.reflected];
+                let counts = [
+                    c.sent,
+                    c.heard,
+                    c.played,
+                    c.lost,
+                    c.late,
+                    c.duplicate,
+                    c.refused,
+                    c.replayed,
+                    c.reflected,
+                    c.unheard,
+                    c.unkeyed,
+                ];
                 let cells = [escape(&phone.name)].into_iter().chain(counts.iter().map(ToString::to_string));
                 let cells: Vec<_> = cells.chain([format!("{:.1} ms", c.jitter_ms)]).collect();
                 table.row("", &cells);
             }
         }
+        let counts = if table.is_empty() { String::new() } else { table.html("How the media went") };
+        let hint = "By call, in packets of RTP, and frames of 20 ms.";
+        match self.clipped() + &counts {
+            nothing if nothing.is_empty() => nothing,
+            tables => section("media", "How the media went", hint, &tables),
+        }
+    }
+
+    /// What was not heard because its key came too late.
+    fn clipped(&self) -> String {
+        let mut table = Table::new(CLIPPED, "numbers", MAX_COUNTS);
+        let peers = Peers::of(self);
+        for phone in &self.phones {
+            for (at, event) in phone.events {
+                let Event::Clipped { branch, ms, held, played, dropped, .. } = event else { continue };
+                let name = peers.owner(branch).map_or_else(|| branch.clone(), |peer| self.phones[peer].name.clone());
+                let cells = [phone.name.clone(), name, seconds(*at), format!("{ms} ms")];
+                let cells = cells.into_iter().chain([held, played, dropped].map(ToString::to_string));
+                let class = if *ms > 0 { "bad" } else { "" };
+                table.row(class, &cells.map(|cell| escape(&cell)).collect::<Vec<_>>());
+            }
+        }
         match table.is_empty() {
             true => String::new(),
-            false => {
-                let title = "How the media went";
-                section("media", title, "By call, in packets of RTP, and frames of 20 ms.", &table.html(title))
-            }
+            false => format!("<h3>Clipped: what came before its key</h3>\n{}", table.html("Clipped audio")),
         }
     }
 }

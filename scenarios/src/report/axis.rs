@@ -6,7 +6,7 @@ use keyphone_media::env::Instant;
 /// As wide as this, in pixels, as all here.
 pub(super) const WIDTH: usize = 960;
 /// Left and right of it.
-pub(super) const MARGIN: usize = 16;
+pub(super) const MARGIN: usize = 24;
 /// A pause of so many microseconds is cut out.
 const PAUSE: u64 = 10_000_000;
 /// What stands in its place.

@@ -4,7 +4,7 @@ use super::Page;
 use super::peers::Peers;
 use crate::ladder::seconds;
 use keyphone_media::env::Instant;
-use keyphone_ua::event::{CallId, Direction, Event, Outcome, Side};
+use keyphone_ua::event::{CallId, Direction, Event, Outcome, Side, Why};
 use std::collections::BTreeMap;
 
 /// One branch of a call that a phone made; or a call that it was in as the one called.
@@ -82,19 +82,22 @@ impl Call {
             Event::Progress { branch, status, .. } if *status != 180 => (branch.as_str(), status.to_string()),
             Event::Answered { branch, .. } => (branch.as_str(), "answered".into()),
             Event::BranchLost { branch, .. } => (branch.as_str(), "answers too late".into()),
+            Event::BranchFailed { branch, .. } => (branch.as_str(), "refused, sent away".into()),
+            Event::Verified { branch, why, .. } => (branch.as_str(), format!("verified: {}", words(*why))),
+            Event::Clipped { branch, ms, held, .. } => (branch.as_str(), clipped(*ms, *held)),
             Event::Redirected { to, .. } => ("", format!("sent elsewhere: {}", to.join(", "))),
             Event::Refused { .. } => ("", "keying refused".into()),
             Event::TwoTimePad { .. } => ("", "two-time pad".into()),
             Event::Held { by, .. } => ("", format!("on hold by {}", side(*by))),
             Event::Resumed { by, .. } => ("", format!("resumed by {}", side(*by))),
-            Event::Ended { outcome, .. } => ("", ended(outcome).into()),
+            Event::Ended { outcome, .. } => ("", ended(outcome)),
             _ => return,
         };
         let number = self.branch(tag, page, peers);
         let branch = &mut self.branches[number];
         match event {
             Event::Answered { .. } => branch.answered = Some(at),
-            Event::BranchLost { .. } => branch.lost = Some(at),
+            Event::BranchLost { .. } | Event::BranchFailed { .. } => branch.lost = Some(at),
             _ => {}
         }
         let story = &mut branch.story;
@@ -128,6 +131,26 @@ impl Branch {
     }
 }
 
+/// What came before its key.
+fn clipped(ms: u64, held: u64) -> String {
+    match ms {
+        0 => format!("{held} waited for the key, none clipped"),
+        _ => format!("{ms} ms clipped"),
+    }
+}
+
+/// Why an answer was verified when it was.
+pub(super) fn words(why: Why) -> &'static str {
+    match why {
+        Why::Known => "its keys were there already",
+        Why::Media => "its media waits",
+        Why::Trial => "media waits, and nobody says whose",
+        Why::Final => "it counts",
+        Why::Precondition => "nobody rings before it is keyed",
+        Why::Change => "it changes the session",
+    }
+}
+
 fn side(side: Side) -> &'static str {
     match side {
         Side::Us => "us",
@@ -135,11 +158,14 @@ fn side(side: Side) -> &'static str {
     }
 }
 
-fn ended(outcome: &Outcome) -> &'static str {
+fn ended(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Completed { by: Side::Us } => "hangs up",
-        Outcome::Completed { by: Side::Peer } => "the other side hangs up",
-        Outcome::Failed { .. } => "failed",
-        Outcome::KeyingRefused { .. } => "over: no key, no media",
+        Outcome::Completed { by: Side::Us } => "hangs up".into(),
+        Outcome::Completed { by: Side::Peer } => "the other side hangs up".into(),
+        // RFC 3261 section 21.4.25.
+        Outcome::Failed { status: Some(487), .. } => "cancelled".into(),
+        Outcome::Failed { status: Some(status), .. } => format!("failed with {status}"),
+        Outcome::Failed { status: None, .. } => "failed".into(),
+        Outcome::KeyingRefused { .. } => "over: no key, no media".into(),
     }
 }

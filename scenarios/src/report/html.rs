@@ -31,6 +31,8 @@ pub(super) fn escape(text: &str) -> String {
             '>' => escaped += "&gt;",
             '"' => escaped += "&quot;",
             '\'' => escaped += "&#39;",
+            // Here a line break is a space.
+            '\n' | '\r' | '\t' => escaped.push(' '),
             _ if crate::ladder::is_deceptive(c) => escaped.push('\u{fffd}'),
             // No characters of XML 1.0 (section 2.2).
             '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),

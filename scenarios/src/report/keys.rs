@@ -1,7 +1,9 @@
 //! Who used which (key, SSRC), and what was proven of whom.
 
 use super::Page;
+use super::calls::words;
 use super::html::{Table, escape, section};
+use super::peers::Peers;
 use super::uses::{Said, Uses};
 use crate::ladder::seconds;
 use crate::streams::Fates;
@@ -10,6 +12,7 @@ use std::collections::BTreeMap;
 
 const KEYS: &[&str] = &["Key", "SSRC", "Sent by", "Heard by", "Cipher", "Check"];
 const PROOFS: &[&str] = &["Time", "Phone", "SIP names", "Proven", "How"];
+const VERIFIED: &[&str] = &["Time", "Phone", "Branch", "Count", "Why now"];
 /// In octets.
 const MAX_KEYS: usize = 90_000;
 const MAX_PROOFS: usize = 50_000;
@@ -31,9 +34,13 @@ const ANY: &str = "any";
 impl Page<'_> {
     pub(super) fn keys(&self, uses: &Uses<'_>) -> String {
         let mut table = Table::new(KEYS, "words", MAX_KEYS);
-        for ((key, ssrc), pair) in &pairs(uses) {
-            let trouble = self.trouble(key, ssrc, pair, uses);
-            let ssrc = if ssrc == ANY { "any".into() } else { format!("<code>{}</code>", escape(ssrc)) };
+        let pairs = pairs(uses);
+        let judged = pairs.iter().map(|((key, ssrc), pair)| (key, ssrc, pair, self.trouble(key, ssrc, pair, uses)));
+        let mut judged: Vec<_> = judged.collect();
+        // What is wrong comes first, what nobody used last.
+        judged.sort_by_key(|(_, _, pair, trouble)| (trouble.is_none(), !self.is_used(pair)));
+        for (key, ssrc, pair, trouble) in judged {
+            let ssrc = if ssrc == ANY { ANY.into() } else { format!("<code>{}</code>", escape(ssrc)) };
             let check = match &trouble {
                 Some(what) => format!("<b class=\"bad\">✗ two-time pad</b> {}", escape(what)),
                 None if self.is_used(pair) => "✓ one sender".into(),
@@ -87,7 +94,7 @@ impl Page<'_> {
             return Some(format!("{clashes} packets share an index with another"));
         }
         let told = self.phones.iter().flat_map(|phone| phone.events).find_map(|(_, event)| match event {
-            Event::TwoTimePad { ssrc: of, what, .. } if of == ssrc => Some(what.clone()),
+            Event::TwoTimePad { ssrc: of, what, .. } if of == ssrc && self.is_used(pair) => Some(what.clone()),
             _ => None,
         });
         let spoke = pair.sent.values().filter(|fates| fates.map_or(self.log.is_empty(), |f| f.sent > 0)).count();
@@ -104,9 +111,29 @@ impl Page<'_> {
                 }
             }
         }
+        let mut parts = if table.is_empty() { String::new() } else { table.html("Who was proven to be whom") };
+        parts += &self.verified();
+        match parts.is_empty() {
+            true => String::new(),
+            false => section("proofs", "Who was proven to be whom", "", &parts),
+        }
+    }
+
+    /// Which answers were verified, and why just then: each is work.
+    fn verified(&self) -> String {
+        let mut table = Table::new(VERIFIED, "words", MAX_PROOFS);
+        let peers = Peers::of(self);
+        for phone in &self.phones {
+            for (at, event) in phone.events {
+                let Event::Verified { branch, count, why, .. } = event else { continue };
+                let name = peers.owner(branch).map_or_else(|| branch.clone(), |peer| self.phones[peer].name.clone());
+                let cells = [seconds(*at), phone.name.clone(), name, count.to_string(), words(*why).into()];
+                table.row("", &cells.map(|cell| escape(&cell)));
+            }
+        }
         match table.is_empty() {
             true => String::new(),
-            false => section("proofs", "Who was proven to be whom", "", &table.html("Who was proven to be whom")),
+            false => format!("<h3>Answers that were verified</h3>\n{}", table.html("Answers that were verified")),
         }
     }
 }

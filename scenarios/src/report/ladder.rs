@@ -63,10 +63,12 @@ pub(super) fn chars(pixels: usize) -> usize {
     pixels * 100 / CHAR_100
 }
 
-/// The label, in so many characters: the commonest transport is the first to go.
+/// The label, in so many characters: the transport is the first to go.
 fn fit(label: &str, width: usize) -> String {
     match label.chars().count() > width {
-        true => cut(&label.replacen(" (UDP)", "", 1), width),
+        true => {
+            cut(&[" (UDP)", " (TCP)", " (TLS)"].iter().fold(label.into(), |l: String, t| l.replacen(t, "", 1)), width)
+        }
         false => label.into(),
     }
 }
@@ -150,6 +152,7 @@ impl<'a> Drawing<'a> {
                 self.is_drawn(*from.max(to))?;
                 let class = match (fate, again) {
                     (Fate::Lost, _) => "arrow lost",
+                    (Fate::Forged, _) => "arrow forged",
                     (_, true) => "arrow again",
                     _ => "arrow",
                 };

@@ -15,10 +15,10 @@ pub(super) struct Group {
     pub(super) lanes: Vec<Lane>,
 }
 
-/// One key in one use; or what came and no key opened.
+/// One key in one use; or what came without one, or was not opened.
 pub(super) struct Lane {
     pub(super) use_for: KeyUse,
-    /// `None`: what came and was not heard, as no key was known for it.
+    /// `None`: what came in the clear, or was not heard, as no key was known for it.
     pub(super) key: Option<String>,
     /// From when to when the key was there.
     pub(super) known: (Instant, Instant),
@@ -49,7 +49,7 @@ pub(super) fn groups(page: &Page<'_>, uses: &Uses<'_>, peers: &Peers<'_>, phone:
                 let branch = &call.branches[number];
                 let forked_to = branch.peer.filter(|_| number > 0 && call.is_forked());
                 // What all branches share is there as long as one of them.
-                let ended = branch.lost.filter(|_| said.ssrc.is_some()).unwrap_or(call.ended);
+                let ended = branch.lost.filter(|_| said.branch.is_some()).unwrap_or(call.ended);
                 let lane = Lane::of(said, uses, branch, forked_to, ended);
                 let twin =
                     lanes[number].iter().any(|l| l.key == lane.key && l.use_for == lane.use_for && l.text == lane.text);
@@ -60,7 +60,7 @@ pub(super) fn groups(page: &Page<'_>, uses: &Uses<'_>, peers: &Peers<'_>, phone:
             }
         }
         for (number, branch) in call.branches.iter().enumerate() {
-            lanes[number].extend(unheard(uses, branch, phone, call.ended));
+            lanes[number].extend(unheard(uses, branch, phone, branch.lost.unwrap_or(call.ended)));
         }
         let branches = call.branches.into_iter().zip(lanes);
         groups.extend(branches.map(|(branch, lanes)| Group { phone, branch, lanes }));
@@ -68,13 +68,16 @@ pub(super) fn groups(page: &Page<'_>, uses: &Uses<'_>, peers: &Peers<'_>, phone:
     groups
 }
 
-/// The branches that a key belongs to: those that it was used with; else the one whose phone has the same key for the
+/// The branches that a key belongs to: the one whose answer brought it; else those that it was used with; else the one whose phone has the same key for the
 /// other way; else the call.
 fn homes(call: &Call, said: &Said<'_>, uses: &Uses<'_>) -> Vec<usize> {
     match &call.branches[..] {
         [_] => return vec![0],
         [_, _] => return vec![1],
         _ => {}
+    }
+    if let Some(number) = said.branch.and_then(|tag| call.branches.iter().position(|branch| branch.tag == tag)) {
+        return vec![number];
     }
     let other = |used: &Use<'_>| if said.use_for == KeyUse::Send { used.to } else { used.from };
     let names = |used: &&Use<'_>| said.ssrc.is_none_or(|ssrc| used.ssrc.to_string() == ssrc);
@@ -135,7 +138,9 @@ fn unheard(uses: &Uses<'_>, branch: &Branch, phone: usize, ended: Instant) -> Op
     let first = spells.iter().map(|spell| spell.from).min()?;
     let mut counts = Fates::default();
     came.iter().for_each(|used| counts += used.counts);
-    let text = format!("{counts} · not heard: no key");
+    // Who told of no key speaks in the clear.
+    let why = if came.iter().all(|used| used.key.is_none()) { "in the clear" } else { "not heard: no key" };
+    let text = format!("{counts} · {why}");
     Some(Lane { use_for: KeyUse::Hear, key: None, known: (first, ended.max(first)), spells, text })
 }
 

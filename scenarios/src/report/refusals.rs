@@ -52,6 +52,7 @@ fn refusal(event: &Event) -> Option<(&'static str, String)> {
             Some(hint) => ("keying", format!("{why}; {hint}")),
             None => ("keying", why.clone()),
         },
+        Event::BranchFailed { why, .. } => ("a branch", why.clone()),
         Event::TwoTimePad { ssrc, what, .. } => ("two-time pad", format!("{ssrc}: {what}")),
         Event::Tolerated { what, .. } => ("tolerated, not refused", what.clone()),
         Event::CallTrouble { what, .. } => ("request in a call", what.clone()),
@@ -72,6 +73,7 @@ fn packets(counts: &Counts) -> Option<String> {
         (counts.refused, "that no key authenticates"),
         (counts.replayed, "that came before"),
         (counts.reflected, "of our own that came back"),
+        (counts.unkeyed, "whose key never came"),
     ];
     let dropped: Vec<_> =
         reasons.iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} {why}")).collect();

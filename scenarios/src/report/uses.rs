@@ -22,6 +22,8 @@ pub(super) struct Said<'a> {
     pub(super) use_for: KeyUse,
     /// `None`: whoever authenticates.
     pub(super) ssrc: Option<&'a str>,
+    /// The branch whose answer brought it, if one was verified just then.
+    pub(super) branch: Option<&'a str>,
 }
 
 /// RTP that one phone sent to another under one key and SSRC.
@@ -54,10 +56,7 @@ const WINDOW: u64 = 1 << 15;
 
 impl<'a> Uses<'a> {
     pub(super) fn of(page: &'a Page<'a>) -> Self {
-        let mut said = vec![];
-        for (phone, told) in page.phones.iter().enumerate() {
-            said.extend(told.events.iter().filter_map(|(at, event)| Said::of(*at, phone, event)));
-        }
+        let said: Vec<_> = page.phones.iter().enumerate().flat_map(|(n, phone)| Said::all(n, phone.events)).collect();
         let mut count = Count::of(&said);
         let (peers, mut known) = (Peers::of(page), BTreeMap::new());
         for sent in page.log.iter().filter(|sent| sent.media) {
@@ -81,13 +80,20 @@ impl<'a> Uses<'a> {
 }
 
 impl<'a> Said<'a> {
-    fn of(at: Instant, phone: usize, event: &'a Event) -> Option<Self> {
-        match event {
+    /// All that a phone said of its keys.
+    fn all(phone: usize, events: &'a [(Instant, Event)]) -> impl Iterator<Item = Self> {
+        let mut verified = None;
+        events.iter().filter_map(move |(at, event)| match event {
+            Event::Verified { call, branch, .. } => {
+                verified = Some((*at, *call, branch.as_str()));
+                None
+            }
             Event::Key { call, key, suite, use_for, ssrc } => {
-                Some(Self { at, phone, call: *call, key, suite, use_for: *use_for, ssrc: ssrc.as_deref() })
+                let branch = verified.filter(|(then, of, _)| (then, of) == (at, call)).map(|(_, _, branch)| branch);
+                Some(Self { at: *at, phone, call: *call, key, suite, use_for: *use_for, ssrc: ssrc.as_deref(), branch })
             }
             _ => None,
-        }
+        })
     }
 }
 

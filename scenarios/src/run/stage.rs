@@ -247,11 +247,15 @@ fn settings(script: &Script, cast: &Cast, number: usize, seed: u64, pki: &Pki) -
     }
     config.policy.mikey.group = keying.group;
     config.policy.mikey.validity = if keying.mki > 0 { Validity::Mki(keying.mki) } else { Validity::Null };
+    config.policy.needs = keying.needs;
+    config.policy.expected = keying.expected;
+    config.policy.retries = keying.retries;
     config.policy.mikey.keys = keying.keys;
     config.policy.mikey.failed_rekey = keying.failed_rekey;
     let mut settings = Settings::new(&config, role.sip).map_err(|e| format!("{}: {e}", phone.name))?;
     // What the phone has is not in files, so that the configuration cannot say what of it can be used.
-    let modes: Vec<_> = keying.systems.iter().map(|KeyingSystem::Mikey(mode)| *mode).collect();
+    let allowed = keying.systems.iter().filter(|system| settings.policy.choice.allow(**system));
+    let modes: Vec<_> = allowed.map(|KeyingSystem::Mikey(mode)| *mode).collect();
     settings.keying = modes.first().map(|mode| System::Mikey(*mode)).into_iter().collect();
     settings.policy.mikey.offer = modes.first().copied().unwrap_or(settings.policy.mikey.offer);
     settings.policy.mikey.accept = modes.into_iter().collect();
@@ -267,6 +271,7 @@ fn settings(script: &Script, cast: &Cast, number: usize, seed: u64, pki: &Pki) -
     settings.rules.late_offer = phone.habits.late_offer;
     settings.rules.reliable = phone.habits.reliable;
     settings.rules.preconditions = phone.habits.preconditions;
+    settings.rules.early_media = phone.habits.early_media;
     settings.rules.redirects = phone.habits.redirects.into();
     settings.rules.transfers = phone.habits.transfers;
     Ok(settings)

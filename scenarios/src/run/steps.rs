@@ -87,7 +87,7 @@ fn latest(world: &World, who: usize, peer: Option<&str>) -> Option<CallId> {
         Event::Started { call, peer: named, .. } if peer.is_none_or(|peer| is_same(peer, named)) => Some(*call),
         _ => None,
     };
-    events().filter_map(with).filter(|call| !has_ended(*call)).last()
+    events().filter_map(with).rfind(|call| !has_ended(*call))
 }
 
 /// Do two URIs name one user at one host? Ports and parameters do not count.

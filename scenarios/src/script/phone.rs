@@ -3,11 +3,12 @@
 use super::name::Name;
 use keyphone_config::KeyingSystem;
 use keyphone_keying::Expect;
+use keyphone_keying::choice::{Expected, Needs, Preferences};
 use keyphone_keying::mikey::ModeName;
 use keyphone_keying::mikey::policy::{FailedRekey, KeyForm};
 use keyphone_keying::mikey::wire::registry::DhGroup;
 use keyphone_media::srtp::Suite;
-use keyphone_ua::settings::{Preconditions, Reliable};
+use keyphone_ua::settings::{EarlyMedia, Preconditions, Reliable};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -63,6 +64,12 @@ pub struct Keying {
     pub allow_clear: bool,
     /// The group of its Diffie-Hellman values.
     pub group: DhGroup,
+    /// What its keying must be able to do.
+    pub needs: Needs,
+    /// What it expects of its calls.
+    pub expected: Expected,
+    /// So often it offers one call anew in another way.
+    pub retries: u8,
     /// Octets of the MKI in its offers; 0 is none.
     pub mki: u8,
     /// In which form its keys travel where they are transported (RFC 3830 section 6.13).
@@ -127,6 +134,8 @@ pub struct Habits {
     pub preconditions: Preconditions,
     /// How many contacts of 3xx responses one call of it may try.
     pub redirects: u8,
+    /// Which branch of a forked call it hears before any has answered.
+    pub early_media: EarlyMedia,
     /// It lets itself be transferred.
     pub transfers: bool,
 }
@@ -185,6 +194,9 @@ impl Default for Keying {
             suites: vec![],
             allow_clear: false,
             group: keying.mikey.group,
+            needs: Needs::default(),
+            expected: Expected::default(),
+            retries: Preferences::RETRIES,
             mki: 0,
             keys: keying.mikey.keys,
             failed_rekey: keying.mikey.failed_rekey,
@@ -199,6 +211,7 @@ impl Default for Habits {
             reliable: Reliable::Supported,
             preconditions: Preconditions::Supported,
             redirects: 5,
+            early_media: EarlyMedia::First,
             transfers: true,
         }
     }

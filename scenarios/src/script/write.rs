@@ -5,7 +5,7 @@ use super::{Clock, Habits, Incoming, Keying, Link, Path, Phone, Script, What};
 use keyphone_keying::Expect;
 use keyphone_keying::mikey::policy::{FailedRekey, KeyForm};
 use keyphone_media::env::Instant;
-use keyphone_ua::settings::{Preconditions, Reliable};
+use keyphone_ua::settings::{EarlyMedia, Preconditions, Reliable};
 use std::fmt::{self, Display, Formatter, Write};
 use std::time::Duration;
 
@@ -119,6 +119,20 @@ fn keying(f: &mut Formatter<'_>, keying: &Keying) -> fmt::Result {
     if keying.group != usual.group {
         writeln!(f, "group = \"{}\"", keying.group.short())?;
     }
+    for (field, flag) in [
+        ("pfs", keying.needs.pfs),
+        ("both-contribute", keying.needs.both_contribute),
+        ("may-fork", keying.expected.fork),
+        ("may-retarget", keying.expected.retarget),
+        ("early-media-expected", keying.expected.early_media),
+    ] {
+        if flag {
+            writeln!(f, "{field} = true")?;
+        }
+    }
+    if keying.retries != usual.retries {
+        writeln!(f, "retries = {}", keying.retries)?;
+    }
     if keying.mki != usual.mki {
         writeln!(f, "mki = {}", keying.mki)?;
     }
@@ -157,6 +171,15 @@ fn habits(f: &mut Formatter<'_>, habits: &Habits) -> fmt::Result {
             Preconditions::Required => "required",
         };
         writeln!(f, "preconditions = \"{word}\"")?;
+    }
+    if habits.early_media != usual.early_media {
+        let word = match habits.early_media {
+            EarlyMedia::First => "first",
+            EarlyMedia::Last => "last",
+            EarlyMedia::Loudest => "loudest",
+            EarlyMedia::None => "none",
+        };
+        writeln!(f, "hears-early = \"{word}\"")?;
     }
     if habits.redirects != usual.redirects {
         writeln!(f, "redirects = {}", habits.redirects)?;

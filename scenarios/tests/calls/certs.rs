@@ -7,6 +7,7 @@ use keyphone_keying::mikey::ModeName;
 use keyphone_ua::settings::Settings;
 use rcgen::string::Ia5String;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType, date_time_ymd};
+use std::path::PathBuf;
 use tempfile::TempDir;
 
 /// RSA keys of two: making others takes seconds.
@@ -59,6 +60,11 @@ impl Ca {
     pub(crate) fn der(&self, name: &str) -> Vec<u8> {
         let pem = std::fs::read(self.dir.path().join(format!("{name}.pem"))).unwrap();
         Certificate::read(&pem).unwrap()[0].der().to_vec()
+    }
+
+    /// Where its own certificate is.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.dir.path().join("ca.pem")
     }
 
     /// A phone with that certificate, which trusts this authority and has `peer`'s certificate at hand, too. It has the

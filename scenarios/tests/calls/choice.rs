@@ -148,7 +148,7 @@ fn what_protects_nothing_itself_is_never_offered_without_tls() {
         let pair = Pair::of(null, no_change).whole_call();
         assert!(pair.world.log().is_empty());
         let Outcome::KeyingRefused { why } = pair.outcome(pair.alice) else { panic!() };
-        assert!(why.contains("the next hop is not TLS (RFC 5197 section 5, rule 6)"), "{why}");
+        assert!(why.contains("for TLS alone, and this hop is not TLS (RFC 5197 section 5, rule 6)"), "{why}");
     }
 }
 

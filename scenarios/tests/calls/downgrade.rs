@@ -50,7 +50,7 @@ fn a_secure_answer_without_keys_is_acknowledged_and_hung_up() {
 #[test]
 fn an_offer_that_lost_its_keys_on_the_way_is_refused() {
     for clear in [false, true] {
-        let mut pair = Pair::new();
+        let mut pair = Pair::of(|config| config.policy.retries = 0, no_change);
         pair.world.set_middle(Box::new(move |sent| match is_request(sent, "INVITE") {
             true => keyphone_scenarios::world::Middle::Change(rewrite(&sent.bytes, |body| {
                 let body = without_keys(body);

@@ -350,6 +350,44 @@ fn a_message_that_is_for_the_callee_alone_is_followed_by_one_that_whoever_answer
 }
 
 #[test]
+fn whoever_answers_with_a_certificate_that_we_do_not_believe_is_offered_what_we_share() {
+    let phones = |expect| {
+        let [ca, other] = [Ca::new(), Ca::new()];
+        ca.certify("alice", Pair::ALICE, false);
+        other.certify("carol", Pair::BOB, false);
+        // Carol believes alice's authority; alice does not believe carol's.
+        let believe = |config: &mut Config| {
+            config.tls.ca = Some(ca.file());
+            config.policy.keying = systems(&[DhSign, Psk]);
+        };
+        let alice = ca.phone_with(("alice", Pair::ALICE), "alice", &[], |config| {
+            config.policy.keying = systems(&[DhSign, Psk]);
+            config.policy.expect = expect;
+        });
+        Pair::on(1, Link::PERFECT, alice, other.phone_with(("carol", Pair::BOB), "carol", &[], believe))
+    };
+    let mut pair = phones(Expect::SameDomain);
+    pair.world.set_middle(Box::new(retarget));
+    let pair = pair.whole_call();
+    assert_eq!(pair.outcome(pair.alice), WE_HUNG_UP);
+    assert_eq!(called_by(&pair.world, pair.bob), ["mikey-dhsign", "mikey-psk"]);
+    let [(from, to, why)] = &retries(&pair.world, pair.alice)[..] else { panic!() };
+    assert_eq!((from.as_str(), to.as_str()), ("mikey-dhsign", "mikey-psk"));
+    assert!(why.starts_with("sip:carol@10.0.0.2 says that it has answered, and the certificate of"), "{why}");
+    let [(asked, answered, how)] = &retargeted(&pair.world, pair.alice)[..] else { panic!() };
+    assert_eq!([asked, answered, how], [WHO[0], WHO[1], "a pre-shared key"]);
+    assert!(counts(&pair.world, pair.alice).played > 40);
+    pair.assert_nothing_left();
+    // Somebody else may not be at the other end: then a call that cannot be keyed is over.
+    let mut pair = phones(Expect::Exactly);
+    pair.world.set_middle(Box::new(retarget));
+    let pair = pair.whole_call();
+    assert!(matches!(pair.outcome(pair.alice), Outcome::KeyingRefused { .. }));
+    assert_eq!(pair.world.log().iter().filter(|sent| sent.media).count(), 0);
+    pair.assert_nothing_left();
+}
+
+#[test]
 fn keys_change_in_a_call_that_somebody_else_has_answered() {
     for mode in [RsaR, DhSign] {
         let ca = Ca::new();

@@ -10,6 +10,7 @@ use keyphone_scenarios::link::Link;
 use keyphone_scenarios::world::World;
 use keyphone_ua::event::Event;
 use keyphone_ua::settings::{HangUp, Record};
+use keyphone_ua::sip::Method;
 use keyphone_ua::transaction::Transport;
 
 /// A second of a tone.
@@ -89,6 +90,8 @@ fn the_first_codec_that_both_speak_is_taken() {
 fn phones_without_a_codec_in_common_do_not_talk_and_it_is_not_keyings_fault() {
     let pair = Pair::of(with_codec(Codec::Opus), with_codec(Codec::Pcmu)).whole_call();
     assert_eq!(pair.outcome(pair.bob).exit_code(), 1);
+    assert_eq!(responses(&pair.world, Pair::BOB, 488)[0].headers.warning().unwrap()[0].code, 305);
+    assert_eq!(requests(&pair.world, Pair::ALICE, Method::Invite).len(), 1, "another way of keying would not help");
     assert_eq!(media_from(&pair.world, Pair::BOB).count() + media_from(&pair.world, Pair::ALICE).count(), 0);
 }
 

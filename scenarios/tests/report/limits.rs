@@ -6,7 +6,7 @@ use keyphone_media::env::Instant;
 use keyphone_scenarios::link::Link;
 use keyphone_scenarios::report::{Story, Verdict, page};
 use keyphone_scenarios::world::Sent;
-use keyphone_ua::event::{CallId, Direction, Event, KeyUse};
+use keyphone_ua::event::{CallId, Direction, Event, KeyUse, Why};
 use keyphone_ua::transaction::Transport;
 
 const HOSTILE: &str = "</title></svg><script src=\"http://evil.example/x.js\"></script><img src='//evil.example' \
@@ -85,6 +85,9 @@ fn hostile_events(said: &str) -> Vec<(Instant, Event)> {
         Event::Refused { call, why: text(), hint: Some(text()) },
         Event::Answered { call, branch: text(), codec: text(), keying: text() },
         Event::BranchLost { call, branch: text() },
+        Event::BranchFailed { call, branch: text(), why: text() },
+        Event::Verified { call, branch: text(), count: 1, why: Why::Media },
+        Event::Clipped { call, branch: text(), ms: 40, held: 3, played: 1, dropped: 2 },
         Event::Heard { call, ssrc: text() },
         Event::TwoTimePad { call, ssrc: text(), what: text() },
         Event::MessageReceived { from: text(), text: text() },

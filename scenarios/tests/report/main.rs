@@ -1,4 +1,4 @@
-//! The page of a world: a fork, a refusal, a hostile peer, a crowd. With `KEEP=<directory>` the pages are kept there, to
+//! The page of a world: a fork, a refusal, a hostile peer, a crowd. With `KEEP_PAGES=<directory>` the pages are kept there, to
 //! be looked at.
 
 mod limits;
@@ -55,7 +55,7 @@ fn of(phones: &[(&str, &[(Instant, Event)])], log: &[Sent]) -> String {
 }
 
 fn keep(name: &str, html: &str) {
-    if let Ok(to) = std::env::var("KEEP") {
+    if let Ok(to) = std::env::var("KEEP_PAGES") {
         std::fs::write(std::path::Path::new(&to).join(name), html).unwrap();
     }
 }

@@ -1,15 +1,22 @@
 //! What the page tells is what happened.
 
-use crate::worlds::{KEY, fork, pair};
+use crate::worlds::{KEY, call_in, fork, fork_by, pair};
 use crate::{keep, of, story};
+use keyphone_keying::mikey::ModeName;
 use keyphone_media::env::Instant;
 use keyphone_media::rtp::Ssrc;
+use keyphone_scenarios::attacker::{Attacker, Forged};
+use keyphone_scenarios::book;
 use keyphone_scenarios::ladder::Ladder;
 use keyphone_scenarios::link::Link;
+use keyphone_scenarios::pki::Pki;
 use keyphone_scenarios::report::{Story, page};
-use keyphone_scenarios::world::Sent;
+use keyphone_scenarios::run::run;
+use keyphone_scenarios::world::{Middle, Sent, World};
 use keyphone_ua::event::{CallId, Event, KeyUse};
 use keyphone_ua::transaction::Transport;
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 const OTHER_KEY: &str = "ffeeddccbbaa99887766554433221100";
 
@@ -55,6 +62,66 @@ fn a_fork_to_three_shows_each_branch_who_won_and_whose_key_is_whose() {
     }
     assert!(!html.contains("two-time pad"));
     assert!(html.contains("<p>Nothing was refused.</p>"));
+}
+
+#[test]
+fn the_script_of_a_fork_to_three_shows_the_proxy_and_the_keys_of_each_branch() {
+    let script = book::find("fork-3").unwrap().script().unwrap();
+    let run = run(&script, 1, &Pki::new()).unwrap();
+    let html = run.page("keyphone scenario run fork-3 --seed 1");
+    keep("script.html", &html);
+    assert!(run.passed() && html.contains("✓ Passed"), "{:#?}", run.verdicts);
+    for phone in ["alice", "desk", "lab", "home"] {
+        assert!(html.contains(&format!("(of {phone})")) || phone == "alice", "{phone}: a proxy hands on what it says");
+    }
+    let keys: BTreeSet<_> = html.split("<code class=\"key\">").skip(1).map(|key| &key[..16]).collect();
+    assert!(keys.len() >= 4, "alice has keys with two branches at least, one each way: {keys:?}");
+    assert!(!html.contains("two-time pad"));
+}
+
+#[test]
+fn what_an_attacker_sends_or_changes_is_marked_as_forged() {
+    let mut world = World::new(1, Link::PERFECT);
+    world.add_attacker(Box::new(Forger));
+    call_in(&mut world, KEY);
+    let html = page(&Story { others: vec![], ..story("A forger", 3) }, &world);
+    keep("forged.html", &html);
+    assert!(html.matches("<g class=\"arrow forged\">").count() > 0);
+    assert!(html.contains("(forged)</text>") && html.contains(">forged RTP 00000007: "));
+    assert!(!html.contains("two-time pad"), "who bears another's name is nobody's second sender");
+}
+
+/// Says goodbye in the name of whoever answers, and sends media of its own beside each packet.
+struct Forger;
+
+impl Attacker for Forger {
+    fn sees(&mut self, sent: &Sent, forged: &mut Vec<Forged>) -> Middle {
+        let Sent { from, to, media, .. } = *sent;
+        let mut forge = |media, bytes| forged.push(Forged { after: Duration::from_millis(1), from, to, media, bytes });
+        if media && to.port().is_multiple_of(2) {
+            forge(true, rtp(0, 1, 2, 7, 1, 0).bytes);
+        } else if sent.bytes.starts_with(b"SIP/2.0 200 ") {
+            forge(false, b"BYE sip:alice@10.0.0.1 SIP/2.0\r\n\r\n".to_vec());
+        }
+        Middle::Pass
+    }
+}
+
+#[test]
+fn each_branch_that_has_keys_of_its_own_shows_them_and_what_was_clipped_of_it() {
+    // The answers bring the keys, 120 ms after the media.
+    let world = fork_by(ModeName::DhHmac, 3, Link::PERFECT, Duration::from_millis(120));
+    let html = page(&story("Media before its key", 3), &world);
+    keep("late.html", &html);
+    let told = |is: fn(&Event) -> bool| world.node(0).events.iter().filter(|(_, event)| is(event)).count();
+    let clipped = told(|event| matches!(event, Event::Clipped { .. }));
+    let verified = told(|event| matches!(event, Event::Verified { .. }));
+    assert!(clipped > 0 && verified > 0);
+    assert_eq!(html.matches("<td data-head=\"Clipped\">").count(), clipped);
+    assert_eq!(html.matches("<td data-head=\"Why now\">").count(), verified);
+    assert!(html.contains(" came before the key"));
+    let keys = |html: &str| html.matches("<text class=\"lane hears\"").count();
+    assert!(keys(&html) >= 3, "alice and who answered first hear");
 }
 
 #[test]

@@ -394,12 +394,9 @@ mod tests {
         for wrong in ["AES_CM_128", "", "AEAD_AES_128_GCM,AEAD_AES_128_GCM"] {
             assert!(Flags::try_parse_from(["keyphone", "--suite", wrong]).is_err(), "{wrong:?}");
         }
-        let names = "--suite names them all";
         let help = <Flags as clap::CommandFactory>::command().render_long_help().to_string().replace('\n', " ");
-        for suite in Suite::encrypting().filter(|suite| suite.name().ends_with("_80") || suite.name().ends_with("GCM"))
-        {
-            assert!(help.contains(suite.name()), "{names}, but not {suite}");
-        }
+        let named = Suite::encrypting().filter(|suite| !suite.name().ends_with("_32"));
+        named.for_each(|suite| assert!(help.contains(suite.name()), "--suite names no {suite}"));
     }
 
     #[test]

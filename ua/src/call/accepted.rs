@@ -35,6 +35,10 @@ impl Call {
             Ok(confirmed) => confirmed,
             Err(error) => {
                 let why = format!("the answer cannot be acknowledged: {error}");
+                if calling.cancel == Cancel::No && calling.has_hope() {
+                    let branch = response.headers.tag("To").unwrap_or_default().to_owned();
+                    return cx.event(Event::BranchFailed { call: id, branch, why });
+                }
                 return self.end(Outcome::Failed { status: Some(status), why }, cx);
             }
         };
@@ -68,6 +72,10 @@ impl Call {
         let handshake = Handshake::ack_sent(ack, seq, cx.env.now.mono);
         match agreed {
             Err(bad) if calling.cancel == Cancel::No && calling.has_hope() => self.fails(usage, handshake, bad, cx),
+            Err(bad) if let Some(other) = calling.for_who_answered(&bad, response, cx) => {
+                self.fails(usage, handshake, bad, cx);
+                self.offer_instead(other, cx);
+            }
             agreed => {
                 if agreed.is_ok() {
                     usage.refresh.heard(response, cx.settings, cx.env.now.mono);
@@ -129,7 +137,8 @@ impl Call {
     pub(super) fn nobody_left(&mut self, cx: &mut Cx<'_, '_>) {
         let Phase::Calling(calling) = &mut self.phase else { return };
         // Whoever rings still may be told (RFC 3261 section 15).
-        for usage in calling.usages() {
+        let ringing = calling.branches.values_mut().filter(|branch| branch.refused.is_none());
+        for usage in ringing.filter_map(|branch| branch.usage.as_mut()) {
             usage.request(Method::Bye, Purpose::Bye, |_| (), cx);
         }
         let Some(bad) = calling.refused.clone() else { return };

@@ -64,6 +64,12 @@ impl Menu {
         Some(Self { tried, ..self.clone() })
     }
 
+    /// What else there is for somebody else, when this was answered by who has not the right credentials for it.
+    pub(super) fn instead(&self, parties: &Parties, cx: &Cx<'_, '_>) -> Option<Self> {
+        let other = Self { tried: self.tried.clone(), ..Self::of(parties, cx) };
+        other.next(Blame::Credential)
+    }
+
     /// Says how it was chosen.
     pub(super) fn tell(&self, call: CallId, cx: &mut Cx<'_, '_>) {
         let Some(choice) = &self.choice else { return };

@@ -314,7 +314,10 @@ pub(crate) fn profiles(settings: &Settings) -> Vec<Profile> {
 pub(super) fn refuse(rejection: sdp::Rejection) -> Refused {
     match rejection.is_clear_only() {
         true => Refused::keying(rejection, None),
-        false => Refused::new(StatusCode::NOT_ACCEPTABLE_HERE, rejection),
+        false => {
+            let code = rejection.warning();
+            Refused::new(StatusCode::NOT_ACCEPTABLE_HERE, rejection).warning(code)
+        }
     }
 }
 

@@ -145,6 +145,15 @@ impl Early {
         self.proven.values().any(|proven| proven.agreed.remote_rtp.ip() == host.ip())
     }
 
+    /// May a packet be this branch's that says it is `ssrc`'s? Who has named its SSRC has no other, unless it comes from where
+    /// its answer says that it is. So a forger costs us a key or two, however many branches there are.
+    pub(super) fn may_be(&self, branch: Option<&str>, ssrc: Option<Ssrc>, from: SocketAddr) -> bool {
+        let Some(Proven { ssrc: named, agreed }) = branch.and_then(|branch| self.proven.get(branch)) else {
+            return true;
+        };
+        named.is_none() || *named == ssrc || agreed.remote_rtp == from || agreed.remote_rtcp == from
+    }
+
     /// Would another source than those that are known be heard now? If not, when to ask again.
     pub(super) fn wants(&self, now: Instant) -> Result<(), Option<Instant>> {
         match (self.rule, &self.on) {
@@ -240,5 +249,62 @@ impl Voice {
             ..=1 => level,
             _ => self.level + (level - self.level) * Early::FOLLOWS,
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keyphone_media::audio::codec::Codec;
+
+    fn who(n: u32) -> Who {
+        Who { branch: Some(n.to_string()), ssrc: Ssrc(n) }
+    }
+
+    /// Frames of these sources, 20 ms apart, as loud as that; says whose were heard.
+    fn heard(rule: EarlyMedia, frames: impl IntoIterator<Item = (u64, u32, u8)>) -> Vec<(u64, u32)> {
+        let mut early = Early::new(rule);
+        let frames = frames.into_iter().filter(|(ms, n, loud)| {
+            // In PCMU, 0xff is silence and 0x80 is as loud as can be.
+            let payload = [*loud; 160];
+            let (from, at) = (([10, 0, 0, *n as u8], 4000).into(), Instant::from_micros(ms * 1000));
+            early.frame(&who(*n), from, (Some(Codec::Pcmu), &payload), at) != Turn::Unheard
+        });
+        frames.map(|(ms, n, _)| (ms, n)).collect()
+    }
+
+    #[test]
+    fn whoever_is_heard_keeps_the_floor_through_a_second_of_silence_and_no_longer() {
+        let story = [(0, 1, 0x90), (20, 2, 0x90), (980, 2, 0x90), (1000, 2, 0x90), (1020, 1, 0x90), (1020, 2, 0x90)];
+        assert_eq!(heard(EarlyMedia::First, story), [(0, 1), (1000, 2), (1020, 2)]);
+    }
+
+    #[test]
+    fn whoever_begins_last_is_heard_and_whoever_begins_again() {
+        let story = [(0, 1, 0x90), (20, 2, 0x90), (40, 1, 0x90), (40, 2, 0x90), (1040, 1, 0x90), (1060, 2, 0x90)];
+        assert_eq!(heard(EarlyMedia::Last, story), [(0, 1), (20, 2), (40, 2), (1040, 1), (1060, 2)]);
+    }
+
+    #[test]
+    fn the_loudest_is_heard_after_200_ms_and_one_loud_frame_is_not() {
+        let quiet = (0..50).map(|n| (n * 20, 1, 0xb0));
+        let click = [(100, 2, 0x80)];
+        assert!(heard(EarlyMedia::Loudest, quiet.clone().chain(click)).iter().all(|(_, n)| *n == 1));
+        let loud = (0..50).flat_map(|n| [(n * 20, 1, 0xb0), (n * 20 + 1, 2, 0x80)]);
+        let heard = heard(EarlyMedia::Loudest, loud);
+        let first = heard.iter().find(|(_, n)| *n == 2).unwrap().0;
+        assert_eq!(first, 181);
+        assert!(heard.iter().all(|(ms, n)| *n == if *ms < 181 { 1 } else { 2 }));
+    }
+
+    #[test]
+    fn many_sources_are_not_all_remembered() {
+        let mut early = Early::new(EarlyMedia::First);
+        for n in 0..1000 {
+            let at = Instant::from_micros(n.into());
+            early.frame(&who(n), ([10, 0, 0, 1], 4000).into(), (None, &[]), at);
+            assert!(early.voices.len() <= Early::MAX_VOICES);
+        }
+        assert_eq!(early.on(), Some(&who(0)), "who is heard is not forgotten");
     }
 }

@@ -110,11 +110,12 @@ impl Media {
     fn hear_early(&mut self, came: Came<'_>, cx: &mut Cx<'_, '_>) -> Fate {
         let Came { from, at, bytes, .. } = came;
         let Floor::Early(early) = &self.floor else { return Fate::Unknown };
-        let named = early.names(from);
+        let (named, ssrc) = (early.names(from), claimed_ssrc(bytes, false));
         let frame = {
             let Self { call, path, apart, dropped, .. } = self;
             let ledger = &mut *cx.ledger;
-            let mut opened = paths(path, apart).map(|(branch, path)| (branch, path.open(ledger, bytes, named)));
+            let likely = paths(path, apart).filter(|(branch, _)| early.may_be(*branch, ssrc, from));
+            let mut opened = likely.map(|(branch, path)| (branch, path.open(ledger, bytes, named)));
             match opened.find(|(_, opened)| !matches!(opened, Opened::Refused)) {
                 None => return Fate::Unknown,
                 Some((branch, Opened::Frame(ssrc, index, frame))) => Frame {
@@ -160,14 +161,16 @@ impl Media {
 
     fn hear_rtcp(&mut self, came: Came<'_>, cx: &mut Cx<'_, '_>) -> Fate {
         let Came { from, bytes, .. } = came;
-        let named = match &self.floor {
-            Floor::Early(early) => early.names(from),
-            Floor::Open | Floor::Only(_) => self.remote.is_some_and(|remote| remote.rtcp.ip() == from.ip()),
-        };
         let ours = self.path.ssrc();
-        let Self { path, apart, engine, dropped, .. } = self;
-        let on = apart.as_ref().and_then(|apart| apart.of.clone());
-        let mut opened = paths(path, apart).map(|(branch, path)| (branch, path.open_rtcp(cx.ledger, bytes, named)));
+        let Self { path, apart, floor, remote, engine, dropped, .. } = self;
+        let (early, named) = match &*floor {
+            Floor::Early(early) => (Some(early), early.names(from)),
+            Floor::Open | Floor::Only(_) => (None, remote.is_some_and(|remote| remote.rtcp.ip() == from.ip())),
+        };
+        let (on, ssrc) = (apart.as_ref().and_then(|apart| apart.of.clone()), claimed_ssrc(bytes, true));
+        let likely = |branch: &Option<&str>| early.is_none_or(|early| early.may_be(*branch, ssrc, from));
+        let likely = paths(path, apart).filter(|(branch, _)| likely(branch));
+        let mut opened = likely.map(|(branch, path)| (branch, path.open_rtcp(cx.ledger, bytes, named)));
         match opened.find(|(_, opened)| !matches!(opened, OpenedRtcp::Refused)) {
             None => return Fate::Unknown,
             Some((_, OpenedRtcp::Replayed | OpenedRtcp::Refused)) => dropped.replayed += 1,

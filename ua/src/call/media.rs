@@ -376,6 +376,7 @@ impl Media {
 
     /// We hang up, or were hung up on: no more frames, and RTCP's BYE (RFC 3550 section 6.6).
     pub(super) fn stop(&mut self, cx: &mut Cx<'_, '_>) {
+        self.close_pen(cx);
         let Some(engine) = self.engine.as_mut().filter(|engine| engine.is_sending()) else { return };
         engine.stop_sending();
         let report = engine.report(cx.env);

@@ -203,6 +203,7 @@ impl Call {
             _ => None,
         };
         let Some(usage) = usage else { return };
+        media.turn_to(branch);
         let accepted = response.filter(|response| response.status.is_success());
         let told = match accepted.filter(|response| !response.body.is_empty()) {
             Some(answer) => usage.exchange.answered(&answer.body, media, cx).map(|_| ()).map_err(|bad| bad.why),

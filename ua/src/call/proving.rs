@@ -93,6 +93,8 @@ impl Branch {
                     self.prove(call, offer, (body, reliable, Why::Final), media, cx);
                 }
             }
+            // A reliable response was the answer; what another one says is none (RFC 3262 section 5).
+            Ok(Some(_)) if self.unproven.as_ref().is_some_and(|kept| kept.reliable) => {}
             Ok(Some(unproven)) => self.unproven = Some(Box::new(unproven)),
             Ok(None) => {
                 let why = if offer.sdp.status().is_empty() { Why::Known } else { Why::Precondition };
@@ -163,14 +165,14 @@ impl Calling {
     /// The branch whose answer is worth being verified now, because packets wait that may be its.
     fn wanted(&self, media: &Media, now: Instant) -> Next {
         let (Some(pen), Floor::Early(early)) = (&media.pen, &media.floor) else { return Next::Never };
-        let mut unproven: Vec<_> =
-            self.branches.iter().filter_map(|(tag, branch)| Some((tag, branch.unproven.as_deref()?))).collect();
-        if unproven.is_empty() {
+        if !self.branches.values().any(|branch| branch.unproven.is_some()) {
             return Next::Never;
         }
         if let Err(again) = early.wants(now) {
             return again.map_or(Next::Never, Next::At);
         }
+        let unproven = self.branches.iter().filter_map(|(tag, branch)| Some((tag, branch.unproven.as_deref()?)));
+        let mut unproven: Vec<_> = unproven.collect();
         unproven.sort_by_key(|(tag, unproven)| (unproven.came, *tag));
         let mut next = Next::Never;
         for (sender, since) in pen.senders().into_iter().filter(|(sender, _)| !sender.rtcp) {
@@ -200,6 +202,8 @@ impl Calling {
     fn prove(&mut self, call: CallId, tag: &str, why: Why, media: &mut Media, cx: &mut Cx<'_, '_>) {
         if let (First::Ours(offer), Some(branch)) = (&self.first, self.branches.get_mut(tag)) {
             branch.prove_kept(call, offer, why, media, cx);
+            let refused = branch.refused.clone();
+            self.refused = self.refused.take().or(refused);
         }
     }
 
@@ -225,6 +229,9 @@ impl Call {
                 },
             }
         };
+        if calling.last_call.is_some() && !calling.has_hope() {
+            self.nobody_left(cx);
+        }
     }
 
     /// A session was changed before the call is answered, perhaps that of this branch: media goes on as it went for the

@@ -40,13 +40,9 @@ impl Call {
             }
             media.part_with(&tag, cx);
             media.turn_back(cx);
-            let hopeless = calling.last_call.is_some() && !calling.has_hope();
             let (call, status) = (*id, response.status.code());
             cx.event(Event::Progress { call, branch: tag, status, reliable: false, early_media: false });
-            if hopeless {
-                self.nobody_left(cx);
-            }
-            return;
+            return self.seek(cx);
         }
         let rings = taken && branch.rings(response);
         let refused = branch.refused.clone();

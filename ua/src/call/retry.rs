@@ -10,7 +10,8 @@ use super::late::First;
 use super::media::Media;
 use super::outgoing::{Calling, Cancel};
 use super::parties::Parties;
-use super::{Cx, precondition};
+use super::refused::Unacceptable;
+use super::{Call, Cx, Phase, precondition};
 use crate::event::{CallId, Event};
 use crate::locate::Hop;
 use crate::sdp::{self, Sdp};
@@ -19,6 +20,26 @@ use crate::sip::{Response, StatusCode, Uri};
 use keyphone_keying::choice::Blame;
 use keyphone_keying::mikey::ModeName;
 use keyphone_keying::{self as keying, How, Identity};
+
+impl Call {
+    /// Offers anew to who has answered, whose first answer could not be taken and was sent away.
+    pub(super) fn offer_instead(&mut self, (parties, menu): (Parties, Menu), cx: &mut Cx<'_, '_>) {
+        let Self { id, phase: Phase::Calling(calling), media, .. } = self else { return };
+        let call = *id;
+        let why = calling.refused.as_ref().map(|bad| bad.why.as_str()).unwrap_or_default();
+        let why = format!("{} says that it has answered, and {why}", parties.named);
+        menu.tell(call, cx);
+        calling.tell_retry(call, &menu, (why, None), cx);
+        let body = calling.offer_anew(parties, menu, media, cx);
+        match body.and_then(|body| calling.send_again(call, None, |invite| invite.body = body, cx)) {
+            Ok(()) => calling.last_call = None,
+            Err(what) => {
+                cx.event(Event::CallTrouble { call, what });
+                self.nobody_left(cx);
+            }
+        }
+    }
+}
 
 impl Calling {
     /// Our offer was refused: makes the next one. False if that was not what was refused, or if there is no other way.
@@ -30,7 +51,11 @@ impl Calling {
         cx: &mut Cx<'_, '_>,
     ) -> bool {
         let First::Ours(first) = &self.first else { return false };
-        if self.cancel != Cancel::No || self.retries == 0 || !is_not_acceptable(response.status) {
+        if self.cancel != Cancel::No
+            || self.retries == 0
+            || !is_not_acceptable(response.status)
+            || blames_media(response)
+        {
             return false;
         }
         let Some(menu) = first.menu.next(self.blame(response)) else { return false };
@@ -41,6 +66,30 @@ impl Calling {
             .offer_anew(parties, menu, media, cx)
             .and_then(|body| self.send_again(call, None, |invite| invite.body = body, cx));
         done.map_err(|what| cx.event(Event::CallTrouble { call, what })).is_ok()
+    }
+
+    /// An answer could not be taken, and says that it is somebody else's than who was called: how to offer to that one, if
+    /// there is another way. Nobody has authenticated what it says, but who answers the next offer must hold the key that
+    /// is filed under that name.
+    pub(super) fn for_who_answered(
+        &self,
+        bad: &Unacceptable,
+        response: &Response,
+        cx: &Cx<'_, '_>,
+    ) -> Option<(Parties, Menu)> {
+        let First::Ours(first) = &self.first else { return None };
+        if !bad.keying || self.retries == 0 || self.cancel != Cancel::No {
+            return None;
+        }
+        let lines = sdp::key_mgmt::read(&Sdp::parse(&response.body).ok()?).ok()?;
+        let who = first.offered.as_ref()?.hint(&lines).who?;
+        let Parties { me, named, .. } = &first.parties;
+        if who == *me || who == *named || !cx.settings.policy.expect.admits(&self.asked, &who, How::Pinned) {
+            return None;
+        }
+        let parties = Parties { named: who, ..first.parties.clone() };
+        let menu = first.menu.instead(&parties, cx)?;
+        Some((parties, menu))
     }
 
     /// Calls the next of those to whom we were sent; false if there is none. What is known of a callee is known of that
@@ -145,6 +194,13 @@ impl Calling {
         let blame = first.offered.as_ref().zip(lines).map(|(offered, lines)| offered.blames(&lines));
         blame.unwrap_or_default()
     }
+}
+
+/// Does a refusal say that something else in the SDP was in the way (RFC 3261 section 20.43)? Of keying speak 306 and 399
+/// (RFC 4567 section 4.1.2).
+fn blames_media(response: &Response) -> bool {
+    let warnings = response.headers.warning().unwrap_or_default();
+    !warnings.is_empty() && warnings.iter().all(|warning| (300..399).contains(&warning.code) && warning.code != 306)
 }
 
 /// Was it the session that was refused, rather than the call (RFC 3261 sections 21.4.26 and 21.6.4)?

@@ -80,6 +80,14 @@ impl Rejection {
     pub fn is_clear_only(&self) -> bool {
         self.reasons.contains(&Unfit::Clear)
     }
+
+    /// The code of the SIP Warning that tells the peer (RFC 3261 section 20.43): 305, "Incompatible media format", if that
+    /// is all that is in the way; otherwise 399.
+    pub fn warning(&self) -> u16 {
+        let only_codecs = self.missing == 0 && self.reasons.contains(&Unfit::NoCodec);
+        let beside = |reason: &Unfit| matches!(reason, Unfit::NoCodec | Unfit::Off | Unfit::NotAudio(_));
+        if only_codecs && self.reasons.iter().all(beside) { 305 } else { 399 }
+    }
 }
 
 impl fmt::Display for Rejection {

@@ -113,3 +113,31 @@ fn measured(wrong: &[String], right: String) -> String {
         [first, ..] => format!("{first}, and {} more", wrong.len() - 1),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::Pki;
+    use crate::run::Stage;
+    use crate::script::Script;
+
+    #[test]
+    fn a_key_in_two_calls_is_seen() {
+        let text = "title = \"t\"\nabout = \"a\"\nsteps = [\"at 0 s alice calls alice\"]\n\
+                    expect = [\"no key is used in two calls\"]\n[[phone]]\nname = \"alice\"\n";
+        let script = Script::parse(text, "t.toml").unwrap();
+        let Stage { mut world, cast } = Stage::new(&script, 1, &Pki::new()).unwrap();
+        let key = |call| Event::Key {
+            call: CallId(call),
+            key: "k".into(),
+            suite: String::new(),
+            use_for: KeyUse::Send,
+            ssrc: None,
+        };
+        world.pretend(0, key(1));
+        let seen = |world: &_| check(&Keys::NoneInTwoCalls, &Facts { script: &script, cast: &cast, world }).unwrap();
+        assert_eq!(seen(&world), (true, "1 keys, each in one call".into()));
+        world.pretend(0, key(2));
+        assert_eq!(seen(&world), (false, "alice uses k in its calls 1 and 2".into()));
+    }
+}

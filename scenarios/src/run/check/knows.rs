@@ -48,7 +48,7 @@ pub(super) fn check(expected: &Knows, facts: &Facts<'_>) -> Found {
         Knows::Says(who, text) => {
             let said = facts.events(who)?.map(|(_, event)| format!("{event:?}"));
             let found = said.filter(|said| said.contains(text.as_str())).count();
-            Ok((found > 0, format!("it said so {found} times")))
+            Ok((found > 0, format!("it said so {}", super::times(found))))
         }
     }
 }

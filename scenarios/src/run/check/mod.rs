@@ -34,3 +34,8 @@ fn list(items: impl IntoIterator<Item = impl ToString>) -> String {
     let items: Vec<_> = items.into_iter().map(|item| item.to_string()).collect();
     if items.is_empty() { "nothing".into() } else { items.join(", ") }
 }
+
+/// `once`, `3 times`.
+fn times(n: usize) -> String {
+    if n == 1 { "once".into() } else { format!("{n} times") }
+}

@@ -10,11 +10,11 @@ pub(super) fn check(expected: &Rings, facts: &Facts<'_>) -> Found {
     match expected {
         Rings::Ever(who) => {
             let times = rang(facts, who)?.len();
-            Ok((times > 0, format!("it rang {times} times")))
+            Ok((times > 0, format!("it rang {}", super::times(times))))
         }
         Rings::Never(who) => {
             let times = rang(facts, who)?.len();
-            Ok((times == 0, format!("it rang {times} times")))
+            Ok((times == 0, format!("it rang {}", super::times(times))))
         }
         Rings::OnceKeyed(who) => {
             let rang = rang(facts, who)?.first().copied();

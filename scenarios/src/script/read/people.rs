@@ -7,7 +7,7 @@ use keyphone_config::policy::{parse_expect, parse_keying, parse_suite};
 use keyphone_config::section::Section;
 use keyphone_config::{KeyingSystem, parse_group};
 use keyphone_keying::mikey::policy::{FailedRekey, KeyForm};
-use keyphone_ua::settings::{Preconditions, Reliable};
+use keyphone_ua::settings::{EarlyMedia, Preconditions, Reliable};
 
 /// Who there is, before anybody is spoken of. Mistakes are for the second walk.
 pub(super) fn names(phones: &[Section<'_>], proxies: &[Section<'_>], known: &mut Known) {
@@ -79,6 +79,15 @@ fn phone(name: Name, mut section: Section<'_>, known: &Known, report: &mut Repor
         ];
         one_of(text, &table)
     });
+    section.parse("hears-early", &mut habits.early_media, report, |text| {
+        let table = [
+            ("first", EarlyMedia::First),
+            ("last", EarlyMedia::Last),
+            ("loudest", EarlyMedia::Loudest),
+            ("none", EarlyMedia::None),
+        ];
+        one_of(text, &table)
+    });
     section.number("redirects", &mut habits.redirects, report, |n| {
         u8::try_from(n).map_err(|_| format!("{n} are too many"))
     });
@@ -114,6 +123,15 @@ fn keying(section: &mut Section<'_>, keying: &mut Keying, known: &Known, report:
     section.list("suites", &mut keying.suites, report, parse_suite);
     section.flag("allow-clear", &mut keying.allow_clear, report);
     section.parse("group", &mut keying.group, report, parse_group);
+    section.flag("pfs", &mut keying.needs.pfs, report);
+    section.flag("both-contribute", &mut keying.needs.both_contribute, report);
+    section.flag("may-fork", &mut keying.expected.fork, report);
+    section.flag("may-retarget", &mut keying.expected.retarget, report);
+    section.flag("early-media-expected", &mut keying.expected.early_media, report);
+    section.number("retries", &mut keying.retries, report, |n| match u8::try_from(n) {
+        Ok(n @ 0..=10) => Ok(n),
+        _ => Err(format!("{n} is more than the ten times that one call may be offered anew")),
+    });
     section.number("mki", &mut keying.mki, report, |octets| match u8::try_from(octets) {
         Ok(octets @ 0..=128) => Ok(octets),
         _ => Err(format!("an MKI has 1 to 128 octets, and not {octets}; 0 is none")),

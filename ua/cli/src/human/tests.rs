@@ -1,5 +1,5 @@
 use super::*;
-use keyphone_ua::event::Outcome;
+use keyphone_ua::event::{Outcome, Why};
 
 const CALL: CallId = CallId(1);
 
@@ -122,6 +122,26 @@ fn what_happens_in_a_call_is_told_in_its_order() {
             "the peer does not want to be held",
         ]
     );
+}
+
+#[test]
+fn what_becomes_of_the_branches_of_a_forked_call_is_told() {
+    let (call, branch) = (CALL, "1".to_owned());
+    let events = [
+        Event::Verified { call, branch: branch.clone(), count: 1, why: Why::Media },
+        Event::Clipped { call, branch: branch.clone(), ms: 340, held: 26, played: 9, dropped: 17 },
+        Event::Clipped { call, branch: branch.clone(), ms: 0, held: 1, played: 1, dropped: 0 },
+        Event::BranchFailed { call, branch, why: "its signature does not hold".into() },
+    ];
+    let told = |verbose| {
+        let mut narrator = Narrator::new(false, verbose);
+        events.iter().filter_map(|event| narrator.line(event)).collect::<Vec<_>>()
+    };
+    let clipped = "340 ms are not heard: they came too long before their key";
+    let failed = "one phone cannot be talked to: its signature does not hold";
+    assert_eq!(told(false), [clipped, failed]);
+    let verified = "answer verified, 1 in all: its media is here";
+    assert_eq!(told(true), [verified, clipped, "1 packet came before the key and waited; all are heard", failed]);
 }
 
 #[test]
