@@ -5,6 +5,7 @@ use crate::common::*;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use keyphone_config::Config;
+use keyphone_keying::Expect;
 use keyphone_keying::mikey::ModeName;
 use keyphone_scenarios::link::Link;
 use keyphone_scenarios::world::Middle;
@@ -294,7 +295,10 @@ fn nothing_is_fetched_for_a_stranger_whose_message_fails_a_check_that_costs_noth
         let ca = ca(ModeName::DhSign);
         let mut bob = phone(&ca, BOB, ModeName::DhSign, true);
         change(&mut bob);
-        let mut pair = Pair::on(1, Link::PERFECT, phone(&ca, ALICE, ModeName::DhSign, true), bob);
+        let mut alice = phone(&ca, ALICE, ModeName::DhSign, true);
+        // Only then does her offer say for whom it is.
+        alice.policy.expect = Expect::Exactly;
+        let mut pair = Pair::on(1, Link::PERFECT, alice, bob);
         before(&mut pair);
         pair.world.web().serve(&url("alice"), &ca.der("alice"));
         let mut pair = pair.whole_call();

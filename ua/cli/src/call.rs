@@ -271,9 +271,6 @@ fn check_key(config: &Config, target: &Uri, hop: Hop) -> Result<(), Fault> {
     if config.policy.keying.is_empty() {
         return Ok(());
     }
-    if let Some(why) = config.policy.contradiction() {
-        return Err(usage(why));
-    }
     let (me, callee) = (config.account.from.identity(), Identity::new(&target.to_string()));
     let facts = Facts::of(
         &config.credentials.keying(),

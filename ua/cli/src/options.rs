@@ -203,7 +203,11 @@ impl Common {
         config.policy.allow_clear |= self.allow_clear;
         config.policy.mikey.interop |= self.interop;
         config.credentials.psks.extend(psks(&self.psk)?);
-        Ok(config)
+        // What a file requires, the systems that a flag names may not have.
+        match config.policy.contradiction() {
+            Some(why) => Err(usage(why)),
+            None => Ok(config),
+        }
     }
 }
 
