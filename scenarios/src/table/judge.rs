@@ -113,7 +113,7 @@ fn branches(run: &Run) -> (Says, String) {
 /// The keys that a phone had.
 fn keys(run: &Run, phone: usize) -> BTreeSet<&str> {
     let key = |event| match event {
-        &Event::Key { ref key, .. } => Some(key.as_str()),
+        Event::Key { key, .. } => Some(key.as_str()),
         _ => None,
     };
     told(run, phone).filter_map(key).collect()

@@ -158,7 +158,7 @@ fn every_ringing_and_the_first_answer_go_back_and_the_others_are_cancelled() {
         assert_eq!(cancel.headers.get("Via"), invite.headers.get("Via"), "section 9.1");
         bench.give(&to.to_string(), answer(cancel, 200, "x"));
         let said = bench.give(&to.to_string(), answer(invite, 487, "x"));
-        assert_eq!(statuses(&said, ALICE), [0u16; 0], "one final answer was enough");
+        assert!(statuses(&said, ALICE).is_empty(), "one final answer was enough");
         assert_eq!(requests(&said, Method::Ack).len(), 1);
     }
     assert_eq!(bench.proxy.contexts(), 0);

@@ -9,7 +9,7 @@ const CAMERA: &str = "AQAFAP1td9ABAADCD1UcAAAAAAoAAdOOGc75XD0BAAAAGAABAQEBEAIBAQ
 /// What follows `AC 27 00 21 00 1e` in it: TGK and salt.
 const CAMERA_KEY: &str = "df40b9f54ac2944d1edbb50fe61fd6b72f542fcf9d7f383edadb669a8de4";
 
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 24] = [
     &[],
     &["demo"],
     &["call"],
@@ -22,6 +22,11 @@ const COMMANDS: [&[&str]; 19] = [
     &["mikey", "verify"],
     &["mikey", "make"],
     &["mikey", "listen"],
+    &["scenario"],
+    &["scenario", "list"],
+    &["scenario", "show"],
+    &["scenario", "new"],
+    &["scenario", "run"],
     &["cert"],
     &["cert", "make"],
     &["config"],

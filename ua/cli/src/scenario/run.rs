@@ -77,16 +77,9 @@ impl Run {
         if self.report.is_some() && sources.len() > 1 {
             return Err(usage("--report writes one page, so that it wants one script"));
         }
-        // All mistakes of all files, before anything runs.
-        let read: Vec<_> = sources.iter().map(Source::script).collect();
-        let mistakes: Vec<_> =
-            read.iter().filter_map(|script| script.as_ref().err().map(ToString::to_string)).collect();
-        if !mistakes.is_empty() {
-            return Err(usage(mistakes.join("\n")));
-        }
+        let scripts = read_all(&sources)?;
         let last = self.seed.checked_add(self.times - 1).ok_or_else(|| usage("there are no seeds beyond 2^64"))?;
         let seeds: Vec<_> = (self.seed..=last).collect();
-        let scripts: Vec<_> = read.into_iter().flatten().collect();
         let sums = self.play(&sources, scripts, &seeds)?;
         Ok(u8::from(sums.iter().any(|sum| !sum.failed.is_empty())))
     }
@@ -200,6 +193,26 @@ impl Sum {
         let seeds: Vec<_> = self.failed.iter().map(|played| played.seed).collect();
         let fields = json!({ "script": self.name, "title": self.script.title, "runs": runs, "failed": seeds });
         printer.say("scenario.script", fields, lines.join("\n"));
+    }
+}
+
+/// All scripts; or all mistakes in all of them, before anything runs.
+fn read_all(sources: &[Source]) -> Result<Vec<Script>, Fault> {
+    let (mut scripts, mut mistakes) = (vec![], 0);
+    for source in sources {
+        match source.script() {
+            Ok(script) => scripts.push(script),
+            Err(error) => {
+                mistakes += error.mistakes.len();
+                // As compilers do it: place, sentence, line, and a mark below it.
+                error.to_string().lines().for_each(|line| eprintln!("{}", plain(line)));
+            }
+        }
+    }
+    match mistakes {
+        0 => Ok(scripts),
+        1 => Err(usage("nothing was run, for there is a mistake in a script")),
+        n => Err(usage(format!("nothing was run, for there are {n} mistakes in scripts"))),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::fault::{Fault, usage};
 use keyphone_scenarios::book;
 use keyphone_scenarios::random;
-use keyphone_scenarios::script::Script;
+use keyphone_scenarios::script::{Script, ScriptError};
 use std::fs::File;
 use std::io::Read;
 
@@ -39,9 +39,9 @@ impl Source {
     }
 
     /// What it says.
-    pub(super) fn script(&self) -> Result<Script, Fault> {
+    pub(super) fn script(&self) -> Result<Script, ScriptError> {
         let file_name = if self.name.ends_with(".toml") { self.name.clone() } else { format!("{}.toml", self.name) };
-        Script::parse(&self.text, &file_name).map_err(usage)
+        Script::parse(&self.text, &file_name)
     }
 }
 
