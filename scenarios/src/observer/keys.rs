@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyphone_media::srtp::Suite;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// One master key with all that decides how its packets look.
@@ -13,7 +14,7 @@ pub(super) struct Key {
     /// Which key stream: equal for keys whose octets are equal, whatever suite and MKI they are used with.
     pub(super) stream: usize,
     /// Its fingerprint, as events say it.
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     /// The phones that hear with it.
     pub(super) heard_by: BTreeSet<usize>,
     /// The SSRCs that logs name under it.
@@ -47,7 +48,7 @@ impl Keys {
         let facts = [&octets[..], suite.name().as_bytes(), &mki, &rate.to_be_bytes()].concat();
         let (at, new) = number(&mut self.facts, facts);
         if new {
-            let name = fields.get("key").copied().unwrap_or_default().to_owned();
+            let name = fields.get("key").copied().unwrap_or_default().into();
             let (heard_by, ssrcs) = Default::default();
             self.all.push(Key { master, stream, name, heard_by, ssrcs });
         }
@@ -86,7 +87,7 @@ mod tests {
             keys.take(phone, &line(rest)).unwrap();
         }
         let [key] = &keys.all[..] else { panic!("{}", keys.all.len()) };
-        assert_eq!((key.name.as_str(), &key.heard_by, &key.ssrcs), ("17", &[1].into(), &[0xabcd].into()));
+        assert_eq!((&*key.name, &key.heard_by, &key.ssrcs), ("17", &[1].into(), &[0xabcd].into()));
         keys.take(1, &line("ssrc=* use=hear key=17 mki=0102 kdr=64")).unwrap();
         let [one, other] = &keys.all[..] else { panic!("{}", keys.all.len()) };
         assert_eq!(one.stream, other.stream, "an MKI makes no other key stream");

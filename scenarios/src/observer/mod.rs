@@ -95,11 +95,6 @@ impl<'w> Evidence<'w> {
         self.trace(&mut self.keys())
     }
 
-    /// The fingerprint of the key of a packet.
-    pub fn key_of(&self, packet: &Protected) -> String {
-        self.keys().all[packet.key].name.clone()
-    }
-
     /// All that is wrong.
     pub fn judge(&self) -> Vec<Finding> {
         self.judge_all().0

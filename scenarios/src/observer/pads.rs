@@ -11,7 +11,7 @@ pub(super) fn twice(evidence: &Evidence<'_>, keys: &Keys, seen: &[Seen<'_>]) -> 
     let mut found: BTreeMap<(usize, Kind, u32, usize, usize), Finding> = BTreeMap::new();
     for second in seen {
         let What::Protected(packet) = &second.what else { continue };
-        let key = &keys.all[packet.key];
+        let key = &keys.all[packet.number];
         // Without a cipher there is no key stream.
         if !key.master.suite().encrypts() {
             continue;
@@ -21,7 +21,7 @@ pub(super) fn twice(evidence: &Evidence<'_>, keys: &Keys, seen: &[Seen<'_>]) -> 
             continue;
         }
         let finding = || Finding::TwoTimePad {
-            key: key.name.clone(),
+            key: key.name.to_string(),
             kind: packet.kind,
             ssrc: packet.ssrc,
             index: packet.index,
@@ -52,12 +52,12 @@ pub(super) fn unprotected(evidence: &Evidence<'_>, keys: &Keys, seen: &[Seen<'_>
                 }
             }
             What::Protected(packet) if !phone.may_be_read => {
-                let key = &keys.all[packet.key];
+                let key = &keys.all[packet.number];
                 let suite = key.master.suite();
                 if !suite.encrypts() {
-                    readable.entry((seen.phone, packet.key)).or_insert_with(|| Finding::Readable {
+                    readable.entry((seen.phone, packet.number)).or_insert_with(|| Finding::Readable {
                         packet: evidence.packet(seen),
-                        key: key.name.clone(),
+                        key: key.name.to_string(),
                         suite: suite.name(),
                     });
                 }

@@ -77,7 +77,7 @@ fn ports<'s>(
     for seen in seen {
         let What::Protected(packet) = &seen.what else { continue };
         let Some((payload_type, payload)) = &packet.audio else { continue };
-        if keys.all[packet.key].heard_by.contains(&phone) {
+        if keys.all[packet.number].heard_by.contains(&phone) {
             let itself = came(seen.sent).then_some(seen.sent.to);
             let to: BTreeSet<_> =
                 carried.get(&seen.sent.bytes[..]).into_iter().flatten().copied().chain(itself).collect();
@@ -154,7 +154,7 @@ fn explain(
             at += 1;
             continue;
         };
-        stretch.end(at);
+        stretch.end();
         let frame = &arrived.frames[which];
         let played = times.entry(which).or_default();
         *played += 1;
@@ -165,7 +165,7 @@ fn explain(
         }
         at += frame.samples.len();
     }
-    stretch.end(samples.len());
+    stretch.end();
     for (from, to) in stretch.all {
         if !arrived.has_piece(&samples[from..to]) {
             count += to - from;
@@ -187,13 +187,13 @@ impl Stretch {
     fn take(&mut self, at: usize, sample: i16) {
         match &mut self.now {
             Some((_, end)) if sample != 0 => *end = at + 1,
-            Some((_, end)) if at - *end >= PAUSE => self.end(at),
+            Some((_, end)) if at - *end >= PAUSE => self.end(),
             None if sample != 0 => self.now = Some((at, at + 1)),
             _ => {}
         }
     }
 
-    fn end(&mut self, _: usize) {
+    fn end(&mut self) {
         self.all.extend(self.now.take());
     }
 }

@@ -5,6 +5,7 @@ use super::cipher::{Kind, Rtp, is_rtcp, rtcp_ssrc};
 use super::keys::Keys;
 use crate::world::Sent;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What a media packet is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +27,9 @@ pub enum What {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Protected {
     /// Number of the key, in the order of the logs.
-    pub(super) key: usize,
+    pub(super) number: usize,
+    /// The fingerprint of the key, as the logs say it.
+    pub key: Arc<str>,
     /// SRTP or SRTCP.
     pub kind: Kind,
     /// Whose.
@@ -69,7 +72,8 @@ impl Tracer {
         for key in self.candidates(kind, ssrc, keys) {
             if let Some(index) = keys.all[key].master.open_rtcp(packet) {
                 self.streams.insert((kind, ssrc), Stream { key, top: index });
-                return What::Protected(Protected { key, kind, ssrc, index, audio: None });
+                let (number, key) = (key, keys.all[key].name.clone());
+                return What::Protected(Protected { number, key, kind, ssrc, index, audio: None });
             }
         }
         What::Clear { kind, ssrc }
@@ -85,7 +89,8 @@ impl Tracer {
                     let stream = self.streams.entry((kind, ssrc)).or_default();
                     (stream.key, stream.top) = (key, stream.top.max(index));
                     let audio = Some((rtp.payload_type, payload));
-                    return What::Protected(Protected { key, kind, ssrc, index, audio });
+                    let (number, key) = (key, keys.all[key].name.clone());
+                    return What::Protected(Protected { number, key, kind, ssrc, index, audio });
                 }
             }
         }

@@ -57,3 +57,17 @@ fn unknown(name: &str) -> String {
     let hint = if near.is_empty() { String::new() } else { format!("; is it {}?", near.join(" or ")) };
     format!("no script is called {name}{hint} `keyphone scenario list` names them all, and a file ends with .toml")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_random_world_is_a_script_by_its_seed() {
+        let source = Source::of("random-17").unwrap();
+        assert_eq!(source.script().unwrap(), random::script(17));
+        for name in ["random-", "random-x", "random--1"] {
+            assert!(Source::of(name).err().unwrap().to_string().contains("no script is called"), "{name}");
+        }
+    }
+}
