@@ -35,8 +35,10 @@ impl Page<'_> {
     pub(super) fn keys(&self, uses: &Uses<'_>) -> String {
         let mut table = Table::new(KEYS, "words", MAX_KEYS);
         let pairs = pairs(uses);
-        let judged = pairs.iter().map(|((key, ssrc), pair)| (key, ssrc, pair, self.trouble(key, ssrc, pair, uses)));
-        let mut judged: Vec<_> = judged.collect();
+        let mut judged = vec![];
+        for ((key, ssrc), pair) in &pairs {
+            judged.push((key, ssrc, pair, self.trouble(key, ssrc, pair, uses)));
+        }
         // What is wrong comes first, what nobody used last.
         judged.sort_by_key(|(_, _, pair, trouble)| (trouble.is_none(), !self.is_used(pair)));
         for (key, ssrc, pair, trouble) in judged {

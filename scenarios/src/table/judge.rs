@@ -6,7 +6,7 @@ use crate::run::{Run, Verdict, secret};
 use crate::script::Name;
 use keyphone_keying::{Identity, Psk, System};
 use keyphone_media::env::Instant;
-use keyphone_ua::event::{Event, KeyUse};
+use keyphone_ua::event::Event;
 use keyphone_ua::sip::Message;
 use std::collections::BTreeSet;
 
@@ -103,7 +103,8 @@ fn clipping(run: &Run) -> Found {
 
 /// All branches were keyed, and none has a key of another.
 fn branches(run: &Run) -> (Says, String) {
-    let unkeyed: Vec<_> = run.cast.phones.iter().enumerate().skip(1).filter(|(n, _)| keys(run, *n).is_empty()).collect();
+    let unkeyed: Vec<_> =
+        run.cast.phones.iter().enumerate().skip(1).filter(|(n, _)| keys(run, *n).is_empty()).collect();
     match unkeyed.first() {
         Some((_, role)) => (Says::No, format!("{} could not be keyed", role.name)),
         None => as_expected(run),
@@ -111,9 +112,9 @@ fn branches(run: &Run) -> (Says, String) {
 }
 
 /// The keys that a phone had.
-fn keys(run: &Run, phone: usize) -> BTreeSet<&str> {
-    let key = |event| match event {
-        Event::Key { key, .. } => Some(key.as_str()),
+fn keys(run: &Run, phone: usize) -> BTreeSet<String> {
+    let key = |event: &Event| match event {
+        Event::Key { key, .. } => Some(key.clone()),
         _ => None,
     };
     told(run, phone).filter_map(key).collect()
@@ -126,13 +127,12 @@ fn association(run: &Run) -> Found {
         _ => None,
     });
     let Some(winner) = winner else { return Ok((Says::No, "no call came about".into())) };
-    let name: Option<&Name> = run.cast.phones.iter().enumerate().skip(1).find_map(|(number, role)| {
+    let name: Option<&Name> = run.cast.phones.iter().skip(1).find_map(|role| {
         let from_it = run.world.log().iter().filter(|sent| !sent.media && sent.from == role.sip);
         let tag = |bytes: &[u8]| match Message::parse(bytes) {
             Ok(Message::Response(response)) => response.headers.tag("To").map(str::to_owned),
             _ => None,
         };
-        let _ = number;
         from_it.filter_map(|sent| tag(&sent.bytes)).any(|tag| tag == winner).then_some(&role.name)
     });
     let name = name.ok_or("a branch won that is no phone's")?;
@@ -151,19 +151,12 @@ fn association(run: &Run) -> Found {
 
 /// Whose dice change the key?
 fn key_generation(world: World, system: System, lab: &mut Lab<'_>) -> Found {
-    let sent = |run: &Run| -> BTreeSet<String> {
-        let key = |event: &Event| match event {
-            Event::Key { key, use_for: KeyUse::Hear, .. } => Some(key.clone()),
-            _ => None,
-        };
-        told(run, ALICE).filter_map(key).collect()
-    };
-    let base = sent(lab.run(world, system)?);
+    let base = keys(lab.run(world, system)?, ALICE);
     if base.is_empty() {
         return Err(format!("{} has no key", world.name(system)));
     }
     let [by_alice, by_bob] = [ALICE, BOB].map(|phone| lab.run_with_other_dice(world, system, phone));
-    let (by_alice, by_bob) = (sent(&by_alice?) != base, sent(&by_bob?) != base);
+    let (by_alice, by_bob) = (keys(&by_alice?, ALICE) != base, keys(&by_bob?, ALICE) != base);
     Ok(match (by_alice, by_bob) {
         (true, true) => (Says::Both, "other dice on either side give another key".into()),
         (true, false) => (Says::Initiator, "other dice of the callee give the same key".into()),

@@ -25,8 +25,8 @@ impl Card {
         }
         let _ = writeln!(
             text,
-            "Each cell is read from a run: keyphone scenario table --runs names them, and keyphone scenario run \
-             fork/mikey-psk\n--seed {} --ladder shows one.",
+            "Each cell is read from a run: `keyphone scenario table --runs` names them all, and shows what was measured.\n\
+             One of them: keyphone scenario run card-fork-mikey-psk --seed {} --ladder",
             self.seed
         );
         text
@@ -60,7 +60,13 @@ impl Card {
             for cell in self.cells.iter().filter(|cell| cell.column.source() == source) {
                 let heading = cell.column.heading().join(" ");
                 let run = cell.run.as_deref().unwrap_or("nothing was run");
-                let _ = writeln!(text, "{:NAME$}{heading:17} {:10} {run}: {}", cell.system.to_string(), cell.says.to_string(), cell.shown);
+                let _ = writeln!(
+                    text,
+                    "{:NAME$}{heading:17} {:10} {run}: {}",
+                    cell.system.to_string(),
+                    cell.says.to_string(),
+                    cell.shown
+                );
             }
             text.push('\n');
         }

@@ -38,11 +38,7 @@ const REASONS: &[(Column, &[ModeName], &str)] = &[
         &[Psk, Rsa, RsaR],
         "conferences are later work; the group form of RSA-R exists in the keying layer",
     ),
-    (
-        Column::SharedKeyConference,
-        &[Null, DhSign, DhHmac],
-        "conferences are later work",
-    ),
+    (Column::SharedKeyConference, &[Null, DhSign, DhHmac], "conferences are later work"),
     (
         Column::BestEffort,
         &[Null, Psk, Rsa, DhSign, DhHmac, RsaR],

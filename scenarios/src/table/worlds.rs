@@ -54,15 +54,18 @@ impl World {
         }
     }
 
-    /// By this name a run of it is asked for: `fork/mikey-psk`.
+    /// By this name a run of it is asked for: `card-fork-mikey-psk`.
     pub fn name(self, system: System) -> String {
-        format!("{}/{system}", self.file().0)
+        format!("card-{}-{system}", self.file().0)
     }
 
     /// The world of that name, and whose it is.
     pub fn find(name: &str) -> Option<(Self, System)> {
-        let (world, system) = name.split_once('/')?;
-        Some((Self::ALL.into_iter().find(|one| one.file().0 == world)?, system.parse().ok()?))
+        let name = name.strip_prefix("card-")?;
+        Self::ALL.into_iter().find_map(|world| {
+            let system = name.strip_prefix(world.file().0)?.strip_prefix('-')?;
+            Some((world, system.parse().ok()?))
+        })
     }
 
     /// The script, with that system in it.
@@ -99,7 +102,7 @@ mod tests {
                 assert_eq!(World::find(&world.name(system)), Some((world, system)));
             }
         }
-        assert_eq!(World::find("fork/zrtp"), None);
-        assert_eq!(World::find("spoon/mikey-psk"), None);
+        assert_eq!(World::find("card-fork-zrtp"), None);
+        assert_eq!(World::find("card-spoon-mikey-psk"), None);
     }
 }

@@ -5,6 +5,7 @@ mod new;
 mod play;
 mod run;
 mod source;
+mod table;
 
 use crate::fault::Fault;
 use clap::{Args, Subcommand};
@@ -19,7 +20,9 @@ EXAMPLES:
       keyphone scenario run --times 100
   Write one of your own, and run it:
       keyphone scenario new mine.toml
-      keyphone scenario run mine.toml";
+      keyphone scenario run mine.toml
+  What is each keying system good for?
+      keyphone scenario table";
 
 /// Run scripted calls in simulated time: forks, transfers, bad links, attackers
 #[derive(Args, Debug)]
@@ -35,6 +38,7 @@ enum Command {
     Show(list::Show),
     New(new::New),
     Run(run::Run),
+    Table(table::Table),
 }
 
 impl Scenario {
@@ -44,6 +48,7 @@ impl Scenario {
             Command::Show(show) => show.run(),
             Command::New(new) => new.run(),
             Command::Run(run) => run.run(),
+            Command::Table(table) => table.run(),
         }
     }
 }

@@ -78,7 +78,7 @@ impl Authority {
 
     /// Is its time over? What it issues then is worth nothing.
     pub(super) fn has_expired(&self) -> bool {
-        Asn1Time::from_unix(now()).is_ok_and(|now| self.certificate.not_after() < &now)
+        Asn1Time::from_unix(now()).is_ok_and(|now| self.certificate.not_after() < now)
     }
 
     /// A new one. Chains are checked by what knows no P-521, so that the CA of such keys is on P-384.

@@ -4,6 +4,7 @@ use crate::fault::{Fault, usage};
 use keyphone_scenarios::book;
 use keyphone_scenarios::random;
 use keyphone_scenarios::script::{Script, ScriptError};
+use keyphone_scenarios::table::World;
 use std::fs::File;
 use std::io::Read;
 
@@ -19,11 +20,15 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// What ends with `.toml` or has a slash in it is a file; `random-17` is the world that a seed makes up; anything
-    /// else is a script that comes with the program.
+    /// What ends with `.toml` or has a slash in it is a file; `random-17` is the world that a seed makes up,
+    /// `card-fork-mikey-psk` one of the score card's; anything else is a script that comes with the program.
     pub(super) fn of(name: &str) -> Result<Self, Fault> {
         if let Some(seed) = name.strip_prefix("random-").and_then(|seed| seed.parse().ok()) {
             return Ok(Self { name: name.to_owned(), text: random::script(seed).to_string() });
+        }
+        if let Some((world, system)) = World::find(name) {
+            let script = world.script(system).map_err(usage)?;
+            return Ok(Self { name: name.to_owned(), text: script.to_string() });
         }
         let text = match (name.ends_with(".toml") || name.contains(['/', '\\']), book::find(name)) {
             (false, Some(page)) => page.text.to_owned(),
