@@ -60,6 +60,11 @@ fn address(net: [u8; 3], number: usize) -> SocketAddr {
     SocketAddr::from(([a, b, c, last], 5060))
 }
 
+/// Where TLS is the way, the port is said: everything here is where SIP is, and nothing where sips would look for it.
+fn sip_uri(user: &Name, at: SocketAddr, tls: bool) -> String {
+    if tls { format!("sips:{user}@{at}") } else { format!("sip:{user}@{}", at.ip()) }
+}
+
 impl Cast {
     fn of(script: &Script) -> Self {
         let named = |net| move |(number, name): (usize, &Name)| (name.clone(), address(net, number));
@@ -74,8 +79,7 @@ impl Cast {
                 _ => None,
             };
             let home = phone.home.as_ref().and_then(|home| proxies.iter().find(|(name, _)| name == home));
-            let scheme = if phone.tls { "sips" } else { "sip" };
-            let uri = format!("{scheme}:{}@{}", phone.user, home.map_or(sip, |(_, at)| *at).ip());
+            let uri = sip_uri(&phone.user, home.map_or(sip, |(_, at)| *at), phone.tls);
             let tone = Some(phone.tone.unwrap_or(own)).filter(|hz| *hz > 0);
             Role { name: phone.name.clone(), sip, tone, early, uri }
         };
@@ -111,7 +115,10 @@ impl Cast {
         }
         let home = script.home_of(name).and_then(|proxy| self.proxy(&proxy.name));
         match home {
-            Some(at) => Ok(format!("sip:{name}@{}", at.ip())),
+            Some(at) => {
+                let tls = script.phones.iter().any(|phone| phone.user == *name && phone.tls);
+                Ok(sip_uri(name, at, tls))
+            }
             None => {
                 let known = self.phones.iter().zip(&script.phones).find(|(_, phone)| phone.user == *name);
                 known.map(|(role, _)| role.uri.clone()).ok_or_else(|| format!("nobody is called {name}"))

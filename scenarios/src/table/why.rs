@@ -19,11 +19,6 @@ const REASONS: &[(Column, &[ModeName], &str)] = &[
         "RFC 5197 leaves the row blank, RFC 5479 A.4.1 says yes: phones that share the PSK each make a key of their own",
     ),
     (
-        Column::Clipping,
-        &[DhSign, DhHmac, RsaR],
-        "packets wait for their key and are played when the answer brings it: late, but not lost",
-    ),
-    (
         Column::SecureRetargeting,
         &[DhHmac],
         "RFC 5479 assumes one PSK for all whom a call may reach; here each has one of its own, as in RFC 5197's blank cell",
