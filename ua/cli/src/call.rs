@@ -279,20 +279,17 @@ fn check_key(config: &Config, target: &Uri, hop: Hop) -> Result<(), Fault> {
         Clock::default().now().ntp,
     );
     let Some(why) = choose(&facts, &config.policy.preferences()).nothing() else { return Ok(()) };
-    if let [system] = config.policy.keying[..]
-        && let Some(missing) = missing(config, system, &callee)
-    {
-        return Err(usage(missing));
-    }
-    Err(usage(format!(
-        "no keying system can be offered to {callee}:\n  {}\nA key for the two of you is the simplest: \"openssl rand -hex \
-         32 > psk.hex\" makes one, and both give it with --psk @psk.hex; --keying none --allow-clear calls without any \
-         protection",
-        why.join("\n  ")
-    )))
+    // The first one says what would help; who named no other is told of no other.
+    let help = config.systems().first().and_then(|system| missing(config, *system, &callee));
+    let why = why.join("; ");
+    Err(usage(match help {
+        Some(help) if config.policy.keying.len() == 1 => help,
+        Some(help) => format!("{help}; nor can anything else be offered: {why}"),
+        None => format!("no keying system can be offered to {callee}: {why}"),
+    }))
 }
 
-/// What the one system that was named needs, and what to do about it.
+/// What a system needs, and what to do about it.
 fn missing(config: &Config, system @ KeyingSystem::Mikey(mode): KeyingSystem, callee: &Identity) -> Option<String> {
     let by_key = matches!(mode, ModeName::Psk | ModeName::DhHmac);
     if by_key && config.credentials.psk_store().with(callee).is_none() {

@@ -72,7 +72,8 @@ fn where_nothing_can_be_offered_nobody_is_called_and_every_reason_is_said() {
     let ran = keyphone(&["call", "sip:bob@127.0.0.1:9", "--keying", "auto", "--explain"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
     for reason in [
-        "no keying system can be offered to sip:bob@127.0.0.1:",
+        "mikey-psk needs a key that we share with sip:bob@127.0.0.1: give --psk @FILE",
+        "nor can anything else be offered",
         "mikey-psk, mikey-dhhmac: we share no key with sip:bob@127.0.0.1: give one with --psk",
         "mikey-rsa, mikey-rsar, mikey-dhsign: we have no certificate of our own to sign with: give one with --cert FILE",
         "mikey-rsa: we have no certificate of sip:bob@127.0.0.1: give one with --peer-cert FILE",
