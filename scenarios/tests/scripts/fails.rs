@@ -32,6 +32,7 @@ fn verdict(sentence: &str, steps: &str, people: &str) -> (bool, String) {
 
 /// What is not so, the steps, the world, and what is said of it.
 const NOT_SO: &[(&str, &str, &str, &str)] = &[
+    ("alice misses at most 40 ms of bob", CALL, LATE, "alice missed "),
     ("alice hears bob", CALL, DEAF, "alice heard 0 ms of bob"),
     ("alice hears bob within 5 s", CALL, OTHER_KEY, "alice heard 0 ms of bob"),
     ("alice hears bob within 60 ms", CALL, TWO, "after"),
