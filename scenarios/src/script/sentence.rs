@@ -215,16 +215,20 @@ impl fmt::Display for Count {
     }
 }
 
+/// What a word costs that is wrong, missing or too much.
+const WRONG: usize = 8;
+
 /// How many words would have to change, come or go for the sentence to fit: a place costs nothing where its like stands.
 fn distance(words: &[String], pattern: &str) -> usize {
     // A time is two words; what follows a name in a list belongs to it.
     let slots: Vec<_> = pattern.split(' ').collect();
     let cost = |slot: &str, at: usize| -> (usize, usize) {
         match take(slot, &words[at..], &mut VecDeque::new()) {
-            Some(rest) => (words.len() - at - rest.len(), 0),
+            // Any word may stand in some places: that says less than the right word does.
+            Some(rest) => (words.len() - at - rest.len(), usize::from(slot.starts_with(char::is_uppercase))),
             // A word that is nearly right is half wrong.
-            None if at < words.len() && near(slot, &words[at]) => (1, 1),
-            None => (1, 2),
+            None if at < words.len() && near(slot, &words[at]) => (1, WRONG / 2),
+            None => (1, WRONG),
         }
     };
     let mut costs = vec![vec![usize::MAX / 2; words.len() + 1]; slots.len() + 1];
@@ -237,8 +241,8 @@ fn distance(words: &[String], pattern: &str) -> usize {
                     *cell = (*cell).min(so_far + more);
                 }
             };
-            relax(s, w + 1, 2);
-            relax(s + 1, w, 2);
+            relax(s, w + 1, WRONG);
+            relax(s + 1, w, WRONG);
             if s < slots.len() && w < words.len() {
                 let (taken, more) = cost(slots[s], w);
                 relax(s + 1, w + taken, more);

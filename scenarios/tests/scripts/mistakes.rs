@@ -42,7 +42,6 @@ fn nearest_means_what_was_probably_meant() {
         ("nothing unauthenticated is played", "nothing unauthenticated was played"),
         ("alice is refused for keying", "A's call is refused for keying"),
         ("bob rings once keyed", "A rings only once keyed"),
-        ("alice talks to bob", "A and B talk"),
         ("alice drops replayed packets", "A drops COUNT replayed packet|packets"),
     ] {
         let message = mistakes(&script("").replace("alice and bob talk", written));

@@ -27,7 +27,7 @@ pub(super) const FORMS: &[Form<Expectation>] = &[
     Form { pattern: "no two streams share a key and an SSRC", make: |_| Expectation::Keys(Keys::NoPadTwice) },
     Form { pattern: "A's call is keyed by KEYING", make: |p| Expectation::Keys(Keys::KeyedBy(p.name(), p.keying())) },
     Form {
-        pattern: "A changes keys COUNT times|time",
+        pattern: "A changes keys COUNT time|times",
         make: |p| Expectation::Keys(Keys::Changes(p.name(), p.count())),
     },
 ];
