@@ -7,6 +7,7 @@ use crate::section::Section;
 use keyphone_keying::Expect;
 use keyphone_keying::choice::{Expected, Needs, Order, Preferences};
 use keyphone_keying::mikey::Tolerances;
+use keyphone_keying::policy::OnClash;
 use keyphone_media::srtp::{DerivationRate, Suite};
 
 /// What may be offered and accepted.
@@ -32,6 +33,8 @@ pub struct Policy {
     pub allow_null_cipher: bool,
     /// After how many packets session keys change, in our offers.
     pub derivation_rate: DerivationRate,
+    /// What we do when two send under one key and SSRC.
+    pub on_ssrc_clash: OnClash,
     /// The weakest hash with which passwords are proven to servers. MD5 is allowed by default, because most deployments
     /// need it (RFC 8760 section 3 says what that opens the door to).
     pub weakest_digest: DigestAlgorithm,
@@ -41,8 +44,16 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        let keyphone_keying::Policy { media, choice, expect, suites, allow_null_cipher, derivation_rate, .. } =
-            keyphone_keying::Policy::default();
+        let keyphone_keying::Policy {
+            media,
+            choice,
+            expect,
+            suites,
+            allow_null_cipher,
+            derivation_rate,
+            on_ssrc_clash,
+            ..
+        } = keyphone_keying::Policy::default();
         let Preferences { systems: keying, needs, expected, retries, .. } = choice;
         let weakest_digest = DigestAlgorithm::Md5;
         Self {
@@ -55,6 +66,7 @@ impl Default for Policy {
             suites,
             allow_null_cipher,
             derivation_rate,
+            on_ssrc_clash,
             weakest_digest,
             mikey: Mikey::default(),
         }
@@ -71,6 +83,7 @@ impl Policy {
         policy.suites.clone_from(&self.suites);
         policy.allow_null_cipher = self.allow_null_cipher;
         policy.derivation_rate = self.derivation_rate;
+        policy.on_ssrc_clash = self.on_ssrc_clash;
         policy.mikey.allow_null_encryption = self.mikey.allow_null_encryption;
         policy.mikey.allow_null_mac = self.mikey.allow_null_mac;
         policy.mikey.max_skew = self.mikey.max_skew;
@@ -127,6 +140,7 @@ impl Policy {
         section.list("suites", &mut self.suites, report, parse_suite);
         section.flag("allow-null-cipher", &mut self.allow_null_cipher, report);
         section.number("key-derivation-rate", &mut self.derivation_rate, report, parse_derivation_rate);
+        section.parse("on-ssrc-clash", &mut self.on_ssrc_clash, report, parse_on_clash);
         section.parse("weakest-digest", &mut self.weakest_digest, report, str::parse);
         let null = self.suites.iter().find(|suite| !suite.encrypts());
         match (self.allow_null_cipher, null, section.span_of("suites")) {
@@ -227,6 +241,19 @@ pub fn parse_expect(text: &str) -> Result<Expect, String> {
         "same-domain" => Ok(Expect::SameDomain),
         "any" => Ok(Expect::Certified),
         _ => Err(format!("{text:?} is none of exactly, pinned, same-domain and any")),
+    }
+}
+
+/// `leave`, `rekey` or `move`: what we do when two send under one key and SSRC.
+///
+/// # Errors
+/// One sentence that lists the three.
+pub fn parse_on_clash(text: &str) -> Result<OnClash, String> {
+    match text {
+        "leave" => Ok(OnClash::Leave),
+        "rekey" => Ok(OnClash::Rekey),
+        "move" => Ok(OnClash::Move),
+        _ => Err(format!("{text:?} is none of leave, rekey and move")),
     }
 }
 

@@ -5,6 +5,7 @@ use keyphone_keying::choice::{Expected, Needs};
 use keyphone_keying::crypto::Envelope;
 use keyphone_keying::mikey::policy::{FailedRekey, KeyForm, Validity};
 use keyphone_keying::mikey::wire::registry::{CacheType, DhGroup, SignType};
+use keyphone_keying::policy::OnClash;
 use keyphone_keying::{Expect, Identity};
 use keyphone_media::audio::codec::Codec;
 use keyphone_media::policy::EarlyMedia;
@@ -84,6 +85,7 @@ fn every_field_replaces_its_default() {
         suites = ["AES_CM_128_HMAC_SHA1_32", "NULL_HMAC_SHA1_80", "AEAD_AES_256_GCM"]
         allow-null-cipher = true
         key-derivation-rate = 65_536
+        on-ssrc-clash = "move"
         weakest-digest = "sha-256"
         [mikey]
         allow-null-encryption = true
@@ -98,6 +100,7 @@ fn every_field_replaces_its_default() {
         keys = "tek+salt"
         mki = 4
         failed-rekey = "end"
+        fetch-certificates = ["https://example.org"]
         [audio]
         play = "hello.wav"
         record = "/tmp/heard.wav"
@@ -130,6 +133,7 @@ fn every_field_replaces_its_default() {
     assert_eq!(config.policy.retries, 3);
     assert_eq!(config.policy.suites, [Suite::AesCm128HmacSha1_32, Suite::NullHmacSha1_80, Suite::AeadAes256Gcm]);
     assert_eq!((config.policy.allow_null_cipher, config.policy.derivation_rate.packets()), (true, 65_536));
+    assert_eq!(config.policy.keying_policy().on_ssrc_clash, OnClash::Move);
     let mikey = Mikey {
         allow_null_encryption: true,
         allow_null_mac: true,
@@ -143,7 +147,7 @@ fn every_field_replaces_its_default() {
         keys: KeyForm::TekSalt,
         validity: Validity::Mki(4),
         failed_rekey: FailedRekey::End,
-        fetch: vec![],
+        fetch: vec!["https://example.org/".parse().unwrap()],
     };
     assert_eq!(config.policy.mikey, mikey);
     assert_eq!(config.audio.play, Play::File("/etc/keyphone/hello.wav".into()), "beside the configuration");

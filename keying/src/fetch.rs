@@ -9,7 +9,7 @@ use std::str::FromStr;
 use url::Host;
 
 /// A URL of a certificate: `http` or `https` (RFC 4738 section 3.8 wants the former; FTP is not required).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Url(url::Url);
 
 impl Url {
@@ -88,6 +88,12 @@ impl FromStr for Url {
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{self}>")
     }
 }
 

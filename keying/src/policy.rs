@@ -6,6 +6,19 @@ use crate::mikey::MikeyPolicy;
 use keyphone_media::policy::Policy as MediaPolicy;
 use keyphone_media::srtp::{DerivationRate, Suite};
 
+/// What we do when two send under one key and SSRC, so that what both encrypt can be read. Neither is played, whatever
+/// is said here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnClash {
+    /// We offer new keys.
+    Rekey,
+    /// If the SSRC is ours, we take another one, with new keys (RFC 3550 section 8.2). If not, those two must.
+    Move,
+    /// We leave the call: "it is a sign of malfunction" (RFC 3711 section 9.1).
+    #[default]
+    Leave,
+}
+
 /// What may be offered, accepted and shown. The default is what needs no excuse.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -22,6 +35,8 @@ pub struct Policy {
     pub allow_null_cipher: bool,
     /// The key derivation rate of our offers (RFC 3711 section 4.3.1); each is accepted.
     pub derivation_rate: DerivationRate,
+    /// What we do when two send under one key and SSRC.
+    pub on_ssrc_clash: OnClash,
     /// MIKEY's own choices.
     pub mikey: MikeyPolicy,
 }
@@ -35,6 +50,7 @@ impl Default for Policy {
             suites: Suite::encrypting().collect(),
             allow_null_cipher: false,
             derivation_rate: DerivationRate::ZERO,
+            on_ssrc_clash: OnClash::default(),
             mikey: MikeyPolicy::default(),
         }
     }

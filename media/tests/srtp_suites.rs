@@ -187,7 +187,7 @@ fn two_who_send_on_one_ssrc_under_one_gcm_key_are_found_out() {
         let first = a.1.seal(&mut a.0, FRAME).unwrap();
         assert!(matches!(ears.open(&mut theirs, first.bytes()), Heard::Frame { .. }));
         let twin = b.1.seal(&mut b.0, Frame { payload: b"another", ..FRAME }).unwrap();
-        let clash = Heard::Clash { ssrc: SSRC, index: 0, ours: false };
+        let clash = Heard::Clash { key: key(suite).id(), ssrc: SSRC, index: 0, ours: false };
         assert_eq!(ears.open(&mut theirs, twin.bytes()), clash, "{suite}");
     }
 }

@@ -93,8 +93,26 @@ fn two_peers_with_one_ssrc_clash_when_an_index_comes_twice_and_a_replay_does_not
     assert_eq!(alice.hears_rtcp(&first), HeardRtcp::Replayed);
     let other = [&report(Ssrc(20))[..], &[0x80, 203, 0, 0]].concat();
     let twin = carol.sender.seal_rtcp(&mut carol.ledger, &other).unwrap();
-    let clash = HeardRtcp::Clash { ssrc: Ssrc(20), index: 0, ours: false };
+    let clash = HeardRtcp::Clash { key: key(1).id(), ssrc: Ssrc(20), index: 0, ours: false };
     assert_eq!(alice.ears.open_rtcp(&mut alice.ledger, twin.bytes()), clash);
+}
+
+#[test]
+fn a_second_stream_that_began_far_below_the_first_is_a_clash_and_an_old_packet_is_a_replay() {
+    let (mut alice, mut bob, mut carol) =
+        (Phone::new(&key(1), 1, 1), Phone::new(&key(1), 20, 5), Phone::new(&key(1), 20, 5));
+    for _ in 0..1100 {
+        bob.says(b"before she listens");
+    }
+    let first = bob.says(b"ring");
+    assert!(alice.plays(&first, b"ring"));
+    for _ in 0..300 {
+        let packet = bob.says(b"ring");
+        assert!(alice.plays(&packet, b"ring"));
+    }
+    assert_eq!(alice.hears(&first), Heard::Replayed);
+    let other = carol.says(b"ting");
+    assert!(matches!(alice.hears(&other), Heard::Clash { ssrc: Ssrc(20), ours: false, .. }));
 }
 
 #[test]
@@ -121,7 +139,7 @@ fn a_peer_that_sends_as_us_is_a_clash_and_one_that_says_so_is_refused() {
     assert!(matches!(me.hears(&faster), Heard::Clash { ssrc: Ssrc(1), ours: true, .. }), "where we have yet to come");
     thief.reports();
     let stolen = thief.reports();
-    assert_eq!(me.hears_rtcp(&stolen), HeardRtcp::Clash { ssrc: Ssrc(1), index: 1, ours: true });
+    assert_eq!(me.hears_rtcp(&stolen), HeardRtcp::Clash { key: key(1).id(), ssrc: Ssrc(1), index: 1, ours: true });
     let taken = |ssrc| TwoTimePad::Taken { key: key(1).id(), ssrc: Ssrc(ssrc) };
     assert_eq!(me.ears.expect(&mut me.ledger, key(1).id(), Ssrc(1), 0), Err(taken(1)));
     assert_eq!(me.ears.roc(Ssrc(1)), None, "what was refused leaves nothing");

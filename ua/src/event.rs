@@ -363,13 +363,17 @@ pub enum Event {
         /// Whose.
         ssrc: String,
     },
-    /// The ledger refused to let one pad be used twice, or saw that a peer did.
+    /// Two send under one key and SSRC (RFC 3711 section 9.1). Neither is played from now on; it is told once.
     #[serde(rename = "media.two-time-pad")]
     TwoTimePad {
         /// Which call.
         call: CallId,
-        /// Whose.
+        /// The key, by its fingerprint.
+        key: String,
+        /// The SSRC.
         ssrc: String,
+        /// They are ours: somebody sends as us.
+        ours: bool,
         /// What was seen.
         what: String,
     },

@@ -3,7 +3,7 @@
 
 use super::sender::Slot;
 use super::session::Session;
-use super::window::{Seen, Window};
+use super::window::{Seen, Window, ahead};
 use super::{KeyId, MasterKey};
 use crate::env::Env;
 use crate::rtp::Ssrc;
@@ -91,6 +91,8 @@ struct Track {
     owner: Owner,
     rtp: Window,
     rtcp: Window,
+    /// The lowest index that was heard.
+    first: Option<u64>,
 }
 
 /// A place in the book at which one packet may be written: its counter and its window.
@@ -207,9 +209,13 @@ impl Ledger {
         match window.look(index, mark) {
             Seen::Never if !ours => {
                 window.note(index, mark);
+                if kind == Kind::Rtp {
+                    track.heard(index);
+                }
                 Verdict::Fresh
             }
             Seen::Before if ours => Verdict::Reflected,
+            Seen::Before if kind == Kind::Rtp && track.is_from_before(index) => Verdict::Clash { ours },
             Seen::Before => Verdict::Replayed,
             Seen::Never | Seen::Otherwise => Verdict::Clash { ours },
         }
@@ -242,8 +248,23 @@ impl Default for Page {
 
 impl Track {
     fn new(owner: Owner) -> Self {
-        Self { owner, rtp: Window::new(48), rtcp: Window::new(31) }
+        Self { owner, rtp: Window::new(48), rtcp: Window::new(31), first: None }
     }
+
+    /// Does that index lie before the first packet of the stream, farther than packets are late? A random sequence number
+    /// to begin with (RFC 3550 section 5.1) makes a second stream do so in every second case.
+    fn is_from_before(&self, index: u64) -> bool {
+        self.first.is_some_and(|first| ahead(index, first, 48) < -Self::LATE)
+    }
+
+    fn heard(&mut self, index: u64) {
+        if self.first.is_none_or(|first| ahead(index, first, 48) < 0) {
+            self.first = Some(index);
+        }
+    }
+
+    /// So many packets of a stream may have come to nobody before the first one came to us.
+    const LATE: i64 = 1000;
 }
 
 impl Line<'_> {

@@ -47,8 +47,11 @@ pub enum Heard<'a> {
     Replayed,
     /// Our own packet came back.
     Reflected,
-    /// The pad was used twice: this key, SSRC and index carried another packet.
+    /// The pad was used twice, or will be: this key, SSRC and index carried another packet, or the packet is from before
+    /// the stream began, or under an SSRC of ours and not ours.
     Clash {
+        /// Under which key.
+        key: KeyId,
         /// On which SSRC.
         ssrc: Ssrc,
         /// ROC || SEQ.
@@ -119,7 +122,7 @@ impl Receiver {
             Verdict::Fresh => {}
             Verdict::Replayed => return Heard::Replayed,
             Verdict::Reflected => return Heard::Reflected,
-            Verdict::Clash { ours } => return Heard::Clash { ssrc, index, ours },
+            Verdict::Clash { ours } => return Heard::Clash { key, ssrc, index, ours },
             Verdict::Refused => return Heard::Refused,
         }
         places.entry(ssrc).or_default().hear(index);

@@ -15,7 +15,7 @@
 use super::ledger::Kind;
 use super::session::Session;
 use super::transform::At;
-use super::{Ledger, SealError, Sealed};
+use super::{KeyId, Ledger, SealError, Sealed};
 use crate::env::Env;
 use crate::rtp::{Frame, Header, Ssrc};
 use std::fmt;
@@ -101,6 +101,11 @@ impl Sender {
     /// Who we are in our packets.
     pub fn ssrc(&self) -> Ssrc {
         self.slot.ssrc
+    }
+
+    /// The key that it speaks with.
+    pub fn key(&self) -> KeyId {
+        self.slot.session.id
     }
 
     /// The rollover counter of the next packet: what a late joiner must be told.

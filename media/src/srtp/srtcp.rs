@@ -34,6 +34,8 @@ pub enum HeardRtcp<'a> {
     Reflected,
     /// The pad was used twice: this key, SSRC and index carried another packet.
     Clash {
+        /// Under which key.
+        key: KeyId,
         /// On which SSRC.
         ssrc: Ssrc,
         /// The SRTCP index, 31 bits.
@@ -89,7 +91,7 @@ impl Receiver {
             Verdict::Fresh => {}
             Verdict::Replayed => return HeardRtcp::Replayed,
             Verdict::Reflected => return HeardRtcp::Reflected,
-            Verdict::Clash { ours } => return HeardRtcp::Clash { ssrc, index, ours },
+            Verdict::Clash { ours } => return HeardRtcp::Clash { key, ssrc, index, ours },
             Verdict::Refused => return HeardRtcp::Refused,
         }
         HeardRtcp::Compound { ssrc, key, bytes: buffer }

@@ -6,6 +6,7 @@ mod bad_day;
 mod by_url;
 mod certs;
 mod choice;
+mod clash;
 mod common;
 mod downgrade;
 mod dtmf;

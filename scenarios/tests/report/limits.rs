@@ -89,7 +89,7 @@ fn hostile_events(said: &str) -> Vec<(Instant, Event)> {
         Event::Verified { call, branch: text(), count: 1, why: Why::Media },
         Event::Clipped { call, branch: text(), ms: 40, held: 3, played: 1, dropped: 2 },
         Event::Heard { call, ssrc: text() },
-        Event::TwoTimePad { call, ssrc: text(), what: text() },
+        Event::TwoTimePad { call, key: text(), ssrc: text(), ours: false, what: text() },
         Event::MessageReceived { from: text(), text: text() },
         Event::Info { call, content_type: text(), body: text() },
         Event::NetworkTrouble { peer: text(), what: text() },

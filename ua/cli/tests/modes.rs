@@ -5,8 +5,12 @@ mod peers;
 use peers::capture::{self, Capture, assert_unmarked, packets};
 use peers::sound::{Ears, Speech};
 use peers::{KEY, Ports, Process, Ran, answer, keyphone, text};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const HOST: &str = "127.0.0.1";
 
@@ -35,11 +39,13 @@ struct Wish<'a> {
     curve: Option<&'a str>,
     /// What tshark reads in the messages.
     reads: &'a [&'a str],
+    /// Both name a URL in place of their certificate, on a server at this port, and fetch the other's.
+    published: Option<u16>,
 }
 
 impl Default for Wish<'_> {
     fn default() -> Self {
-        Self { mode: "mikey-psk", flags: &[], calls: &[], tls: false, curve: None, reads: &[] }
+        Self { mode: "mikey-psk", flags: &[], calls: &[], tls: false, curve: None, reads: &[], published: None }
     }
 }
 
@@ -54,6 +60,13 @@ impl Wish<'_> {
     ) -> Command {
         let (listen, from) = (format!("{HOST}:{port}"), format!("sip:{name}@{HOST}"));
         let config = ports.config(dir, media);
+        if let Some(port) = self.published {
+            let base = format!("http://{HOST}:{port}{}/", dir.display());
+            let (files, url) = (format!("cert = \"{name}.pem\"\nkey = \"{name}.key\""), format!("{base}{name}.cer"));
+            let text = std::fs::read_to_string(&config).unwrap();
+            let more = format!("[tls]\n{files}\ncert-url = \"{url}\"\n[mikey]\nfetch-certificates = [\"{base}\"]\n");
+            std::fs::write(&config, text + &more).unwrap();
+        }
         let mut phone = keyphone(command, &["--listen", &listen, "--from", &from, "--config", text(&config)]);
         let file = |name: &str| dir.join(name).display().to_string();
         match self.mode {
@@ -124,6 +137,10 @@ impl Wish<'_> {
         if self.tls {
             let sip = capture::read(wire, ports, &["-Y", "sip"]);
             assert_eq!(sip, "", "it went over TLS");
+            return;
+        }
+        if self.published.is_some() {
+            // tshark reads every CERT as DER, whatever its type says, and marks a URL as malformed.
             return;
         }
         let text = assert_unmarked(wire, ports);
@@ -201,6 +218,38 @@ fn mikey_dhhmac_places_a_call_and_changes_its_keys() {
 fn mikey_dhsign_places_a_call_and_changes_its_keys() {
     let reads = &["(HDR) Type: D-H init", "(HDR) Type: D-H resp", "Certificate (CERT)", "DH Data (DH)"];
     plain_and_rekeyed(&Wish { mode: "mikey-dhsign", reads, ..Wish::default() }, 51);
+}
+
+/// A web server that has certificates, in DER, where the files have them in PEM.
+#[allow(clippy::disallowed_methods, reason = "this test is about real sockets")]
+fn serve() -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind((HOST, 0)).unwrap();
+    let (port, count) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
+    let asked = count.clone();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let line = lines.next().unwrap_or_default();
+            // The rest of the header, to its empty line.
+            lines.take_while(|line| !line.is_empty()).for_each(drop);
+            let path = line.trim_start_matches("GET ").trim_end_matches(" HTTP/1.1").replace(".cer", ".pem");
+            let pem = std::fs::read(path).unwrap();
+            let der = keyphone_keying::Certificate::read(&pem).unwrap()[0].der().to_vec();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", der.len());
+            stream.write_all(&[head.as_bytes(), &der].concat()).unwrap();
+            asked.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    (port, count)
+}
+
+#[test]
+fn both_fetch_the_certificate_that_the_other_only_points_to() {
+    let (port, asked) = serve();
+    let wish = Wish { mode: "mikey-rsar", published: Some(port), ..Wish::default() };
+    if wish.place(81).is_some() {
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
+    }
 }
 
 #[test]

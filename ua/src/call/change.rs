@@ -222,7 +222,11 @@ impl Call {
             let reason = decline::reason(StatusCode::NOT_ACCEPTABLE_HERE, &why);
             return self.leave(Some(reason), Outcome::KeyingRefused { why }, cx);
         }
-        cx.event(Event::CallTrouble { call: *id, what });
+        let call = *id;
+        if change.rekey && self.cannot_cure(&what, cx) {
+            return;
+        }
+        cx.event(Event::CallTrouble { call, what });
         self.change(cx);
     }
 }

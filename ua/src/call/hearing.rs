@@ -3,6 +3,7 @@
 
 use super::Cx;
 use super::apart::paths;
+use super::clash::Noticed;
 use super::codecs::codec_of;
 use super::engine::open_engine;
 use super::floor::{Early, Floor, Turn, Who};
@@ -80,9 +81,9 @@ impl Media {
     fn hear(&mut self, came: Came<'_>, cx: &mut Cx<'_, '_>) -> Fate {
         let Came { from, at, bytes, .. } = came;
         let named = self.remote.is_some_and(|remote| remote.rtp.ip() == from.ip());
-        let Self { call, plan, codecs, path, engine, no_engine, dropped, floor, .. } = self;
+        let Self { call, plan, codecs, path, engine, no_engine, dropped, floor, noticed, .. } = self;
         let mut said = vec![];
-        match path.open(cx.ledger, bytes, named) {
+        match path.open(cx.ledger, bytes, (from, named)) {
             Opened::Frame(ssrc, ..) if matches!(floor, Floor::Only(only) if *only != ssrc) => dropped.unheard += 1,
             Opened::Frame(ssrc, index, frame) => {
                 let (payload_type, marker, timestamp) = (frame.payload_type, frame.marker, frame.timestamp);
@@ -101,7 +102,7 @@ impl Media {
                 }
             }
             Opened::Refused => return Fate::Unknown,
-            other => dropped.count(*call, &other, cx.out),
+            other => dropped.count(*call, &other, noticed, cx.out),
         }
         Fate::Done(self.act(said, cx))
     }
@@ -112,10 +113,10 @@ impl Media {
         let Floor::Early(early) = &self.floor else { return Fate::Unknown };
         let (named, ssrc) = (early.names(from), claimed_ssrc(bytes, false));
         let frame = {
-            let Self { call, path, apart, dropped, .. } = self;
+            let Self { call, path, apart, dropped, noticed, .. } = self;
             let ledger = &mut *cx.ledger;
             let likely = paths(path, apart).filter(|(branch, _)| early.may_be(*branch, ssrc, from));
-            let mut opened = likely.map(|(branch, path)| (branch, path.open(ledger, bytes, named)));
+            let mut opened = likely.map(|(branch, path)| (branch, path.open(ledger, bytes, (from, named))));
             match opened.find(|(_, opened)| !matches!(opened, Opened::Refused)) {
                 None => return Fate::Unknown,
                 Some((branch, Opened::Frame(ssrc, index, frame))) => Frame {
@@ -127,7 +128,7 @@ impl Media {
                     payload: frame.payload.to_vec(),
                 },
                 Some((_, other)) => {
-                    dropped.count(*call, &other, cx.out);
+                    dropped.count(*call, &other, noticed, cx.out);
                     return Fate::Done(PlayedOut(false));
                 }
             }
@@ -162,7 +163,7 @@ impl Media {
     fn hear_rtcp(&mut self, came: Came<'_>, cx: &mut Cx<'_, '_>) -> Fate {
         let Came { from, bytes, .. } = came;
         let ours = self.path.ssrc();
-        let Self { path, apart, floor, remote, engine, dropped, .. } = self;
+        let Self { call, path, apart, floor, remote, engine, dropped, noticed, .. } = self;
         let (early, named) = match &*floor {
             Floor::Early(early) => (Some(early), early.names(from)),
             Floor::Open | Floor::Only(_) => (None, remote.is_some_and(|remote| remote.rtcp.ip() == from.ip())),
@@ -170,10 +171,12 @@ impl Media {
         let (on, ssrc) = (apart.as_ref().and_then(|apart| apart.of.clone()), claimed_ssrc(bytes, true));
         let likely = |branch: &Option<&str>| early.is_none_or(|early| early.may_be(*branch, ssrc, from));
         let likely = paths(path, apart).filter(|(branch, _)| likely(branch));
-        let mut opened = likely.map(|(branch, path)| (branch, path.open_rtcp(cx.ledger, bytes, named)));
+        let mut opened = likely.map(|(branch, path)| (branch, path.open_rtcp(cx.ledger, bytes, (from, named))));
         match opened.find(|(_, opened)| !matches!(opened, OpenedRtcp::Refused)) {
             None => return Fate::Unknown,
             Some((_, OpenedRtcp::Replayed | OpenedRtcp::Refused)) => dropped.replayed += 1,
+            Some((_, OpenedRtcp::Clash(clash))) => dropped.count(*call, &Opened::Clash(clash), noticed, cx.out),
+            Some((_, OpenedRtcp::Silenced)) => dropped.refused += 1,
             Some((branch, OpenedRtcp::Compound(compound))) => {
                 if let (Some(engine), Some(ours)) = (engine, ours)
                     && branch == on.as_deref()
@@ -317,18 +320,15 @@ impl Media {
 
 impl Dropped {
     /// Counts an authentic packet that brings nothing, and tells of one that must not be.
-    fn count(&mut self, call: CallId, opened: &Opened<'_>, out: &mut Vec<Output>) {
+    fn count(&mut self, call: CallId, opened: &Opened<'_>, noticed: &mut Noticed, out: &mut Vec<Output>) {
         match opened {
             Opened::Replayed => self.replayed += 1,
             Opened::Reflected => self.reflected += 1,
-            Opened::Refused => self.refused += 1,
-            Opened::Clash { ssrc, ours } => {
+            Opened::Refused | Opened::Silenced => self.refused += 1,
+            Opened::Clash(clash) => {
                 self.refused += 1;
-                let what = match ours {
-                    true => "somebody sends under our key as us",
-                    false => "two packets came under one key, SSRC and index",
-                };
-                out.push(Output::Event(Event::TwoTimePad { call, ssrc: ssrc.to_string(), what: what.into() }));
+                noticed.new.get_or_insert(*clash);
+                out.push(Output::Event(clash.event(call)));
             }
             Opened::Frame(..) => {}
         }

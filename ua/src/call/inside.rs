@@ -266,6 +266,7 @@ impl Call {
             }
         }
         self.tell_name(cx);
+        self.clashed(cx);
         self.change(cx);
     }
 

@@ -1,9 +1,12 @@
 //! Where keys meet media: what is heard and spoken with one peer, or with all who share a key.
 
+use super::clash::Clashes;
+use super::path::{Opened, OpenedRtcp};
 use keyphone_keying::{Dir, Stream, StreamKey};
 use keyphone_media::env::{Env, Instant};
 use keyphone_media::rtp::{Frame, Ssrc};
 use keyphone_media::srtp::{Heard, HeardRtcp, KeyId, Ledger, Receiver, SealError, Sealed, Sender, Slot, TwoTimePad};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Keys on their way in, in use, and on their way out, in one order for every keying system.
@@ -24,6 +27,7 @@ pub(crate) struct Leg {
     next: Option<Next>,
     current: Vec<KeyId>,
     leaving: Option<(Instant, Vec<KeyId>)>,
+    pub(super) clashes: Clashes,
 }
 
 /// Heard already, not yet spoken with: a key for each way, often.
@@ -160,6 +164,7 @@ impl Leg {
     fn retire(&mut self, keys: Vec<KeyId>, ledger: &mut Ledger) {
         for key in keys {
             self.ears.retire(key);
+            self.clashes.forget(key);
             ledger.close(key);
         }
     }
@@ -199,6 +204,9 @@ impl Leg {
         ledger: &mut Ledger,
         frame: Frame<'_>,
     ) -> Option<Result<Sealed<'s>, SealError>> {
+        if self.is_hushed() {
+            return None;
+        }
         Some(self.mouth.as_mut()?.seal(ledger, frame))
     }
 
@@ -207,30 +215,54 @@ impl Leg {
         ledger: &mut Ledger,
         compound: &[u8],
     ) -> Option<Result<Sealed<'s>, SealError>> {
+        if self.is_hushed() {
+            return None;
+        }
         Some(self.mouth.as_mut()?.seal_rtcp(ledger, compound))
     }
 
-    pub(crate) fn open<'s>(&'s mut self, ledger: &mut Ledger, packet: &[u8]) -> Heard<'s> {
-        let Self { ears, mouth, next, .. } = self;
-        let heard = ears.open(ledger, packet);
-        if let Heard::Frame { key, .. } = &heard {
-            Self::heard_under(next, mouth, *key);
+    pub(super) fn open<'s>(&'s mut self, ledger: &mut Ledger, packet: &[u8], from: SocketAddr) -> Opened<'s> {
+        let Self { ears, mouth, next, clashes, .. } = self;
+        match ears.open(ledger, packet) {
+            Heard::Frame { ssrc, key, index, frame } => {
+                Self::heard_under(next, mouth, key);
+                match clashes.judge(key, ssrc, index, from) {
+                    Ok(()) => Opened::Frame(ssrc, index, frame),
+                    Err(clash) => clash.map_or(Opened::Silenced, Opened::Clash),
+                }
+            }
+            Heard::Clash { key, ssrc, ours, .. } => {
+                clashes.found(key, ssrc, ours, from).map_or(Opened::Silenced, Opened::Clash)
+            }
+            Heard::Replayed => Opened::Replayed,
+            Heard::Reflected => Opened::Reflected,
+            Heard::Refused => Opened::Refused,
         }
-        heard
     }
 
-    pub(crate) fn open_rtcp<'s>(&'s mut self, ledger: &mut Ledger, packet: &[u8]) -> HeardRtcp<'s> {
-        let Self { ears, mouth, next, .. } = self;
-        let heard = ears.open_rtcp(ledger, packet);
-        if let HeardRtcp::Compound { key, .. } = &heard {
-            Self::heard_under(next, mouth, *key);
+    pub(super) fn open_rtcp<'s>(&'s mut self, ledger: &mut Ledger, packet: &[u8], from: SocketAddr) -> OpenedRtcp<'s> {
+        let Self { ears, mouth, next, clashes, .. } = self;
+        match ears.open_rtcp(ledger, packet) {
+            HeardRtcp::Compound { ssrc, key, bytes } => {
+                Self::heard_under(next, mouth, key);
+                if clashes.silences(key, ssrc) { OpenedRtcp::Silenced } else { OpenedRtcp::Compound(bytes) }
+            }
+            HeardRtcp::Clash { key, ssrc, ours, .. } => {
+                clashes.found(key, ssrc, ours, from).map_or(OpenedRtcp::Silenced, OpenedRtcp::Clash)
+            }
+            HeardRtcp::Replayed | HeardRtcp::Reflected => OpenedRtcp::Replayed,
+            HeardRtcp::Refused => OpenedRtcp::Refused,
         }
-        heard
+    }
+
+    /// Is nothing said, because somebody else is what we are?
+    pub(super) fn is_hushed(&self) -> bool {
+        self.mouth.as_ref().is_some_and(|mouth| self.clashes.hushes(mouth.key(), mouth.ssrc()))
     }
 
     /// The call is over: its pages of the ledger shrink to fingerprints.
     pub(crate) fn close(&mut self, ledger: &mut Ledger) {
-        let Self { ears, mouth, coming, next, current, leaving } = std::mem::take(self);
+        let Self { ears, mouth, coming, next, current, leaving, .. } = std::mem::take(self);
         drop((ears, mouth));
         let old = leaving.into_iter().flat_map(|(_, keys)| keys);
         let next = next.into_iter().flat_map(|next| next.keys);

@@ -2,6 +2,7 @@
 
 use super::Cx;
 use super::apart::Apart;
+use super::clash::Noticed;
 use super::codecs::{codec_lines, codec_of};
 use super::engine::{open_engine, source, told};
 use super::floor::Floor;
@@ -47,6 +48,7 @@ pub(super) struct Media {
     /// Whom the answer names: of all branches that share our key, the one to hear.
     preferred: Option<Ssrc>,
     pub(super) dropped: Dropped,
+    pub(super) noticed: Noticed,
     /// So many answers were verified.
     pub(super) verified: u64,
     /// Random, so that it tells nobody who we are (RFC 7022 section 4.2).
@@ -99,6 +101,7 @@ impl Media {
             speaks: false,
             preferred: None,
             dropped,
+            noticed: Noticed::default(),
             verified: 0,
             cname,
         }
@@ -379,8 +382,13 @@ impl Media {
         self.close_pen(cx);
         let Some(engine) = self.engine.as_mut().filter(|engine| engine.is_sending()) else { return };
         engine.stop_sending();
-        let report = engine.report(cx.env);
-        self.report(&report, true, cx);
+        self.say_goodbye(cx);
+    }
+
+    /// RTCP's BYE (RFC 3550 section 6.6).
+    pub(super) fn say_goodbye(&mut self, cx: &mut Cx<'_, '_>) {
+        let report = self.engine.as_mut().map(|engine| engine.report(cx.env));
+        report.iter().for_each(|report| self.report(report, true, cx));
     }
 
     /// How it went.

@@ -13,6 +13,7 @@ mod book;
 mod branch;
 mod change;
 mod choose;
+mod clash;
 mod codecs;
 pub(crate) mod decline;
 mod engine;
@@ -230,6 +231,7 @@ impl Call {
     pub(crate) fn media(&mut self, rtcp: bool, from: SocketAddr, bytes: &[u8], cx: &mut Cx<'_, '_>) {
         if looks_like_rtp(bytes) {
             let played_out = self.media.receive(rtcp, from, bytes, cx);
+            self.clashed(cx);
             self.seek(cx);
             return self.notice(played_out, cx);
         }
@@ -275,6 +277,7 @@ impl Call {
     pub(crate) fn timeout(&mut self, cx: &mut Cx<'_, '_>) {
         let played_out = self.media.timeout(cx);
         self.notice(played_out, cx);
+        self.clashed(cx);
         let now = cx.env.now.mono;
         match &mut self.phase {
             Phase::Calling(_) => self.calling_timeout(cx),

@@ -1,10 +1,12 @@
 //! How the packets of a call are protected: by keys, or by nothing where policy said so. There is no third way.
 
+use super::clash::Clash;
 use super::leg::Leg;
 use keyphone_media::env::Env;
 use keyphone_media::policy::ClearAllowed;
 use keyphone_media::rtp::{Frame, Ssrc};
-use keyphone_media::srtp::{ClearReceiver, ClearSender, Heard, HeardRtcp, Ledger, SealError, Sealed};
+use keyphone_media::srtp::{ClearReceiver, ClearSender, Ledger, SealError, Sealed};
+use std::net::SocketAddr;
 
 pub(super) enum Path {
     Keyed(Box<Leg>),
@@ -24,10 +26,10 @@ pub(super) enum Opened<'a> {
     Replayed,
     Reflected,
     Refused,
-    Clash {
-        ssrc: Ssrc,
-        ours: bool,
-    },
+    /// Another one is under its key and SSRC, and that is news.
+    Clash(Clash),
+    /// The same, and it is known.
+    Silenced,
 }
 
 /// What an RTCP packet turned out to be.
@@ -35,6 +37,8 @@ pub(super) enum OpenedRtcp<'a> {
     Compound(&'a [u8]),
     Replayed,
     Refused,
+    Clash(Clash),
+    Silenced,
 }
 
 impl Path {
@@ -74,15 +78,14 @@ impl Path {
     }
 
     /// Opens a packet. `named`: the SDP named the host that it is from. In the clear, nobody else is listened to.
-    pub(super) fn open<'s>(&'s mut self, ledger: &mut Ledger, packet: &'s [u8], named: bool) -> Opened<'s> {
+    pub(super) fn open<'s>(
+        &'s mut self,
+        ledger: &mut Ledger,
+        packet: &'s [u8],
+        (from, named): (SocketAddr, bool),
+    ) -> Opened<'s> {
         match self {
-            Self::Keyed(leg) => match leg.open(ledger, packet) {
-                Heard::Frame { ssrc, index, frame, .. } => Opened::Frame(ssrc, index, frame),
-                Heard::Replayed => Opened::Replayed,
-                Heard::Reflected => Opened::Reflected,
-                Heard::Clash { ssrc, ours, .. } => Opened::Clash { ssrc, ours },
-                Heard::Refused => Opened::Refused,
-            },
+            Self::Keyed(leg) => leg.open(ledger, packet, from),
             Self::Clear(clear) if named => match clear.ears.open(packet) {
                 Some(heard) if heard.ssrc == clear.mouth.ssrc() => Opened::Reflected,
                 Some(heard) => Opened::Frame(heard.ssrc, heard.index, heard.frame),
@@ -92,16 +95,41 @@ impl Path {
         }
     }
 
-    pub(super) fn open_rtcp<'s>(&'s mut self, ledger: &mut Ledger, packet: &'s [u8], named: bool) -> OpenedRtcp<'s> {
+    pub(super) fn open_rtcp<'s>(
+        &'s mut self,
+        ledger: &mut Ledger,
+        packet: &'s [u8],
+        (from, named): (SocketAddr, bool),
+    ) -> OpenedRtcp<'s> {
         match self {
-            Self::Keyed(leg) => match leg.open_rtcp(ledger, packet) {
-                HeardRtcp::Compound { bytes, .. } => OpenedRtcp::Compound(bytes),
-                HeardRtcp::Replayed | HeardRtcp::Reflected => OpenedRtcp::Replayed,
-                HeardRtcp::Refused | HeardRtcp::Clash { .. } => OpenedRtcp::Refused,
-            },
+            Self::Keyed(leg) => leg.open_rtcp(ledger, packet, from),
             Self::Clear(_) if named => OpenedRtcp::Compound(packet),
             Self::Clear(_) => OpenedRtcp::Refused,
         }
+    }
+
+    /// Nothing is said any more under the key and SSRC of a clash, if they are ours.
+    pub(super) fn hush(&mut self, clash: &Clash) {
+        if let Self::Keyed(leg) = self {
+            leg.clashes.hush(clash.key, clash.ssrc);
+        }
+    }
+
+    /// Is nothing said, because somebody else is what we are?
+    pub(super) fn is_hushed(&self) -> bool {
+        matches!(self, Self::Keyed(leg) if leg.is_hushed())
+    }
+
+    /// The next key comes with another SSRC of ours.
+    pub(super) fn give_up(&mut self, ssrc: Ssrc) {
+        if let Self::Keyed(leg) = self {
+            leg.clashes.give_up(ssrc);
+        }
+    }
+
+    /// Must this SSRC of ours go?
+    pub(super) fn gives_up(&self, ssrc: Ssrc) -> bool {
+        matches!(self, Self::Keyed(leg) if leg.clashes.gives_up(ssrc))
     }
 
     /// The call is over: its pages of the ledger shrink to fingerprints.

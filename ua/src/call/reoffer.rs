@@ -45,7 +45,7 @@ impl Exchange {
 
     fn new_keys(&mut self, media: &mut Media, cx: &mut Cx<'_, '_>) -> Result<Lines, String> {
         let Some(session) = &mut self.session else { return Err("a call in the clear has no keys".into()) };
-        let (ssrc, roc) = media.speaker().ok_or("there is no key yet that could be changed")?;
+        let (ssrc, roc) = media.next_speaker(cx).ok_or("there is no key yet that could be changed")?;
         let streams = streams(self.sdp.line(), ssrc, roc);
         let ask = self.parties.ask(&streams, cx.settings);
         let mut said = vec![];
@@ -173,7 +173,7 @@ impl Exchange {
         if lines == self.theirs {
             return Ok(false);
         }
-        let Some((ssrc, roc)) = media.speaker() else {
+        let Some((ssrc, roc)) = media.next_speaker(cx) else {
             return Err(Refused::keying("there is no key yet that could be changed", None));
         };
         let streams = streams(line, ssrc, roc);

@@ -203,7 +203,7 @@ impl Call {
     }
 
     /// The answer to our offer cannot be used: 488, and why.
-    fn refuse_answer(&mut self, bad: Unacceptable, cx: &mut Cx<'_, '_>) {
+    pub(super) fn refuse_answer(&mut self, bad: Unacceptable, cx: &mut Cx<'_, '_>) {
         let Phase::Ringing(ringing) = &self.phase else { return };
         let status = StatusCode::NOT_ACCEPTABLE_HERE;
         let mut response = ringing.response(status, cx.settings);

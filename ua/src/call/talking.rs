@@ -95,6 +95,7 @@ impl Call {
         }
         let talking = Talking::new(usage, handshake, self.plan.hang_up, cx.env.now.mono);
         self.phase = Phase::Talking(Box::new(talking));
+        self.cure(cx);
     }
 
     pub(super) fn tell_answered(&self, usage: &Usage, cx: &mut Cx<'_, '_>) {
