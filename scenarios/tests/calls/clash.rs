@@ -149,7 +149,7 @@ fn cured(then: OnClash) -> (Ssrc, Ssrc) {
     let keyed = when(&pair.world, pair.alice, |event| matches!(event, Event::Key { .. }));
     assert!(keyed < stolen);
     let silent = rtp(&pair.world, Pair::ALICE).into_iter().find(|sent| sent.at > stolen).unwrap();
-    let answered = pair.world.log().iter().filter(|sent| is_response(sent, 200) && has_sdp(sent)).last().unwrap();
+    let answered = pair.world.log().iter().rfind(|sent| is_response(sent, 200) && has_sdp(sent)).unwrap();
     assert!(silent.at >= answered.arrived[0], "nothing is said under the old key any more");
     assert_eq!(requests(&pair.world, Pair::ALICE, Method::Invite).len(), 2);
     let (after, _) = speaker(&pair.world, Pair::ALICE);
