@@ -244,7 +244,7 @@ fn what_cannot_be_decoded_completely_ends_with_1_and_says_why() {
     assert!(ran.stderr.starts_with("keyphone: the message cannot be decoded completely: "), "{}", ran.stderr);
     assert_eq!(ran.events("mikey.message").len(), 1, "what could be read is shown");
     let ran = keyphone(&["mikey", "decode", "this is no message"]);
-    assert_eq!(ran.code, Some(1));
+    assert_eq!(ran.code, Some(2), "neither a message nor a file");
     assert!(ran.stderr.starts_with("keyphone: "), "{}", ran.stderr);
 }
 
