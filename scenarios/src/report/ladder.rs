@@ -97,6 +97,7 @@ impl<'a> Drawing<'a> {
             Row::One => self.entry(first),
             Row::Notes(_) => Some(self.notes(these)),
             Row::Fan { hub, out, .. } => Some(self.fan(these, *hub, *out)),
+            Row::Burst(_) => self.burst(first, these),
         };
         let piece = std::mem::take(&mut self.piece);
         match at {
@@ -222,6 +223,28 @@ impl<'a> Drawing<'a> {
         }
         self.y = bottom + 10;
         label_y
+    }
+
+    /// One arrow for what is said of several branches.
+    fn burst(&mut self, first: &Entry, entries: &[Entry]) -> Option<usize> {
+        let Kind::Message { from, to, again, digest, .. } = &first.kind else { return None };
+        self.is_drawn(*from.max(to))?;
+        let name = |entry: &Entry| match entry.kind {
+            Kind::Message { branch: Some(owner), .. } => Some(self.ladder.columns().get(owner)?.name.clone()),
+            _ => None,
+        };
+        let names: Vec<_> = entries.iter().filter_map(name).collect();
+        let again_too = if *again { ", again" } else { "" };
+        let title = format!("{}, {} times{again_too}", digest.what, entries.len());
+        let y = self.arrow((*from, *to), &title, if *again { "arrow again" } else { "arrow" });
+        let left = *from.min(to);
+        for line in wrap(&names.join(", "), chars(self.gap - 2 * INDENT), MAX_LINES) {
+            self.y += LINE;
+            self.text("sdp", self.x(left) + INDENT, "start", &line);
+        }
+        self.details((*from, *to), digest);
+        self.y += 10;
+        Some(y)
     }
 
     /// What several phones know at one time.

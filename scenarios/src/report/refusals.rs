@@ -60,6 +60,8 @@ fn refusal(event: &Event) -> Option<(&'static str, String)> {
         Event::NetworkTrouble { peer, what } => ("connection", format!("{peer}: {what}")),
         Event::RegistrationFailed { why, .. } => ("registration", why.clone()),
         Event::Ended { outcome: Outcome::KeyingRefused { why }, .. } => ("keying", why.clone()),
+        // Who was called and cancelled refused nothing (RFC 3261 section 9.2).
+        Event::Ended { outcome: Outcome::Failed { status: Some(487), .. }, .. } => return None,
         Event::Ended { outcome: Outcome::Failed { why, .. }, .. } => ("call", why.clone()),
         Event::Stats { counts, .. } => ("packets", packets(counts)?),
         _ => return None,

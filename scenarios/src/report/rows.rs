@@ -16,6 +16,8 @@ pub(super) enum Row {
         /// From the one to the several.
         out: bool,
     },
+    /// The same word about several branches, from one phone to another: what a proxy hands on.
+    Burst(usize),
 }
 
 impl Row {
@@ -41,13 +43,16 @@ impl Row {
                 return Self::Fan { count, hub, out };
             }
         }
-        Self::One
+        match burst(entries) {
+            count @ 2.. => Self::Burst(count),
+            _ => Self::One,
+        }
     }
 
     pub(super) fn len(&self) -> usize {
         match self {
             Self::One => 1,
-            Self::Notes(count) | Self::Fan { count, .. } => *count,
+            Self::Notes(count) | Self::Burst(count) | Self::Fan { count, .. } => *count,
         }
     }
 }
@@ -65,6 +70,21 @@ fn notes(entries: &[Entry], columns: usize) -> usize {
         _ => false,
     };
     entries.iter().take_while(fits).count()
+}
+
+/// How many of them say the same, but of another branch each.
+fn burst(entries: &[Entry]) -> usize {
+    let Some(Kind::Message { from, to, again, digest, .. }) = entries.first().map(|entry| &entry.kind) else {
+        return 0;
+    };
+    let same = |entry: &&Entry| match &entry.kind {
+        Kind::Message { from: f, to: t, again: a, fate: Fate::Arrived, branch: Some(_), digest: d, .. } => {
+            let words = (&d.what, &d.says, &d.media, &d.keying);
+            (f, t, a) == (from, to, again) && words == (&digest.what, &digest.says, &digest.media, &digest.keying)
+        }
+        _ => false,
+    };
+    entries.iter().take_while(same).count()
 }
 
 /// The one end and the other of a message that arrived, and whether it was sent again.
@@ -118,6 +138,24 @@ mod tests {
         assert_eq!(rows(&[(1, 3, 1), (1, 2, 1)]), [Row::Fan { count: 2, hub: 1, out: false }]);
         // To the left, to the same phone, from another one: each stands alone.
         assert_eq!(rows(&[(1, 1, 0), (1, 1, 2), (1, 1, 2), (1, 2, 3)]), [Row::One, Row::One, Row::One, Row::One]);
+    }
+
+    #[test]
+    fn what_a_proxy_hands_on_of_many_branches_is_one_row() {
+        let mut ladder = Ladder::new();
+        (0..6).for_each(|n| ladder.name(addr(n), &format!("phone {n}")));
+        let ringing = |n: usize| {
+            let to = format!("To: <sip:b@h>;tag={n}");
+            format!("SIP/2.0 180 Ringing\r\nFrom: <sip:a@h>;tag=a\r\n{to}\r\nCSeq: 1 INVITE\r\nCall-ID: 1\r\n\r\n")
+        };
+        for n in 2..6 {
+            ladder.see(Instant::ZERO, addr(n), addr(1), Transport::Udp, ringing(n).as_bytes());
+        }
+        for n in 2..6 {
+            ladder.see(Instant::from_micros(1_000), addr(1), addr(0), Transport::Udp, ringing(n).as_bytes());
+        }
+        assert_eq!(Row::of(ladder.entries(), 6), Row::Fan { count: 4, hub: 1, out: false });
+        assert_eq!(Row::of(&ladder.entries()[4..], 6), Row::Burst(4));
     }
 
     #[test]
