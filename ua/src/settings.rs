@@ -2,6 +2,7 @@
 
 use crate::account::{Account, Accounts};
 use crate::locate::{Abilities, Hop};
+use crate::sdp::{Sdp, key_mgmt};
 use crate::sip::{Host, NameAddr, Request, SipError, SipUri, StatusCode, Uri};
 use crate::transaction::{Local, Transport};
 use keyphone_config::{Config, DigestAlgorithm, KeyingSystem};
@@ -201,7 +202,15 @@ impl Settings {
     /// How keying knows us when we are called.
     pub(crate) fn identity_for(&self, request: &Request) -> Identity {
         match request.headers.to() {
-            Ok(to) if self.account().any_name => Identity::new(&to.uri.to_string()),
+            Ok(to) if self.account().any_name => {
+                let (to, here) = (Identity::new(&to.uri.to_string()), Identity::new(&request.uri.to_string()));
+                // Whoever was sent on to us has made the offer for the name that we were sent on by, while To stays as it
+                // was (RFC 3261 section 8.1.3.4).
+                let body = request.session_body().ok().flatten().filter(|_| here != to);
+                let lines = body.and_then(|body| key_mgmt::read(&Sdp::parse(body).ok()?).ok());
+                let names = lines.map(|lines| mikey::names(&lines)).unwrap_or_default();
+                if names.contains(&here) && !names.contains(&to) { here } else { to }
+            }
             _ => self.identity(),
         }
     }

@@ -61,8 +61,8 @@ use keyphone_media::env::{Env, NtpTime};
 use modes::Modes;
 use station::Station;
 use std::sync::Arc;
-use wire::CsMap;
 use wire::registry::DhGroup;
+use wire::{CsMap, Id};
 
 /// MIKEY as a keying system.
 ///
@@ -152,6 +152,13 @@ impl Keying for Mikey {
 /// The mode of the first message of an offer; nothing in it is proven.
 pub fn offered(lines: &Lines) -> Option<ModeName> {
     sdp::messages(lines).next().and_then(|message| ModeName::of(&message))
+}
+
+/// Whom the first message of an offer names; nothing in it is proven.
+pub fn names(lines: &Lines) -> Vec<Identity> {
+    let message = sdp::messages(lines).next();
+    let ids = message.iter().flat_map(|message| message.many::<Id>());
+    ids.filter_map(|id| ids::identity(id).ok()).collect()
 }
 
 /// MIKEY travels in the signalling, so a packet in the media path is none of its own.

@@ -9,7 +9,7 @@ use crate::progress::Job;
 use crate::session::Session;
 use clap::Args;
 use keyphone_config::{Config, KeyingSystem, Transport as Wanted, parse_duration};
-use keyphone_keying::choice::{Facts, choose};
+use keyphone_keying::choice::{Facts, Reason, choose};
 use keyphone_keying::mikey::ModeName;
 use keyphone_keying::{Hop, Identity};
 use keyphone_ua::endpoint::Command;
@@ -278,7 +278,12 @@ fn check_key(config: &Config, target: &Uri, hop: Hop) -> Result<(), Fault> {
         (hop, config.policy.mikey.group),
         Clock::default().now().ntp,
     );
-    let Some(why) = choose(&facts, &config.policy.preferences()).nothing() else { return Ok(()) };
+    let choice = choose(&facts, &config.policy.preferences());
+    let Some(why) = choice.nothing() else { return Ok(()) };
+    // That is for the phone to refuse: nothing is missing here that a flag could give.
+    if choice.considered.iter().any(|considered| considered.why.contains(&Reason::NoTls)) {
+        return Ok(());
+    }
     // The first one says what would help; who named no other is told of no other.
     let help = config.systems().first().and_then(|system| missing(config, *system, &callee));
     let why = why.join("; ");
