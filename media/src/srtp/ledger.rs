@@ -91,7 +91,7 @@ struct Track {
     owner: Owner,
     rtp: Window,
     rtcp: Window,
-    /// The lowest index that was heard.
+    /// The lowest index of RTP that was heard, or sent.
     first: Option<u64>,
 }
 
@@ -99,6 +99,8 @@ struct Track {
 pub(super) struct Line<'a> {
     sent: &'a mut u64,
     window: &'a mut Window,
+    /// Of RTP: the lowest index.
+    first: Option<&'a mut Option<u64>>,
 }
 
 impl Ledger {
@@ -171,8 +173,8 @@ impl Ledger {
         let page = self.pages.get_mut(&key).filter(|page| page.left() > 0).ok_or(KeyWornOut { key })?;
         let track = page.tracks.get_mut(&ssrc).filter(|track| track.owner == Owner::Us).ok_or(KeyWornOut { key })?;
         Ok(match kind {
-            Kind::Rtp => Line { sent: &mut page.rtp_sent, window: &mut track.rtp },
-            Kind::Rtcp => Line { sent: &mut page.rtcp_sent, window: &mut track.rtcp },
+            Kind::Rtp => Line { sent: &mut page.rtp_sent, window: &mut track.rtp, first: Some(&mut track.first) },
+            Kind::Rtcp => Line { sent: &mut page.rtcp_sent, window: &mut track.rtcp, first: None },
         })
     }
 
@@ -214,8 +216,8 @@ impl Ledger {
                 }
                 Verdict::Fresh
             }
-            Seen::Before if ours => Verdict::Reflected,
             Seen::Before if kind == Kind::Rtp && track.is_from_before(index) => Verdict::Clash { ours },
+            Seen::Before if ours => Verdict::Reflected,
             Seen::Before => Verdict::Replayed,
             Seen::Never | Seen::Otherwise => Verdict::Clash { ours },
         }
@@ -251,10 +253,11 @@ impl Track {
         Self { owner, rtp: Window::new(48), rtcp: Window::new(31), first: None }
     }
 
-    /// Does that index lie before the first packet of the stream, farther than packets are late? A random sequence number
-    /// to begin with (RFC 3550 section 5.1) makes a second stream do so in every second case.
+    /// Does that index lie before the first packet of the stream, if it is not ours farther than packets are late? A random
+    /// sequence number to begin with (RFC 3550 section 5.1) makes a second stream do so in every second case.
     fn is_from_before(&self, index: u64) -> bool {
-        self.first.is_some_and(|first| ahead(index, first, 48) < -Self::LATE)
+        let late = if self.owner == Owner::Us { 0 } else { Self::LATE };
+        self.first.is_some_and(|first| ahead(index, first, 48) < -late)
     }
 
     fn heard(&mut self, index: u64) {
@@ -272,5 +275,8 @@ impl Line<'_> {
     pub(super) fn write(self, index: u64, mark: u64) {
         *self.sent += 1;
         self.window.note(index, mark);
+        if let Some(first) = self.first {
+            first.get_or_insert(index);
+        }
     }
 }

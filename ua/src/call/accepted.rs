@@ -7,7 +7,7 @@ use super::decline::{self, Ack};
 use super::handshake::Handshake;
 use super::late;
 use super::media::Media;
-use super::outgoing::{Calling, Cancel};
+use super::outgoing::{Calling, Cancel, Reason};
 use super::proving::Unproven;
 use super::refused::Unacceptable;
 use super::usage::{Purpose, Usage};
@@ -57,7 +57,10 @@ impl Call {
                 calling.first.conclude(&mut usage.exchange, (&branch, response, kept), media, cx)
             }
             _ => {
-                let bad = Unacceptable::other("the call was hung up before it was answered");
+                let clash =
+                    matches!(calling.cancel, Cancel::WhenProvisional(Reason::Clash) | Cancel::Sent(Reason::Clash));
+                let why = calling.refused.clone().filter(|_| clash);
+                let bad = why.unwrap_or_else(|| Unacceptable::other("the call was hung up before it was answered"));
                 (late::rejection(response, cx), Err(bad))
             }
         };

@@ -240,7 +240,7 @@ impl Call {
             }
             Phase::Calling(calling) => {
                 calling.refused = Some(bad);
-                self.cancel(outgoing::Reason::HungUp, cx);
+                self.cancel(outgoing::Reason::Clash, cx);
             }
             Phase::Ringing(_) => self.refuse_answer(bad, cx),
             Phase::Leaving(_) | Phase::Over => {}

@@ -66,6 +66,8 @@ pub(super) enum Cancel {
 pub(super) enum Reason {
     HungUp,
     NobodyAnswered,
+    /// Two branches use one pad: [`Calling::refused`] says it.
+    Clash,
 }
 
 impl Call {
