@@ -53,7 +53,7 @@ fn a_fork_to_three_shows_each_branch_who_won_and_whose_key_is_whose() {
     assert_eq!(html.matches("answers too late").count(), 2, "the losers");
     let sent = |ip: &str| {
         let ip: std::net::IpAddr = ip.parse().unwrap();
-        let rtp = |sent: &&Sent| sent.media && sent.from.ip() == ip && sent.to.port() % 2 == 0;
+        let rtp = |sent: &&Sent| sent.media && sent.from.ip() == ip && sent.to.port().is_multiple_of(2);
         world.log().iter().filter(rtp).count()
     };
     for (phone, ip) in [("alice", "10.0.0.1"), ("bob", "10.0.1.0")] {
