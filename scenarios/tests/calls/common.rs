@@ -242,3 +242,14 @@ pub(crate) fn rewrite_answers(world: &mut World, edit: impl Fn(String) -> String
 pub(crate) fn has_sdp(sent: &Sent) -> bool {
     sent.bytes.windows(4).any(|four| four == b"v=0\r")
 }
+
+/// A proxy sends what is for bob to carol, who has his place today: the Request-URI changes, To does not.
+pub(crate) fn retarget(sent: &Sent) -> Middle {
+    match sent.bytes.starts_with(b"INVITE sip:bob@") {
+        true => {
+            let text = String::from_utf8(sent.bytes.clone()).unwrap();
+            Middle::Change(text.replacen("INVITE sip:bob", "INVITE sip:carol", 1).into_bytes())
+        }
+        false => Middle::Pass,
+    }
+}

@@ -3,7 +3,7 @@
 use crate::common::*;
 use keyphone_config::Config;
 use keyphone_scenarios::link::Link;
-use keyphone_scenarios::world::{Middle, Sent, World};
+use keyphone_scenarios::world::{Middle, World};
 use keyphone_ua::endpoint::Command;
 use keyphone_ua::event::{CallId, Event};
 use keyphone_ua::settings::HangUp;
@@ -12,17 +12,6 @@ use keyphone_ua::sip::Method;
 fn connected(world: &World, node: usize) -> Vec<String> {
     let peer = |event: &Event| if let Event::ConnectedTo { peer, .. } = event { Some(peer.clone()) } else { None };
     events(world, node).filter_map(peer).collect()
-}
-
-/// A proxy sends what is for bob to carol, who has his place today: the Request-URI changes, To does not.
-fn retarget(sent: &Sent) -> Middle {
-    match sent.bytes.starts_with(b"INVITE sip:bob@") {
-        true => {
-            let text = String::from_utf8(sent.bytes.clone()).unwrap();
-            Middle::Change(text.replacen("INVITE sip:bob", "INVITE sip:carol", 1).into_bytes())
-        }
-        false => Middle::Pass,
-    }
 }
 
 fn carol() -> Pair {

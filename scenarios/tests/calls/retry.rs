@@ -273,17 +273,6 @@ fn a_key_that_was_refused_is_not_tried_in_another_mode_nor_a_clock_that_is_wrong
     assert!(matches!(pair.outcome(pair.alice), Outcome::KeyingRefused { .. }));
 }
 
-/// A proxy sends what is for bob to carol, and tells nobody: the Request-URI changes, To does not.
-fn retarget(sent: &Sent) -> Middle {
-    match sent.bytes.starts_with(b"INVITE sip:bob@") {
-        true => {
-            let text = String::from_utf8(sent.bytes.clone()).unwrap();
-            Middle::Change(text.replacen("INVITE sip:bob", "INVITE sip:carol", 1).into_bytes())
-        }
-        false => Middle::Pass,
-    }
-}
-
 /// Alice calls bob by these, and a proxy has carol answer.
 fn retargeted_by(modes: &[ModeName], alice: impl FnOnce(&mut Config)) -> Pair {
     let ca = Ca::new();
