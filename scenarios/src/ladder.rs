@@ -21,6 +21,7 @@ pub(crate) use notes::note;
 pub(crate) use plain::{cut, is_deceptive, wrap};
 pub(crate) use told::names;
 
+use crate::place::Place;
 use keyphone_media::env::Instant;
 use keyphone_ua::transaction::Transport;
 use std::collections::{BTreeMap, VecDeque};
@@ -46,6 +47,8 @@ pub struct Column {
     pub name: String,
     /// Its addresses, the one that stands under its name first.
     pub at: Vec<SocketAddr>,
+    /// What else is its, for its media.
+    place: Option<Place>,
 }
 
 /// Something on the ladder.
@@ -130,7 +133,15 @@ impl Ladder {
         match self.columns.iter_mut().find(|column| column.name == name) {
             Some(column) if column.at.contains(&addr) => {}
             Some(column) => column.at.push(addr),
-            None => self.columns.push(Column { name, at: vec![addr] }),
+            None => self.columns.push(Column { name, at: vec![addr], place: None }),
+        }
+    }
+
+    /// The same for a phone of which more is known than an address.
+    pub(crate) fn place(&mut self, place: &Place, name: &str) {
+        self.name(place.sip(), name);
+        if let Some(column) = self.columns.iter_mut().find(|column| column.at.contains(&place.sip())) {
+            column.place = Some(place.clone());
         }
     }
 
@@ -284,7 +295,7 @@ impl Ladder {
             return known;
         }
         if self.columns.len() < Self::MAX_COLUMNS || self.columns.is_empty() {
-            self.columns.push(Column { name: addr.to_string(), at: vec![addr] });
+            self.columns.push(Column { name: addr.to_string(), at: vec![addr], place: None });
         }
         self.columns.len() - 1
     }
@@ -292,6 +303,9 @@ impl Ladder {
     fn find(&self, addr: SocketAddr) -> Option<usize> {
         if let Some(exact) = self.columns.iter().position(|c| c.at.contains(&addr)) {
             return Some(exact);
+        }
+        if let Some(his) = self.columns.iter().position(|c| c.place.as_ref().is_some_and(|place| place.has(addr))) {
+            return Some(his);
         }
         let on_host = |(_, c): &(usize, &Column)| c.at.iter().any(|a| a.ip() == addr.ip());
         let mut on_host = self.columns.iter().enumerate().filter(on_host);

@@ -1,24 +1,31 @@
-//! Endpoints, the link between them, and one clock.
+//! Endpoints, the link between them, and one clock: simulated, unless [`crate::live`] gives it real sockets.
 
+mod clock;
 mod dice;
+mod real;
 
 pub use dice::Dice;
+pub(crate) use real::Leaving;
 
 use crate::attacker::{Attacker, Forged};
 use crate::link::Link;
+use crate::place::Place;
 use crate::proxy::{self, Proxy};
 use crate::web::Web;
 use crate::zone::Zone;
+use clock::Skew;
 use keyphone_keying::Policy;
-use keyphone_media::env::{Env, Instant, Now, NtpTime};
+use keyphone_media::env::{Env, Instant, NtpTime};
 use keyphone_ua::endpoint::{Command, Endpoint, Input, MediaPorts, Output, Recording};
 use keyphone_ua::event::{CallId, Event};
 use keyphone_ua::settings::Settings;
 use keyphone_ua::transaction::Transport;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng as _, SeedableRng};
+use rand_chacha::rand_core::SeedableRng;
+use real::Real;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -85,7 +92,7 @@ pub struct Node {
     pub key_log: Vec<Zeroizing<String>>,
     /// What it may do.
     pub policy: Policy,
-    sip: SocketAddr,
+    place: Place,
     dice: Dice,
     next_port: u16,
     skew: Skew,
@@ -108,15 +115,13 @@ enum Who {
 impl Node {
     /// Where it speaks SIP.
     pub fn sip(&self) -> SocketAddr {
-        self.sip
+        self.place.sip()
     }
-}
 
-/// How far a phone's wall clock is off.
-#[derive(Clone, Copy, Debug, Default)]
-struct Skew {
-    by: Duration,
-    ahead: bool,
+    /// What is its.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
 }
 
 /// Endpoints, the link between them, and one clock.
@@ -137,19 +142,22 @@ pub struct World {
     middle: Option<InTheMiddle>,
     log: Vec<Sent>,
     forged: Vec<Sent>,
+    began: NtpTime,
+    /// Where real sockets carry what is sent.
+    real: Option<Real>,
 }
 
 struct Delivery {
     from: SocketAddr,
     to: SocketAddr,
     transport: Transport,
+    /// The host that TLS must prove.
+    name: Option<Arc<str>>,
+    media: bool,
     bytes: Vec<u8>,
 }
 
 impl World {
-    /// Wall-clock time when a world begins: 2026-01-01, so that timestamps look like timestamps.
-    const BEGAN: NtpTime = NtpTime::from_unix(Duration::from_secs(1_767_225_600));
-
     /// An empty world.
     pub fn new(seed: u64, link: Link) -> Self {
         Self {
@@ -168,12 +176,14 @@ impl World {
             middle: None,
             log: vec![],
             forged: vec![],
+            began: Self::BEGAN,
+            real: None,
         }
     }
 
     /// Puts a proxy into the world.
     pub fn add_proxy(&mut self, setup: proxy::Setup) -> usize {
-        let dice = Dice::new(self.dice.next_u64());
+        let dice = self.new_dice();
         self.proxies.push(Between { proxy: Proxy::new(setup), dice });
         self.proxies.len() - 1
     }
@@ -190,8 +200,13 @@ impl World {
 
     /// Puts a phone into the world; its number is what the other calls take.
     pub fn add(&mut self, name: &str, settings: Settings) -> usize {
-        let sip = settings.sip;
-        let dice = Dice::new(self.dice.next_u64());
+        let place = Place::Host(settings.sip);
+        self.add_at(name, settings, place)
+    }
+
+    /// The same, for a phone that may share its host with others.
+    pub fn add_at(&mut self, name: &str, settings: Settings, place: Place) -> usize {
+        let dice = self.new_dice();
         self.nodes.push(Node {
             policy: settings.policy.clone(),
             name: name.into(),
@@ -199,7 +214,7 @@ impl World {
             events: vec![],
             recordings: vec![],
             key_log: vec![],
-            sip,
+            place,
             dice,
             next_port: FIRST_PORT,
             skew: Skew::default(),
@@ -211,11 +226,6 @@ impl World {
     /// What time it is in this world.
     pub fn now(&self) -> Instant {
         self.now
-    }
-
-    /// Both clocks of this world.
-    pub fn clock(&self) -> Now {
-        Now { mono: self.now, ntp: Self::BEGAN + Duration::from_micros(self.now.as_micros()) }
     }
 
     /// A phone of this world.
@@ -243,6 +253,11 @@ impl World {
         &self.forged
     }
 
+    /// The weather where it is not said otherwise.
+    pub fn link(&self) -> Link {
+        self.link
+    }
+
     /// Changes the weather.
     pub fn set_link(&mut self, link: Link) {
         self.link = link;
@@ -256,11 +271,6 @@ impl World {
     /// Puts somebody on the way who sees, and may keep or change, all that is sent from now on.
     pub fn set_middle(&mut self, middle: InTheMiddle) {
         self.middle = Some(middle);
-    }
-
-    /// From now on a phone's wall clock is so far ahead of the world's, or behind it.
-    pub fn set_skew(&mut self, node: usize, by: Duration, ahead: bool) {
-        self.nodes[node].skew = Skew { by, ahead };
     }
 
     /// What the name servers of this world know.
@@ -280,7 +290,7 @@ impl World {
 
     /// Sends a datagram out of nowhere, as an attacker does. It arrives at once.
     pub fn inject(&mut self, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
-        self.deliver(Delivery { from, to, transport: Transport::Udp, bytes: bytes.into() });
+        self.hand_over(from, to, Transport::Udp, bytes);
     }
 
     /// Goes on until nothing is left to happen, or until `until`.
@@ -323,7 +333,10 @@ impl World {
             },
             _ => {
                 if let Some((_, delivery)) = self.on_the_way.pop_first() {
-                    self.deliver(delivery);
+                    match &mut self.real {
+                        Some(real) => real.leave(delivery),
+                        None => self.hand_over(delivery.from, delivery.to, delivery.transport, &delivery.bytes),
+                    }
                 }
             }
         }
@@ -340,18 +353,18 @@ impl World {
         phones.chain(proxies).chain(attackers).min()
     }
 
-    fn deliver(&mut self, Delivery { from, to, transport, bytes }: Delivery) {
+    fn hand_over(&mut self, from: SocketAddr, to: SocketAddr, transport: Transport, bytes: &[u8]) {
         if let Some(proxy) = self.proxies.iter().position(|between| between.proxy.sip() == to) {
-            return self.step_proxy(proxy, proxy::Input::Sip { from, transport, bytes: &bytes });
+            return self.step_proxy(proxy, proxy::Input::Sip { from, transport, bytes });
         }
-        if let Some(node) = self.nodes.iter().position(|n| n.sip == to) {
-            return self.step_node(node, Input::Sip { from, transport, bytes: &bytes });
+        if let Some(node) = self.nodes.iter().position(|n| n.sip() == to) {
+            return self.step_node(node, Input::Sip { from, transport, bytes });
         }
         if let Some(node) = self.ports.get(&to) {
-            return self.step_node(*node, Input::Media { at: to, from, bytes: &bytes });
+            return self.step_node(*node, Input::Media { at: to, from, bytes });
         }
         // Nobody is there. Over UDP nobody notices.
-        if let Some(sender) = self.nodes.iter().position(|n| n.sip == from).filter(|_| transport.is_reliable()) {
+        if let Some(sender) = self.nodes.iter().position(|n| n.sip() == from).filter(|_| transport.is_reliable()) {
             self.step_node(sender, Input::TransportFailed { to, transport, why: String::new() });
         }
         let proxy = self.proxies.iter().position(|between| between.proxy.sip() == from);
@@ -366,7 +379,7 @@ impl World {
         proxy.handle(input, &mut Env { now, rng: dice }, &mut out);
         let sip = proxy.sip();
         for proxy::Outgoing { to, transport, bytes } in out {
-            self.send(sip, to, transport, false, bytes);
+            self.send(Delivery { from: sip, to, transport, name: None, media: false, bytes });
         }
     }
 
@@ -374,31 +387,36 @@ impl World {
         let (now, mut out) = (self.clock_of(number), vec![]);
         let node = &mut self.nodes[number];
         node.endpoint.handle(input, &mut Env { now, rng: &mut node.dice }, &mut out);
-        let sip = node.sip;
+        let sip = node.sip();
         self.top_up(number);
         for output in out {
             match output {
                 Output::Fetch(url) => self.web.ask(number, url, self.now),
-                Output::Lookup(question) => self.zone.ask(number, question, self.now),
-                Output::Sip { to, transport, bytes, .. } => self.send(sip, to, transport, false, bytes),
-                Output::Media { from, to, packet } => {
-                    self.send(from, to, Transport::Udp, true, packet.bytes().to_vec());
+                Output::Lookup(question) => match &mut self.real {
+                    Some(real) => real.questions.push((number, question)),
+                    None => self.zone.ask(number, question, self.now),
+                },
+                Output::Sip { to, transport, name, bytes } => {
+                    self.send(Delivery { from: sip, to, transport, name, media: false, bytes });
                 }
-                Output::Keying { from, to, packet } => {
-                    self.send(from, to, Transport::Udp, true, packet.bytes().to_vec());
-                }
+                Output::Media { from, to, packet } => self.send(Delivery::media(from, to, packet.bytes())),
+                Output::Keying { from, to, packet } => self.send(Delivery::media(from, to, packet.bytes())),
                 Output::Event(event) => self.nodes[number].events.push((now.mono, event)),
                 Output::Recorded(call, recording) => self.nodes[number].recordings.push((call, recording)),
                 Output::KeyLog(line) => self.nodes[number].key_log.push(line),
                 Output::Release(MediaPorts { rtp, rtcp }) => {
                     self.ports.remove(&rtp);
                     self.ports.remove(&rtcp);
+                    if let Some(real) = &mut self.real {
+                        real.released.push((number, MediaPorts { rtp, rtcp }));
+                    }
                 }
             }
         }
     }
 
-    fn send(&mut self, from: SocketAddr, to: SocketAddr, transport: Transport, media: bool, bytes: Vec<u8>) {
+    fn send(&mut self, delivery: Delivery) {
+        let Delivery { from, to, transport, name, media, bytes } = delivery;
         let mut sent = Sent { at: self.now, from, to, transport, media, bytes, arrived: vec![] };
         let link = self.weather.as_ref().map_or(self.link, |weather| weather(&sent));
         let delays = match transport {
@@ -417,14 +435,15 @@ impl World {
             fate.befall(&mut sent);
         }
         for at in &sent.arrived {
-            let delivery = Delivery { from, to, transport, bytes: sent.bytes.clone() };
+            let delivery = Delivery { from, to, transport, name: name.clone(), media, bytes: sent.bytes.clone() };
             self.on_the_way.insert((*at, self.deliveries), delivery);
             self.deliveries += 1;
         }
-        if sent.bytes != original {
-            self.forged.push(sent.clone());
-            sent.bytes = original;
+        let arrives_as = (sent.bytes != original).then(|| std::mem::replace(&mut sent.bytes, original));
+        if let Some(bytes) = &arrives_as {
+            self.forged.push(Sent { bytes: bytes.clone(), ..sent.clone() });
         }
+        self.expect_arrival(&mut sent, arrives_as);
         self.log.push(sent);
         self.forge(forged);
     }
@@ -433,18 +452,23 @@ impl World {
     fn forge(&mut self, forged: Vec<Forged>) {
         for Forged { after, from, to, media, bytes } in forged {
             let (at, transport) = (self.now + after, Transport::Udp);
-            self.on_the_way.insert((at, self.deliveries), Delivery { from, to, transport, bytes: bytes.clone() });
+            let delivery = Delivery { from, to, transport, name: None, media, bytes: bytes.clone() };
+            self.on_the_way.insert((at, self.deliveries), delivery);
             self.deliveries += 1;
+            self.expect_forged(to, &bytes);
             self.forged.push(Sent { at: self.now, from, to, transport, media, bytes, arrived: vec![at] });
         }
     }
 
-    /// A simulated phone never runs out of ports.
+    /// A simulated phone never runs out of ports. Real ones are opened elsewhere.
     fn top_up(&mut self, number: usize) {
+        if self.real.is_some() {
+            return;
+        }
         let now = self.clock_of(number);
         let node = &mut self.nodes[number];
         while node.endpoint.ports_wanted() > 0 {
-            let at = |port| SocketAddr::new(node.sip.ip(), port);
+            let at = |port| SocketAddr::new(node.place.ip(), port);
             let ports = MediaPorts { rtp: at(node.next_port), rtcp: at(node.next_port + 1) };
             node.next_port = if node.next_port >= LAST_PORT { FIRST_PORT } else { node.next_port + 2 };
             if self.ports.contains_key(&ports.rtp) {
@@ -455,14 +479,6 @@ impl World {
             let env = &mut Env { now, rng: &mut node.dice };
             node.endpoint.handle(Input::Ports(ports), env, &mut vec![]);
         }
-    }
-
-    /// Both clocks, as a phone reads them.
-    fn clock_of(&self, node: usize) -> Now {
-        let Now { mono, ntp } = self.clock();
-        let Skew { by, ahead } = self.nodes[node].skew;
-        let late = NtpTime(ntp.0.wrapping_sub((NtpTime(0) + by).0));
-        Now { mono, ntp: if ahead { ntp + by } else { late } }
     }
 }
 

@@ -21,13 +21,28 @@ pub struct Account {
     pub routes: Vec<NameAddr>,
     /// How long a registration is to hold.
     pub expires: Duration,
+    /// How much its Contact is to be preferred to others of the same address of record, in thousandths; `None` leaves it
+    /// to the registrar (RFC 3261 section 20.10, `q`).
+    pub preference: Option<u16>,
+    /// The user of its Contact, if that is not the user of `me`: requests for `me` go to another account then.
+    pub contact_user: Option<String>,
 }
 
 impl Account {
     /// Somebody with a name and nothing else.
     pub fn new(me: Uri) -> Self {
         let expires = keyphone_config::Account::default().expires;
-        Self { me, display_name: None, any_name: false, logins: vec![], registrar: None, routes: vec![], expires }
+        Self {
+            me,
+            display_name: None,
+            any_name: false,
+            logins: vec![],
+            registrar: None,
+            routes: vec![],
+            expires,
+            preference: None,
+            contact_user: None,
+        }
     }
 
     /// As the configuration says.
@@ -44,6 +59,8 @@ impl Account {
             registrar: account.registrar.as_ref().map(|uri| uri.as_str().parse()).transpose()?,
             routes: proxy.into_iter().map(loose).collect(),
             expires: account.expires,
+            preference: None,
+            contact_user: None,
         })
     }
 

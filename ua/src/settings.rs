@@ -217,7 +217,8 @@ impl Settings {
 
     /// Our name, without escapes: what stands in our Contact, and what a Request-URI says that is for us.
     pub(crate) fn user(&self) -> String {
-        self.account().me.sip().and_then(SipUri::user_text).unwrap_or_else(|| "keyphone".into())
+        let of_contact = self.account().contact_user.clone();
+        of_contact.or_else(|| self.account().me.sip().and_then(SipUri::user_text)).unwrap_or_else(|| "keyphone".into())
     }
 
     /// Our Contact: where requests inside a dialog reach us, and what is registered.

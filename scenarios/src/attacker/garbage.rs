@@ -1,14 +1,15 @@
 //! Sends what is neither SIP nor RTP, and what looks like it at first, to every port that it knows.
 
 use super::{Attacker, Forged, text};
+use crate::place::Place;
 use crate::world::{Middle, Sent};
 use keyphone_media::env::Instant;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 pub(super) struct Garbage {
     next: Instant,
-    victim: IpAddr,
+    victim: Place,
     own: SocketAddr,
     hears: Option<u16>,
     sent: usize,
@@ -19,7 +20,7 @@ impl Garbage {
     const MOST: usize = 200;
     const EVERY: Duration = Duration::from_millis(10);
 
-    pub(super) fn new(from: Instant, victim: IpAddr, own: SocketAddr) -> Self {
+    pub(super) fn new(from: Instant, victim: Place, own: SocketAddr) -> Self {
         Self { next: from, victim, own, hears: None, sent: 0 }
     }
 }
@@ -39,7 +40,7 @@ const RUBBISH: [&[u8]; 8] = [
 
 impl Attacker for Garbage {
     fn sees(&mut self, sent: &Sent, _: &mut Vec<Forged>) -> Middle {
-        if !sent.media && sent.from.ip() == self.victim {
+        if !sent.media && self.victim.has(sent.from) {
             self.hears = text::audio_port(&sent.bytes).or(self.hears);
         }
         Middle::Pass
@@ -53,9 +54,11 @@ impl Attacker for Garbage {
         self.next = now + Self::EVERY;
         let bytes = RUBBISH[self.sent % RUBBISH.len()].to_vec();
         self.sent += 1;
-        for (port, media) in [(Some(5060), false), (self.hears, true), (self.hears.map(|port| port + 1), true)] {
+        for (port, media) in
+            [(Some(self.victim.sip().port()), false), (self.hears, true), (self.hears.map(|port| port + 1), true)]
+        {
             if let Some(port) = port {
-                let to = SocketAddr::new(self.victim, port);
+                let to = SocketAddr::new(self.victim.ip(), port);
                 let after = Duration::from_millis(1);
                 out.push(Forged { after, from: self.own, to, media, bytes: bytes.clone() });
             }

@@ -1,16 +1,17 @@
 //! Makes up media: loud, plain, under the SSRC of whom it pretends to be and from its address.
 
 use super::{Attacker, Forged, text};
+use crate::place::Place;
 use crate::world::{Middle, Sent};
 use keyphone_media::env::Instant;
 use keyphone_media::rtp::{Frame, Header, Ssrc};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 pub(super) struct Inject {
     next: Instant,
-    victim: IpAddr,
-    pretends: IpAddr,
+    victim: Place,
+    pretends: Place,
     /// The port on which the victim hears, once its SDP has said so.
     hears: Option<u16>,
     /// What the pretended sender sends: its port, its SSRC and where it has come to.
@@ -23,18 +24,19 @@ impl Inject {
     const MOST: u16 = 250;
     const EVERY: Duration = Duration::from_millis(20);
 
-    pub(super) fn new(from: Instant, victim: IpAddr, pretends: IpAddr) -> Self {
+    pub(super) fn new(from: Instant, victim: Place, pretends: Place) -> Self {
         Self { next: from, victim, pretends, hears: None, like: None, sent: 0 }
     }
 }
 
 impl Attacker for Inject {
     fn sees(&mut self, sent: &Sent, _: &mut Vec<Forged>) -> Middle {
-        if !sent.media && sent.from.ip() == self.victim {
+        if !sent.media && self.victim.has(sent.from) {
             self.hears = text::audio_port(&sent.bytes).or(self.hears);
         }
         if sent.media
-            && (sent.from.ip(), sent.to.ip()) == (self.pretends, self.victim)
+            && self.pretends.has(sent.from)
+            && self.victim.has(sent.to)
             && sent.to.port().is_multiple_of(2)
             && let Ok(header) = Header::parse(&sent.bytes)
             && let Ok(frame) = header.frame(&[])
@@ -64,7 +66,7 @@ impl Attacker for Inject {
         let frame = Frame { payload_type: 0, marker: false, timestamp, payload: &payload };
         let Ok(header) = Header::new(&frame, sequence, ssrc) else { return };
         let bytes = [&header.write()[..], &payload, &[0x5a; 10]].concat();
-        let (from, to) = (SocketAddr::new(self.pretends, from), SocketAddr::new(self.victim, port));
+        let (from, to) = (SocketAddr::new(self.pretends.ip(), from), SocketAddr::new(self.victim.ip(), port));
         out.push(Forged { after: Duration::from_millis(1), from, to, media: true, bytes });
     }
 }

@@ -11,11 +11,12 @@ mod swap;
 mod tamper;
 mod text;
 
+use crate::place::Place;
 use crate::script::{Deed, Name, What};
 use crate::world::{Middle, Sent};
 use keyphone_media::env::Instant;
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// One attack, as the world runs it.
@@ -53,7 +54,7 @@ pub struct Forged {
 #[derive(Clone, Debug)]
 pub struct Scene {
     /// The phones.
-    pub phones: BTreeMap<Name, IpAddr>,
+    pub phones: BTreeMap<Name, Place>,
     /// The attacker itself.
     pub own: SocketAddr,
 }
@@ -61,10 +62,10 @@ pub struct Scene {
 impl Scene {
     /// Somebody who does this from then on. `None` if a phone is not there.
     pub fn attacker(&self, from: Instant, deed: &Deed) -> Option<Box<dyn Attacker>> {
-        let at = |name: &Name| self.phones.get(name).copied();
+        let at = |name: &Name| self.phones.get(name).cloned();
         let way = |what: &What, a: &Name, b: Option<&Name>| {
             let to = b.map_or(Some(None), |b| at(b).map(Some))?;
-            let phones = self.phones.values().copied().collect();
+            let phones = self.phones.values().cloned().collect();
             Some(Way { since: from, what: what.clone(), from: at(a)?, to, phones })
         };
         Some(match deed {
@@ -89,17 +90,17 @@ impl Scene {
 struct Way {
     since: Instant,
     what: What,
-    from: IpAddr,
-    to: Option<IpAddr>,
-    phones: BTreeSet<IpAddr>,
+    from: Place,
+    to: Option<Place>,
+    phones: Vec<Place>,
 }
 
 impl Way {
     /// SIP may go to its phone through a proxy: where it leaves the one phone it counts, unless it is for another one.
     fn has(&self, sent: &Sent) -> bool {
-        let there =
-            self.to.is_none_or(|to| sent.to.ip() == to || (!sent.media && !self.phones.contains(&sent.to.ip())));
-        sent.at >= self.since && sent.from.ip() == self.from && there && is(&self.what, sent)
+        let to_a_phone = || self.phones.iter().any(|phone| phone.has(sent.to));
+        let there = self.to.as_ref().is_none_or(|to| to.has(sent.to) || (!sent.media && !to_a_phone()));
+        sent.at >= self.since && self.from.has(sent.from) && there && is(&self.what, sent)
     }
 }
 

@@ -32,11 +32,11 @@ impl Ladder {
         let mut ladder = Self::new();
         let names = names(world, others);
         let mut phones = world.nodes().iter().zip(&names);
-        phones.by_ref().take(1).for_each(|(node, name)| ladder.name(node.sip(), name));
+        phones.by_ref().take(1).for_each(|(node, name)| ladder.place(node.place(), name));
         for (name, at) in others {
             at.iter().for_each(|at| ladder.name(*at, name));
         }
-        phones.for_each(|(node, name)| ladder.name(node.sip(), name));
+        phones.for_each(|(node, name)| ladder.place(node.place(), name));
 
         let messages = |of: &[Sent], told: fn(usize) -> Told| {
             let messages = of.iter().enumerate().filter(|(_, sent)| !sent.media);
@@ -105,7 +105,7 @@ fn is_keyed(world: &World, stream: &Stream) -> bool {
         Event::Key { use_for: KeyUse::Send, ssrc, .. } => ssrc.as_ref().is_none_or(|ssrc| *ssrc == name),
         _ => false,
     };
-    let sender = world.nodes().iter().find(|node| node.sip().ip() == stream.from.ip());
+    let sender = world.nodes().iter().find(|node| node.place().has(stream.from));
     sender.is_some_and(|node| node.events.iter().any(|(_, event)| keys(event)))
 }
 

@@ -22,12 +22,13 @@ pub use cipher::Kind;
 pub use finding::{Finding, Packet};
 pub use trace::{Protected, Seen, What};
 
+use crate::place::Place;
 use crate::world::{Node, Sent, World};
 use keyphone_media::env::Instant;
 use keyphone_ua::endpoint::{Fill, Recording};
 use keyphone_ua::event::{CallId, Event};
 use keys::Keys;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use trace::Tracer;
 
 /// What an observer knows of one phone.
@@ -35,7 +36,7 @@ pub struct Phone<'w> {
     /// What findings call it.
     pub name: &'w str,
     /// Where it is: whatever comes from there, it sent.
-    pub host: IpAddr,
+    pub place: Place,
     /// Its policy allows clear RTP.
     pub may_be_clear: bool,
     /// Its policy allows media that is authenticated and not encrypted.
@@ -125,7 +126,7 @@ impl<'w> Evidence<'w> {
     fn trace(&self, keys: &mut Keys) -> Vec<Seen<'w>> {
         let mut tracer = Tracer::default();
         let media = self.wire.iter().enumerate().filter(|(_, sent)| sent.media);
-        let of_phones = media.filter_map(|(number, sent)| Some((number, self.phone_at(sent.from.ip())?, sent)));
+        let of_phones = media.filter_map(|(number, sent)| Some((number, self.phone_at(sent.from)?, sent)));
         let look = |(number, phone, sent): (usize, usize, &'w Sent)| {
             let what = tracer.look(&sent.bytes, keys);
             Seen { number, phone, sent, what }
@@ -133,8 +134,8 @@ impl<'w> Evidence<'w> {
         of_phones.map(look).collect()
     }
 
-    fn phone_at(&self, host: IpAddr) -> Option<usize> {
-        self.phones.iter().position(|phone| phone.host == host)
+    fn phone_at(&self, addr: SocketAddr) -> Option<usize> {
+        self.phones.iter().position(|phone| phone.place.has(addr))
     }
 
     fn packet(&self, seen: &Seen<'_>) -> Packet {
@@ -147,7 +148,7 @@ impl<'w> Phone<'w> {
     fn of(node: &'w Node) -> Self {
         Self {
             name: &node.name,
-            host: node.sip().ip(),
+            place: node.place().clone(),
             may_be_clear: node.policy.media.allow_clear,
             may_be_read: node.policy.allow_null_cipher,
             key_log: node.key_log.iter().map(|line| line.as_str()).collect(),

@@ -63,8 +63,8 @@ fn ports<'s>(
     seen: &'s [Seen<'s>],
     phone: usize,
 ) -> BTreeMap<SocketAddr, Arrived<'s>> {
-    let Phone { host, may_be_clear, .. } = evidence.phones[phone];
-    let came = |sent: &Sent| sent.to.ip() == host && !sent.arrived.is_empty();
+    let Phone { place, may_be_clear, .. } = &evidence.phones[phone];
+    let came = |sent: &Sent| place.has(sent.to) && !sent.arrived.is_empty();
     // Who speaks under a key does not hear without one.
     let protected = seen.iter().filter(|seen| matches!(seen.what, What::Protected(_)));
     let keyed: BTreeSet<_> = protected.map(|seen| seen.sent.from).collect();
@@ -86,7 +86,7 @@ fn ports<'s>(
             }
         }
     }
-    if may_be_clear {
+    if *may_be_clear {
         let clear = seen.iter().filter(|seen| matches!(seen.what, What::Clear { .. })).map(|seen| seen.sent);
         for sent in clear.chain(evidence.others).filter(|sent| came(sent)) {
             if let Some(rtp) = super::cipher::Rtp::read(&sent.bytes).filter(|_| !keyed.contains(&sent.to)) {

@@ -1,13 +1,13 @@
 //! What can be asked of a world when all is over.
 
-use super::stage::Cast;
+use super::cast::Cast;
+use crate::place::Place;
 use crate::script::{Name, Script};
 use crate::world::{Node, Sent, World};
 use keyphone_media::env::Instant;
 use keyphone_media::rtp::Header;
 use keyphone_ua::event::{CallId, Event};
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 /// A world at its end, and who was who in it.
 #[derive(Clone, Copy)]
@@ -47,8 +47,8 @@ impl<'r> Facts<'r> {
 
     /// The RTP that one phone sent to another, whatever became of it.
     pub fn rtp(&self, from: usize, to: usize) -> impl Iterator<Item = (&'r Sent, Header)> + use<'r> {
-        let (from, to) = (self.ip(from), self.ip(to));
-        let between = move |sent: &&Sent| sent.media && sent.from.ip() == from && sent.to.ip() == to;
+        let (from, to) = (self.place(from), self.place(to));
+        let between = move |sent: &&Sent| sent.media && from.has(sent.from) && to.has(sent.to);
         let rtp = self.world.log().iter().filter(between).filter(|sent| sent.to.port().is_multiple_of(2));
         rtp.filter_map(|sent| Some((sent, Header::parse(&sent.bytes).ok()?)))
     }
@@ -59,8 +59,8 @@ impl<'r> Facts<'r> {
     }
 
     /// Where a phone is.
-    pub fn ip(&self, number: usize) -> IpAddr {
-        self.cast.phones[number].sip.ip()
+    pub fn place(&self, number: usize) -> &'r Place {
+        &self.cast.phones[number].place
     }
 
     /// SIP's Call-ID of a phone's call.

@@ -1,15 +1,20 @@
 //! Runs a script in simulated time, and says of each expectation whether it came true and what was measured.
 
+mod bindings;
+mod cast;
 mod check;
 mod facts;
+mod secrets;
 mod show;
 mod stage;
 pub(crate) mod steps;
 
 pub use crate::report::Verdict;
+pub use cast::{Between, Cast, Role, Spot, Spots};
 pub use facts::Facts;
-pub(crate) use stage::psk_octets as secret;
-pub use stage::{Cast, Role, Stage};
+pub use secrets::Secrets;
+pub use stage::Stage;
+pub(crate) use stage::Props;
 
 use crate::pki::Pki;
 use crate::script::Script;
@@ -22,8 +27,9 @@ use serde::Serialize;
 pub struct Run {
     /// What was run.
     pub script: Script,
-    /// What the dice of the world were made of: the same seed, the same run.
-    pub seed: u64,
+    /// What the dice of the world were made of: the same seed, the same run. `None` over real sockets: no two runs are the
+    /// same there.
+    pub seed: Option<u64>,
     /// The world as it was at the end: all that was sent, told and recorded.
     pub world: World,
     /// Who was where in it.
@@ -56,14 +62,24 @@ fn micros<S: serde::Serializer>(at: &Instant, serializer: S) -> Result<S::Ok, S:
 pub fn run(script: &Script, seed: u64, pki: &Pki) -> Result<Run, String> {
     let Stage { mut world, cast } = Stage::new(script, seed, pki)?;
     let missed = steps::play(script, &cast, &mut world)?;
-    let facts = Facts { script, cast: &cast, world: &world };
-    let mut verdicts =
-        script.expect.iter().map(|expected| check::check(expected, &facts)).collect::<Result<Vec<_>, _>>()?;
-    verdicts.extend(missed);
-    Ok(Run { script: script.clone(), seed, world, cast, verdicts })
+    Run::judged(script, Some(seed), Stage { world, cast }, missed)
 }
 
 impl Run {
+    /// What a script expects is held against what happened; `missed` are the steps that could not be done.
+    pub(crate) fn judged(
+        script: &Script,
+        seed: Option<u64>,
+        Stage { world, cast }: Stage,
+        missed: Vec<Verdict>,
+    ) -> Result<Self, String> {
+        let facts = Facts { script, cast: &cast, world: &world };
+        let verdicts = script.expect.iter().map(|expected| check::check(expected, &facts));
+        let mut verdicts = verdicts.collect::<Result<Vec<_>, _>>()?;
+        verdicts.extend(missed);
+        Ok(Self { script: script.clone(), seed, world, cast, verdicts })
+    }
+
     /// All expectations came true.
     pub fn passed(&self) -> bool {
         self.verdicts.iter().all(|verdict| verdict.passed)

@@ -14,10 +14,11 @@ impl Run {
 
     /// All of it on one page of HTML that needs nothing else. `replay` is the command that runs it again.
     pub fn page(&self, replay: &str) -> String {
+        let seed = self.seed.map(|seed| ("Seed".to_owned(), seed.to_string()));
         let story = Story {
             title: self.script.title.clone(),
             about: self.script.about.clone(),
-            facts: vec![("Seed".into(), self.seed.to_string()), ("Run it again".into(), replay.into())],
+            facts: seed.into_iter().chain([("Run it again".to_owned(), replay.to_owned())]).collect(),
             verdicts: self.verdicts.clone(),
             others: self.others(),
         };
@@ -26,7 +27,8 @@ impl Run {
 
     /// Who is where no phone is.
     fn others(&self) -> Vec<(String, Vec<SocketAddr>)> {
-        let named = |(name, at): &(Name, SocketAddr)| (name.to_string(), vec![*at]);
-        self.cast.proxies.iter().chain(&self.cast.attackers).map(named).collect()
+        let named = |(name, at): (&Name, SocketAddr)| (name.to_string(), vec![at]);
+        let proxies = self.cast.proxies.iter().map(|proxy| (&proxy.name, proxy.sip));
+        proxies.chain(self.cast.attackers.iter().map(|(name, at)| (name, *at))).map(named).collect()
     }
 }

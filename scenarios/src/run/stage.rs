@@ -1,21 +1,23 @@
-//! From a script to a world: who is where, what each phone has, and what is between them.
+//! From a script to a world: what each phone has, and what is between them.
 
-use crate::attacker::{Scene, is};
+use super::bindings;
+use super::cast::{Cast, Role, Spots};
+use super::secrets::Secrets;
+use crate::attacker::{self, Scene};
 use crate::link::Link;
 use crate::pki::Pki;
+use crate::place::Place;
 use crate::proxy::{Setup, Targets};
 use crate::script::{Incoming, Name, Path, Phone, Script, Way};
 use crate::world::World;
-use keyphone_config::{Config, KeyingSystem};
+use keyphone_config::{Config, KeyingSystem, Password};
 use keyphone_keying::mikey::policy::Validity;
 use keyphone_keying::{CertStore, Credentials, Identity, Psk, PskStore};
 use keyphone_media::audio::codec::Codec;
 use keyphone_media::env::Instant;
 use keyphone_ua::settings::{self, HangUp, Plan, Play, Record, Secured, Settings, System};
-use keyphone_ua::sip::{Host, SipUri, StatusCode, Uri};
-use keyphone_ua::transaction::{Destination, Transport};
+use keyphone_ua::sip::StatusCode;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// A world with all phones, proxies, links and attackers of a script in it, before anything happens.
@@ -26,160 +28,64 @@ pub struct Stage {
     pub cast: Cast,
 }
 
-/// Who is where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cast {
-    /// The phones in the order of the script: their numbers are those of the world.
-    pub phones: Vec<Role>,
-    /// The proxies, likewise.
-    pub proxies: Vec<(Name, SocketAddr)>,
-    /// The attackers.
-    pub attackers: Vec<(Name, SocketAddr)>,
-}
-
-/// A phone in the world.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Role {
-    /// What the script calls it.
-    pub name: Name,
-    /// Where it speaks SIP.
-    pub sip: SocketAddr,
-    /// What it says, in hertz; `None` is silence.
-    pub tone: Option<u32>,
-    /// What it says before it answers.
-    pub early: Option<u32>,
-    /// Its SIP URI: that of its user.
-    pub uri: String,
-}
-
-/// Where phones, proxies and attackers are: in networks of their own.
-fn address(net: [u8; 3], number: usize) -> SocketAddr {
-    let [a, b, c] = net;
-    // A script has a hundred of a kind at the most.
-    let last = u8::try_from(number + 1).unwrap_or(u8::MAX);
-    SocketAddr::from(([a, b, c, last], 5060))
-}
-
-/// Where TLS is the way, the port is said: everything here is where SIP is, and nothing where sips would look for it.
-fn sip_uri(user: &Name, at: SocketAddr, tls: bool) -> String {
-    if tls { format!("sips:{user}@{at}") } else { format!("sip:{user}@{}", at.ip()) }
-}
-
-impl Cast {
-    fn of(script: &Script) -> Self {
-        let named = |net| move |(number, name): (usize, &Name)| (name.clone(), address(net, number));
-        let proxies: Vec<_> = script.proxies.iter().map(|p| &p.name).enumerate().map(named([10, 0, 1])).collect();
-        let attackers = script.attackers.iter().map(|a| &a.name).enumerate().map(named([10, 0, 66])).collect();
-        let role = |(number, phone): (usize, &Phone)| {
-            let sip = address([10, 0, 0], number);
-            // A hundred of them are far enough apart to be told in a tenth of a second.
-            let own = 400 + 29 * number as u32;
-            let early = match phone.incoming {
-                Incoming::Answers { early, .. } => early,
-                _ => None,
-            };
-            let home = phone.home.as_ref().and_then(|home| proxies.iter().find(|(name, _)| name == home));
-            let uri = sip_uri(&phone.user, home.map_or(sip, |(_, at)| *at), phone.tls);
-            let tone = Some(phone.tone.unwrap_or(own)).filter(|hz| *hz > 0);
-            Role { name: phone.name.clone(), sip, tone, early, uri }
-        };
-        Self { phones: script.phones.iter().enumerate().map(role).collect(), proxies, attackers }
-    }
-
-    /// The number of a phone.
-    ///
-    /// # Errors
-    /// One sentence, if it is not there.
-    pub fn phone(&self, name: &Name) -> Result<usize, String> {
-        let found = self.phones.iter().position(|role| role.name == *name);
-        found.ok_or_else(|| format!("there is no phone called {name}"))
-    }
-
-    fn proxy(&self, name: &Name) -> Option<SocketAddr> {
-        self.proxies.iter().find(|(proxy, _)| proxy == name).map(|(_, at)| *at)
-    }
-
-    /// The address of whoever has that name.
-    fn ip(&self, name: &Name) -> Option<IpAddr> {
-        let phone = self.phones.iter().find(|role| role.name == *name).map(|role| role.sip);
-        phone.or_else(|| self.proxy(name)).map(|at| at.ip())
-    }
-
-    /// The SIP URI by which somebody is called: a phone's, or that of a user whom a proxy knows.
-    ///
-    /// # Errors
-    /// One sentence, if nobody has that name.
-    pub fn uri(&self, script: &Script, name: &Name) -> Result<String, String> {
-        if let Ok(phone) = self.phone(name) {
-            return Ok(self.phones[phone].uri.clone());
-        }
-        let home = script.home_of(name).and_then(|proxy| self.proxy(&proxy.name));
-        match home {
-            Some(at) => {
-                let tls = script.phones.iter().any(|phone| phone.user == *name && phone.tls);
-                Ok(sip_uri(name, at, tls))
-            }
-            None => {
-                let known = self.phones.iter().zip(&script.phones).find(|(_, phone)| phone.user == *name);
-                known.map(|(role, _)| role.uri.clone()).ok_or_else(|| format!("nobody is called {name}"))
-            }
-        }
-    }
-
-    /// Where a call of `caller` for `name` goes first: to the caller's proxy, or to where the URI says.
-    pub(super) fn first_hop(&self, script: &Script, caller: &Phone, name: &Name) -> Result<Destination, String> {
-        let through = caller.through.as_ref().and_then(|proxy| self.proxy(proxy));
-        let direct = || {
-            let uri: Uri = self.uri(script, name)?.parse().map_err(|e| format!("{name}: {e}"))?;
-            let ip = uri.sip().and_then(|uri| uri.host().ip()).ok_or_else(|| format!("{name} is nowhere"))?;
-            Ok::<_, String>(SocketAddr::new(ip, 5060))
-        };
-        let transport = if caller.tls { Transport::Tls } else { Transport::Udp };
-        Ok(Destination { addr: through.map_or_else(direct, Ok)?, transport })
-    }
-
-    /// What a proxy writes into the Request-URI for somebody: where a phone is, or who a user is elsewhere.
-    fn contact(&self, script: &Script, name: &Name) -> Result<SipUri, String> {
-        let Ok(number) = self.phone(name) else {
-            let uri: Uri = self.uri(script, name)?.parse().map_err(|e| format!("{name}: {e}"))?;
-            return uri.sip().cloned().ok_or_else(|| format!("{name} has no SIP URI"));
-        };
-        let (role, phone) = (&self.phones[number], &script.phones[number]);
-        let host = Host::Ip(role.sip.ip());
-        Ok(SipUri::new(phone.tls, host).with_user(phone.user.as_str()).with_port(role.sip.port()))
-    }
+/// What phones are given.
+pub(crate) struct Props<'p> {
+    /// Pre-shared keys.
+    pub(crate) secrets: &'p Secrets,
+    /// Certificates.
+    pub(crate) pki: &'p Pki,
+    /// What the registrars outside are told that ask who a phone is; without a user name it is the phone's.
+    pub(crate) login: Option<Password>,
 }
 
 impl Stage {
-    /// Puts everybody in place. Nothing that a phone says of itself is secret in there: keys are logged.
+    /// Puts everybody in place, in a simulated world. Nothing that a phone says of itself is secret in there: keys are
+    /// logged.
     ///
     /// # Errors
     /// One sentence, if the script speaks of somebody who is not there; one that was parsed does not.
     pub fn new(script: &Script, seed: u64, pki: &Pki) -> Result<Self, String> {
-        let cast = Cast::of(script);
-        let mut world = World::new(seed, Link::PERFECT);
+        let cast = Cast::of(script, &Spots::simulated(script));
+        let mut stage = Self { world: World::new(seed, Link::PERFECT), cast };
+        stage.people(script, &Props { secrets: &Secrets::OfSeed(seed), pki, login: None })?;
+        stage.weather(script)?;
+        Ok(stage)
+    }
+
+    /// Phones and proxies. Gives what is to be registered: the numbers of a phone and of its account.
+    pub(crate) fn people(&mut self, script: &Script, props: &Props<'_>) -> Result<Vec<(usize, usize)>, String> {
+        let Self { world, cast } = self;
+        let mut registered = vec![];
         for (number, phone) in script.phones.iter().enumerate() {
-            let node = world.add(phone.name.as_str(), settings(script, &cast, number, seed, pki)?);
+            let settings = settings(script, cast, number, props)?;
+            registered.extend(bindings::numbers(&settings).into_iter().map(|account| (number, account)));
+            let node = world.add_at(phone.name.as_str(), settings, cast.phones[number].place.clone());
             world.set_skew(node, phone.clock.by, phone.clock.ahead);
             if let Some(ssrc) = phone.ssrc {
                 world.set_few_ssrcs(node, ssrc, 1);
             }
         }
-        for (number, (_, sip)) in cast.proxies.iter().enumerate() {
-            let users = users(script, &cast, number)?;
-            world.add_proxy(Setup { sip: *sip, record_route: script.proxies[number].record_route, users });
+        for (number, proxy) in cast.proxies.iter().enumerate().filter(|(_, proxy)| proxy.outside.is_none()) {
+            let users = users(script, cast, number)?;
+            world.add_proxy(Setup { sip: proxy.sip, record_route: script.proxies[number].record_route, users });
         }
-        weather(script, &cast, &mut world)?;
-        let phones: BTreeMap<_, _> = cast.phones.iter().map(|role| (role.name.clone(), role.sip.ip())).collect();
+        Ok(registered)
+    }
+
+    /// What is between them, from when the script begins.
+    pub(crate) fn weather(&mut self, script: &Script) -> Result<(), String> {
+        let Self { world, cast } = self;
+        weather(script, cast, world)?;
+        let phones: BTreeMap<_, _> = cast.phones.iter().map(|role| (role.name.clone(), role.place.clone())).collect();
         for (attacker, (_, own)) in script.attackers.iter().zip(&cast.attackers) {
             let scene = Scene { phones: phones.clone(), own: *own };
             for attack in &attacker.does {
                 let nobody = || format!("{} attacks a phone that is not there", attacker.name);
-                let does = scene.attacker(Instant::ZERO + attack.from, &attack.deed);
+                let does = scene.attacker(cast.begins + attack.from, &attack.deed);
                 world.add_attacker(does.ok_or_else(nobody)?);
             }
         }
-        Ok(Self { world, cast })
+        Ok(())
     }
 }
 
@@ -207,7 +113,7 @@ fn users(script: &Script, cast: &Cast, number: usize) -> Result<BTreeMap<String,
 
 /// The last link of the script that fits decides.
 fn weather(script: &Script, cast: &Cast, world: &mut World) -> Result<(), String> {
-    let at = |name: &Name| cast.ip(name).ok_or_else(|| format!("there is nobody called {name}"));
+    let at = |name: &Name| cast.place(name).ok_or_else(|| format!("there is nobody called {name}"));
     let mut links = vec![];
     for link in &script.links {
         let ends = match &link.on {
@@ -221,26 +127,31 @@ fn weather(script: &Script, cast: &Cast, world: &mut World) -> Result<(), String
     if links.is_empty() {
         return Ok(());
     }
+    let (otherwise, begins) = (world.link(), cast.begins);
     world.set_weather(Box::new(move |sent| {
-        let is_there = |(ends, link): &&((Option<IpAddr>, Option<IpAddr>, bool), crate::script::Link)| {
-            let (a, b, both) = *ends;
-            let way = |from: IpAddr, to: IpAddr| a.is_none_or(|a| a == from) && b.is_none_or(|b| b == to);
-            let (from, to) = (sent.from.ip(), sent.to.ip());
-            sent.at >= link.from && is(&link.carries, sent) && (way(from, to) || (both && way(to, from)))
+        let is_there = |(ends, link): &&((Option<Place>, Option<Place>, bool), crate::script::Link)| {
+            let (a, b, both) = ends;
+            let is = |end: &Option<Place>, addr| end.as_ref().is_none_or(|place| place.has(addr));
+            let way = |from, to| is(a, from) && is(b, to);
+            let since = begins + link.from.since(Instant::ZERO);
+            sent.at >= since
+                && attacker::is(&link.carries, sent)
+                && (way(sent.from, sent.to) || (*both && way(sent.to, sent.from)))
         };
-        links.iter().rev().find(is_there).map_or(Link::PERFECT, |(_, link)| link.weather)
+        links.iter().rev().find(is_there).map_or(otherwise, |(_, link)| link.weather)
     }));
     Ok(())
 }
 
 /// What a phone is told once.
-fn settings(script: &Script, cast: &Cast, number: usize, seed: u64, pki: &Pki) -> Result<Settings, String> {
+fn settings(script: &Script, cast: &Cast, number: usize, props: &Props<'_>) -> Result<Settings, String> {
     let (phone, role) = (&script.phones[number], &cast.phones[number]);
     let keying = &phone.keying;
     let mut config = Config::default();
     config.account.from = role.uri.parse().map_err(|e| format!("{}: {e}", phone.name))?;
     if let Some(at) = phone.through.as_ref().and_then(|proxy| cast.proxy(proxy)) {
-        config.account.proxy = Some(format!("sip:{at}").parse().map_err(|e| format!("{}: {e}", phone.name))?);
+        let uri = at.outside.as_ref().map_or_else(|| format!("sip:{}", at.sip), ToString::to_string);
+        config.account.proxy = Some(uri.parse().map_err(|e| format!("{}: {e}", phone.name))?);
     }
     // One codec whose samples are what was said, and whose offer fits into a datagram.
     config.audio.codecs = vec![Codec::Pcmu];
@@ -273,7 +184,8 @@ fn settings(script: &Script, cast: &Cast, number: usize, seed: u64, pki: &Pki) -
     if phone.tls {
         settings.tls = Secured { connects: true, port: Some(role.sip.port()) };
     }
-    settings.credentials = Arc::new(credentials(script, cast, number, seed, pki)?);
+    settings.credentials = Arc::new(credentials(script, cast, number, props)?);
+    bindings::bind(script, cast, number, props.login.as_ref(), &mut settings)?;
     settings.incoming = incoming(script, cast, phone, role)?;
     settings.rules.late_offer = phone.habits.late_offer;
     settings.rules.reliable = phone.habits.reliable;
@@ -308,12 +220,13 @@ fn incoming(script: &Script, cast: &Cast, phone: &Phone, role: &Role) -> Result<
     })
 }
 
-fn credentials(script: &Script, cast: &Cast, number: usize, seed: u64, pki: &Pki) -> Result<Credentials, String> {
+fn credentials(script: &Script, cast: &Cast, number: usize, props: &Props<'_>) -> Result<Credentials, String> {
+    let Props { secrets, pki, .. } = props;
     let keying = &script.phones[number].keying;
     let mut psks = PskStore::default();
     for psk in &keying.psks {
         let peer = psk.with.as_ref().map(|name| cast.uri(script, name).map(|uri| Identity::new(&uri))).transpose()?;
-        psks.insert(peer, Psk::new(psk_octets(&psk.secret, seed)).ok_or("a pre-shared key without octets")?);
+        psks.insert(peer, Psk::new(secrets.octets(&psk.secret).to_vec()).ok_or("a pre-shared key without octets")?);
     }
     let mut certs = CertStore::default();
     let issue = |number: usize| {
@@ -334,12 +247,4 @@ fn credentials(script: &Script, cast: &Cast, number: usize, seed: u64, pki: &Pki
         certs.pin(Identity::new(&cast.phones[other].uri), issued.certificate);
     }
     Ok(Credentials { psks, certs })
-}
-
-/// A secret is made of its name and the seed: whoever names it has it.
-pub(crate) fn psk_octets(secret: &Name, seed: u64) -> Vec<u8> {
-    let mut octets = vec![0x5c; 32];
-    octets[..secret.as_str().len()].copy_from_slice(secret.as_str().as_bytes());
-    octets[24..].copy_from_slice(&seed.to_be_bytes());
-    octets
 }

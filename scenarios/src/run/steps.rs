@@ -1,7 +1,8 @@
 //! Does what the users of a script do, at its time.
 
 use super::Verdict;
-use super::stage::{Cast, plan};
+use super::cast::Cast;
+use super::stage::plan;
 use crate::script::{Act, Name, Script, Step};
 use crate::world::World;
 use keyphone_media::env::Instant;
@@ -28,7 +29,7 @@ pub(crate) fn play(script: &Script, cast: &Cast, world: &mut World) -> Result<Ve
 }
 
 /// The command that a step means; or why there is none, at that time.
-fn command(
+pub(crate) fn command(
     script: &Script,
     cast: &Cast,
     world: &World,
@@ -49,7 +50,7 @@ fn command(
     Ok(match &step.act {
         Act::Calls(whom) => Ok(Command::Call {
             target: Box::new(uri(whom)?),
-            to: Some(cast.first_hop(script, &script.phones[who], whom)?),
+            to: cast.first_hop(script, &script.phones[who], whom)?,
             from: None,
             plan: plan(&cast.phones[who]),
         }),

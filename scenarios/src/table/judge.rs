@@ -2,7 +2,7 @@
 
 use super::{Column, Lab, Says, World};
 use crate::observer::recorder::{LongTerm, Recorder, Recovered};
-use crate::run::{Run, Verdict, secret};
+use crate::run::{Run, Secrets, Verdict};
 use crate::script::Name;
 use keyphone_keying::{Identity, Psk, System};
 use keyphone_media::env::Instant;
@@ -171,7 +171,8 @@ fn forward_secrecy(world: World, system: System, lab: &mut Lab<'_>) -> Found {
     let run = lab.run(world, system)?;
     let mut stolen = LongTerm::default();
     for (phone, role) in run.script.phones.iter().zip(&run.cast.phones) {
-        let psks = phone.keying.psks.iter().filter_map(|psk| Psk::new(secret(&psk.secret, seed)));
+        let psks =
+            phone.keying.psks.iter().filter_map(|psk| Psk::new(Secrets::OfSeed(seed).octets(&psk.secret).to_vec()));
         stolen.psks.extend(psks);
         if let Some(certificate) = &phone.keying.certificate {
             let issued = pki.issue(&phone.name, certificate.kind, &certificate.from, &Identity::new(&role.uri))?;

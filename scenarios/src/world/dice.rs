@@ -2,25 +2,39 @@
 
 use super::World;
 use keyphone_media::env::Rng;
+use keyphone_ua::net::OsRng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng};
 
-/// A seeded source of chance.
+/// A source of chance.
 pub struct Dice {
-    seeded: ChaCha8Rng,
+    source: Source,
     /// See [`World::set_few_ssrcs`]: the first, and how many.
     few: Option<(u32, u32)>,
 }
 
+enum Source {
+    Seeded(ChaCha8Rng),
+    System(OsRng),
+}
+
 impl Dice {
+    /// What nobody can foresee: keys that are used over real sockets are made of it.
+    pub(super) fn of_the_system() -> Self {
+        Self { source: Source::System(OsRng), few: None }
+    }
+
     pub(super) fn new(seed: u64) -> Self {
-        Self { seeded: ChaCha8Rng::seed_from_u64(seed), few: None }
+        Self { source: Source::Seeded(ChaCha8Rng::seed_from_u64(seed)), few: None }
     }
 }
 
 impl Rng for Dice {
     fn fill(&mut self, buf: &mut [u8]) {
-        self.seeded.fill_bytes(buf);
+        match &mut self.source {
+            Source::Seeded(dice) => dice.fill_bytes(buf),
+            Source::System(dice) => dice.fill(buf),
+        }
         if let (Some((first, few)), [_, _, _, _, low @ ..]) = (self.few, &mut *buf)
             && let Ok(word) = <[u8; 4]>::try_from(&*low)
         {

@@ -6,6 +6,7 @@ use keyphone_media::env::{Env, Instant, Now, NtpTime, Rng};
 use keyphone_media::rtp::{Frame, Ssrc};
 use keyphone_media::srtp::{Ledger, MasterKey, Sender, Suite};
 use keyphone_scenarios::observer::{Evidence, Finding, Phone};
+use keyphone_scenarios::place::Place;
 use keyphone_scenarios::world::Sent;
 use keyphone_ua::endpoint::Recording;
 use keyphone_ua::event::CallId;
@@ -133,7 +134,7 @@ impl Wire {
     pub(crate) fn evidence(&self) -> Evidence<'_> {
         let phone = |number: usize| Phone {
             name: NAMES[number],
-            host: HOSTS[number].parse().unwrap(),
+            place: Place::Host(SocketAddr::new(HOSTS[number].parse().unwrap(), 5060)),
             may_be_clear: self.may_be_clear,
             may_be_read: false,
             key_log: self.logs[number].iter().map(String::as_str).collect(),

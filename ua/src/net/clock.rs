@@ -21,6 +21,11 @@ impl Clock {
         Now { mono: Instant::from_micros(mono), ntp: NtpTime::from_unix(since_epoch) }
     }
 
+    /// Waits until then; no longer, if that is over.
+    pub async fn sleep_until(&self, at: Instant) {
+        tokio::time::sleep_until(self.at(at)).await;
+    }
+
     pub(super) fn at(&self, at: Instant) -> tokio::time::Instant {
         tokio::time::Instant::from_std(self.0 + Duration::from_micros(at.as_micros()))
     }

@@ -21,6 +21,7 @@ mod runner;
 mod sip;
 mod tap;
 mod tls;
+mod wires;
 
 pub use certificate::Certificate;
 pub use clock::{Clock, OsRng};
@@ -33,3 +34,4 @@ pub use runner::{Look, Runner, Stop};
 pub use sip::Sockets;
 pub use tap::{Seen, Tap};
 pub use tls::{Tls, TlsFiles};
+pub use wires::{Came, Wires};

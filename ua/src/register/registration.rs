@@ -169,7 +169,9 @@ impl Registration {
         let mut routed = request.clone();
         let hop = Hop::from(preload(&mut routed, &cx.settings.account().routes));
         let contact = cx.settings.contact(hop.likely_transport());
-        let contact = format!("{contact};expires={}", expires.as_secs());
+        let q = cx.settings.account().preference.map(|q| q.min(1_000));
+        let q = q.map(|q| format!(";q={}.{:03}", q / 1_000, q % 1_000)).unwrap_or_default();
+        let contact = format!("{contact}{q};expires={}", expires.as_secs());
         routed.headers.push("Contact", &contact);
         request.headers.push("Contact", contact);
         let routed = decline::with_via(routed, cx);

@@ -1,7 +1,7 @@
 //! How calls end, and what is left of them.
 
 use super::{Found, list};
-use crate::run::Facts;
+use crate::run::{Between, Facts};
 use crate::script::{Ends, Name};
 use keyphone_media::env::Instant;
 use keyphone_ua::event::{CallId, Direction, Event, Outcome};
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 pub(super) fn check(expected: &Ends, facts: &Facts<'_>) -> Found {
     match expected {
         Ends::DialogsLeft(count, at) => {
-            let at = at.map_or(facts.world.now(), |at| Instant::ZERO + at);
+            let at = at.map_or(facts.world.now(), |at| facts.cast.begins + at);
             let (both, one) = dialogs(facts, at);
             let halves = if one.is_empty() { String::new() } else { format!("; only one side holds {}", list(&one)) };
             Ok((both.len() as u64 == *count && one.is_empty(), format!("{}{halves}", list(&both))))
@@ -129,7 +129,8 @@ fn all(facts: &Facts<'_>) -> Found {
             started.difference(&ended).map(|call| format!("{} never said that its call {call} ended", node.name)),
         );
     }
-    for (number, (name, _)) in facts.cast.proxies.iter().enumerate() {
+    let ours = facts.cast.proxies.iter().filter(|proxy| proxy.outside.is_none());
+    for (number, Between { name, .. }) in ours.enumerate() {
         let proxy = facts.world.proxy(number);
         if proxy.transactions() + proxy.contexts() > 0 {
             left.push(format!("{name} has {} transactions", proxy.transactions()));

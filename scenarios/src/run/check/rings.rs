@@ -32,7 +32,8 @@ pub(super) fn check(expected: &Rings, facts: &Facts<'_>) -> Found {
             });
             let Some(branch) = branch else { return Ok((false, format!("no call of {who} was answered"))) };
             let number = facts.number(by)?;
-            let by_it = facts.world.log().iter().filter(|sent| !sent.media && sent.from.ip() == facts.ip(number));
+            let place = facts.place(number);
+            let by_it = facts.world.log().iter().filter(|sent| !sent.media && place.has(sent.from));
             let is_it = by_it.filter_map(|sent| Message::parse(&sent.bytes).ok()).any(|message| match message {
                 Message::Response(response) => {
                     response.status.is_success()

@@ -74,7 +74,7 @@ fn clear(facts: &Facts<'_>) -> Found {
     let mut decoder = Codec::Pcmu.decoder().map_err(|e| e.to_string())?;
     let mut checked = 0;
     for sent in facts.world.log().iter().filter(|sent| sent.media && sent.to.port().is_multiple_of(2)) {
-        let Some(role) = facts.cast.phones.iter().find(|role| role.sip.ip() == sent.from.ip()) else { continue };
+        let Some(role) = facts.cast.phones.iter().find(|role| role.place.has(sent.from)) else { continue };
         let Ok(header) = Header::parse(&sent.bytes) else { continue };
         let Some(payload) = sent.bytes.get(header.octets()..header.octets() + 160) else { continue };
         let mut samples = vec![];

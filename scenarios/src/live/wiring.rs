@@ -1,0 +1,171 @@
+//! The sockets of everybody who is ours.
+
+use super::LiveError;
+use super::outside::Outside;
+use crate::place::Place;
+use crate::run::{Spot, Spots};
+use crate::script::{Name, Script};
+use crate::world::{Leaving, World};
+use keyphone_ua::net::{Came, Sockets, Wires};
+use keyphone_ua::transaction::Transport;
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::task::Poll;
+
+/// Media ports are from here; each phone has its part of them.
+const FIRST_PORT: u16 = 40_000;
+/// To before here.
+const PORTS: u16 = 20_000;
+
+/// The sockets of everybody who is ours.
+pub(super) struct Wiring {
+    ends: Vec<End>,
+}
+
+/// The sockets of one of us.
+struct End {
+    whose: Whose,
+    place: Place,
+    wires: Wires,
+}
+
+/// Whose they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    Phone(usize),
+    Proxy,
+    Attacker,
+}
+
+impl Wiring {
+    /// Opens the SIP ports, and says where everybody is.
+    pub(super) async fn open(script: &Script, outside: &Outside) -> Result<(Self, Spots), LiveError> {
+        let phones = u16::try_from(script.phones.len().max(1)).unwrap_or(u16::MAX);
+        let each = PORTS / phones & !1;
+        let media = |number: usize| {
+            let first = FIRST_PORT + u16::try_from(number).unwrap_or(u16::MAX) * each;
+            first..=first + each - 1
+        };
+        let mut ends = vec![];
+        let mut spots = Spots { phones: vec![], proxies: vec![], attackers: vec![] };
+        for (number, phone) in script.phones.iter().enumerate() {
+            spots.phones.push(match outside.role(&phone.name) {
+                Some(spot) => spot.clone(),
+                None => Spot::Here(add(&mut ends, Whose::Phone(number), outside.listen, media(number), &phone.name).await?),
+            });
+        }
+        for proxy in &script.proxies {
+            spots.proxies.push(match outside.role(&proxy.name) {
+                Some(spot) => spot.clone(),
+                None => Spot::Here(add(&mut ends, Whose::Proxy, outside.listen, 0..=0, &proxy.name).await?),
+            });
+        }
+        for attacker in &script.attackers {
+            let place = add(&mut ends, Whose::Attacker, outside.listen, 0..=0, &attacker.name).await?;
+            spots.attackers.push(place.sip());
+        }
+        Ok((Self { ends }, spots))
+    }
+
+    /// Opens the media ports that phones want.
+    pub(super) async fn ports(&mut self, world: &mut World) -> Result<(), LiveError> {
+        for End { whose, wires, .. } in &mut self.ends {
+            let Whose::Phone(number) = *whose else { continue };
+            while world.ports_wanted(number) > 0 {
+                let opened = wires.open_ports().await;
+                let ports = opened.map_err(|why| LiveError::Io { what: "media ports cannot be opened".into(), why })?;
+                world.give_ports(number, ports);
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what a world has for real sockets to do.
+    pub(super) fn flush(&mut self, world: &mut World) {
+        world.leaving().into_iter().for_each(|leaving| self.send(leaving));
+        for (number, question) in world.questions() {
+            if let Some(end) = self.phone(number) {
+                end.wires.look_up(question);
+            }
+        }
+        for (number, ports) in world.released() {
+            if let Some(end) = self.phone(number) {
+                end.wires.close_ports(ports);
+            }
+        }
+    }
+
+    /// From the sockets that are at that address. What an attacker sends under the address of somebody who is not ours
+    /// leaves from the attacker's own: a real network lets nobody lie.
+    fn send(&mut self, Leaving { from, to, transport, name, media, bytes }: Leaving) {
+        let owner = self.ends.iter().position(|end| end.place.has(from));
+        let owner = owner.or_else(|| self.ends.iter().position(|end| end.whose == Whose::Attacker));
+        let Some(End { place, wires, .. }) = owner.map(|owner| &mut self.ends[owner]) else { return };
+        if media && matches!(place, Place::Ports(sip, ports) if sip.port() != from.port() && ports.contains(&from.port())) {
+            wires.send_media(from, to, &bytes);
+        } else {
+            let transport = if media { Transport::Udp } else { transport };
+            wires.send_sip(to, transport, name, bytes);
+        }
+    }
+
+    fn phone(&mut self, number: usize) -> Option<&mut End> {
+        self.ends.iter_mut().find(|end| end.whose == Whose::Phone(number))
+    }
+
+    /// Waits for what comes next, and says to whom: the SIP port of one of us.
+    pub(super) async fn next(&mut self, world: &World) -> (usize, Came) {
+        let needed = |whose: Whose| move || match whose {
+            Whose::Phone(number) => world.node(number).endpoint.peers(),
+            Whose::Proxy | Whose::Attacker => BTreeSet::new(),
+        };
+        poll_fn(|cx| {
+            for (number, End { whose, wires, .. }) in self.ends.iter_mut().enumerate() {
+                if let Poll::Ready(came) = wires.poll(cx, needed(*whose)) {
+                    return Poll::Ready((number, came));
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Hands over what came.
+    pub(super) fn hand_over(&self, end: usize, came: Came, world: &mut World) {
+        let End { whose, place, .. } = &self.ends[end];
+        let sip = place.sip();
+        match came {
+            Came::Sip { from, transport, bytes } => world.arrives(sip, from, transport, &bytes),
+            Came::Media { at, from, bytes } => world.arrives(at, from, Transport::Udp, &bytes),
+            Came::Failed { to, transport, why } => world.failed(sip, to, transport, why),
+            Came::Found { question, answer } => {
+                if let Whose::Phone(number) = *whose {
+                    world.found(number, question, answer);
+                }
+            }
+        }
+    }
+
+    /// Lets what is queued leave, for half a second at most.
+    pub(super) async fn stop(self) {
+        for end in self.ends {
+            end.wires.stop().await;
+        }
+    }
+}
+
+async fn add(
+    ends: &mut Vec<End>,
+    whose: Whose,
+    ip: IpAddr,
+    media: RangeInclusive<u16>,
+    name: &Name,
+) -> Result<Place, LiveError> {
+    let opened = Sockets::bind(SocketAddr::new(ip, 0)).await;
+    let sockets = opened.map_err(|why| LiveError::Io { what: format!("no SIP port on {ip} for {name}"), why })?;
+    let place = Place::Ports(sockets.local(), media.clone());
+    ends.push(End { whose, place: place.clone(), wires: Wires::new(sockets, media) });
+    Ok(place)
+}

@@ -1,0 +1,174 @@
+//! A world whose sockets are real. Phones, proxies, links and attackers are the same; what is due to arrive in a
+//! simulated world is due to leave here, and arrives when a socket says so.
+
+use super::{Delivery, Dice, Sent, World};
+use keyphone_media::env::{Instant, NtpTime};
+use keyphone_ua::endpoint::{Input, MediaPorts};
+use keyphone_ua::locate::{Answer, Question};
+use keyphone_ua::transaction::Transport;
+use rand_chacha::rand_core::Rng as _;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// What real sockets are to do, and what they are to bring.
+#[derive(Default)]
+pub(super) struct Real {
+    leaving: Vec<Leaving>,
+    pub(super) questions: Vec<(usize, Question)>,
+    pub(super) released: Vec<(usize, MediaPorts)>,
+    /// What was sent to one of us and has not arrived, with its places in the log; none if an attacker sent it. A stream
+    /// comes from and goes to ports that only TCP knows, so that its bytes must do.
+    under_way: BTreeMap<(Option<SocketAddr>, Vec<u8>), VecDeque<Option<usize>>>,
+}
+
+/// What is to leave by a real socket, now.
+pub(crate) struct Leaving {
+    pub(crate) from: SocketAddr,
+    pub(crate) to: SocketAddr,
+    pub(crate) transport: Transport,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) media: bool,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Real {
+    pub(super) fn leave(&mut self, delivery: Delivery) {
+        let Delivery { from, to, transport, name, media, bytes } = delivery;
+        self.leaving.push(Leaving { from, to, transport, name, media, bytes });
+    }
+}
+
+impl Delivery {
+    pub(super) fn media(from: SocketAddr, to: SocketAddr, packet: &[u8]) -> Self {
+        Self { from, to, transport: Transport::Udp, name: None, media: true, bytes: packet.to_vec() }
+    }
+}
+
+impl World {
+    /// From now on, and before anybody is put into it, this world has real sockets: its clock began then.
+    pub(crate) fn on_real_sockets(&mut self, began: NtpTime) {
+        self.began = began;
+        self.real = Some(Real::default());
+    }
+
+    pub(super) fn new_dice(&mut self) -> Dice {
+        match self.real {
+            None => Dice::new(self.dice.next_u64()),
+            Some(_) => Dice::of_the_system(),
+        }
+    }
+
+    /// When something is to be done though nothing arrives.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        let leaves = self.on_the_way.first_key_value().map(|((at, _), _)| *at);
+        leaves.into_iter().chain(self.next_timer().map(|(at, _)| at)).min()
+    }
+
+    /// No phone and no proxy has a call or a transaction, and nothing is under way.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let phone = |node: &super::Node| node.endpoint.calls() == 0 && node.endpoint.transactions() == 0;
+        let proxy = |between: &super::Between| between.proxy.transactions() + between.proxy.contexts() == 0;
+        self.on_the_way.is_empty() && self.nodes.iter().all(phone) && self.proxies.iter().all(proxy)
+    }
+
+    /// What is to leave now.
+    pub(crate) fn leaving(&mut self) -> Vec<Leaving> {
+        self.real.as_mut().map(|real| std::mem::take(&mut real.leaving)).unwrap_or_default()
+    }
+
+    /// What phones ask the name servers.
+    pub(crate) fn questions(&mut self) -> Vec<(usize, Question)> {
+        self.real.as_mut().map(|real| std::mem::take(&mut real.questions)).unwrap_or_default()
+    }
+
+    /// Media ports that phones need no longer.
+    pub(crate) fn released(&mut self) -> Vec<(usize, MediaPorts)> {
+        self.real.as_mut().map(|real| std::mem::take(&mut real.released)).unwrap_or_default()
+    }
+
+    /// How many more pairs of media ports a phone would like to have.
+    pub(crate) fn ports_wanted(&self, node: usize) -> usize {
+        self.nodes[node].endpoint.ports_wanted()
+    }
+
+    /// Gives a phone a pair of media ports that is open.
+    pub(crate) fn give_ports(&mut self, node: usize, ports: MediaPorts) {
+        self.ports.insert(ports.rtp, node);
+        self.ports.insert(ports.rtcp, node);
+        self.step_node(node, Input::Ports(ports));
+    }
+
+    /// Something has come to one of our sockets.
+    pub(crate) fn arrives(&mut self, at: SocketAddr, from: SocketAddr, transport: Transport, bytes: &[u8]) {
+        let media = self.ports.contains_key(&at);
+        let place = (!transport.is_reliable()).then_some(at);
+        match self.real.as_mut().and_then(|real| real.arrived(place, bytes)) {
+            Some(Some(number)) => {
+                self.log[number].arrived.push(self.now);
+                self.log[number].to = at;
+            }
+            Some(None) => {}
+            None => {
+                let (bytes, arrived) = (bytes.to_vec(), vec![self.now]);
+                self.log.push(Sent { at: self.now, from, to: at, transport, media, bytes, arrived });
+            }
+        }
+        self.hand_over(from, at, transport, bytes);
+    }
+
+    /// What a phone or a proxy of ours has sent did not leave, or was not wanted.
+    pub(crate) fn failed(&mut self, sender: SocketAddr, to: SocketAddr, transport: Transport, why: String) {
+        if let Some(node) = self.nodes.iter().position(|node| node.sip() == sender) {
+            return self.step_node(node, Input::TransportFailed { to, transport, why });
+        }
+        if let Some(proxy) = self.proxies.iter().position(|between| between.proxy.sip() == sender) {
+            self.step_proxy(proxy, super::proxy::Input::TransportFailed { to, transport, why });
+        }
+    }
+
+    /// A name server has answered.
+    pub(crate) fn found(&mut self, node: usize, question: Question, answer: Answer) {
+        self.step_node(node, Input::Found { question, answer });
+    }
+
+    /// Over real sockets it is seen when something arrives, where it is one of us to whom it goes.
+    pub(super) fn expect_arrival(&mut self, sent: &mut Sent, arrives_as: Option<Vec<u8>>) {
+        let to_us = self.is_ours(sent.to, sent.transport);
+        let Some(real) = &mut self.real else { return };
+        let place = (!sent.transport.is_reliable()).then_some(sent.to);
+        if to_us {
+            let key = (place, arrives_as.unwrap_or_else(|| sent.bytes.clone()));
+            for _ in sent.arrived.drain(..) {
+                real.under_way.entry(key.clone()).or_default().push_back(Some(self.log.len()));
+            }
+        }
+    }
+
+    pub(super) fn expect_forged(&mut self, to: SocketAddr, bytes: &[u8]) {
+        if let Some(real) = &mut self.real {
+            real.under_way.entry((Some(to), bytes.to_vec())).or_default().push_back(None);
+        }
+    }
+
+    /// Of a stream to a port that only TCP knows it is believed, if it is on a host of ours.
+    fn is_ours(&self, addr: SocketAddr, transport: Transport) -> bool {
+        let on_host = |node: &super::Node| transport.is_reliable() && node.place().ip() == addr.ip();
+        self.ports.contains_key(&addr)
+            || self.nodes.iter().any(|node| node.sip() == addr || on_host(node))
+            || self.proxies.iter().any(|between| between.proxy.sip() == addr)
+    }
+}
+
+impl Real {
+    /// Was this under way? From where in the log?
+    fn arrived(&mut self, place: Option<SocketAddr>, bytes: &[u8]) -> Option<Option<usize>> {
+        let key = (place, bytes.to_vec());
+        let waiting = self.under_way.get_mut(&key)?;
+        let number = waiting.pop_front();
+        if waiting.is_empty() {
+            self.under_way.remove(&key);
+        }
+        number
+    }
+}
