@@ -88,7 +88,11 @@ impl Pki {
 }
 
 impl Made {
-    fn keep(&self, file: &str, make: impl FnOnce() -> Result<Zeroizing<String>, String>) -> Result<Zeroizing<String>, String> {
+    fn keep(
+        &self,
+        file: &str,
+        make: impl FnOnce() -> Result<Zeroizing<String>, String>,
+    ) -> Result<Zeroizing<String>, String> {
         match &self.shelf {
             Some(shelf) => shelf.keep(file, make),
             None => make(),

@@ -27,11 +27,7 @@ impl Outside {
     ///
     /// # Errors
     /// One sentence: somebody is not in the script, is named twice, or cannot be found.
-    pub async fn find(
-        script: &Script,
-        roles: &[(Name, SipUri)],
-        listen: Option<IpAddr>,
-    ) -> Result<Self, LiveError> {
+    pub async fn find(script: &Script, roles: &[(Name, SipUri)], listen: Option<IpAddr>) -> Result<Self, LiveError> {
         let mut found = Self::nobody();
         let resolver = Resolver::default();
         for (name, uri) in roles {
@@ -40,7 +36,10 @@ impl Outside {
                 return Err(usage(unknown(script, name)));
             }
             if !is_proxy && uri.user().is_none() {
-                return Err(usage(format!("{name} is a phone: say whom to call there, as in sip:{name}@{}", uri.host())));
+                return Err(usage(format!(
+                    "{name} is a phone: say whom to call there, as in sip:{name}@{}",
+                    uri.host()
+                )));
             }
             let abilities = Abilities::at(listen.unwrap_or_else(|| uri.host().ip().unwrap_or(found.listen)));
             let located = resolver.locate(&Uri::Sip(uri.clone()), abilities).await;
@@ -64,9 +63,9 @@ impl Outside {
         self.roles.get(name)
     }
 
-    /// Are there any?
-    pub fn any(&self) -> bool {
-        !self.roles.is_empty()
+    /// Are there phones among them?
+    pub fn phones(&self, script: &Script) -> bool {
+        script.phones.iter().any(|phone| self.role(&phone.name).is_some())
     }
 
     /// Can it be played so?

@@ -53,6 +53,8 @@ impl Play<'_> {
     }
 
     async fn script(&mut self, tell: &mut dyn FnMut(Progress<'_>)) -> Result<Vec<Verdict>, LiveError> {
+        // Phones have their media ports before they call anybody.
+        self.run(self.clock.now().mono).await?;
         self.register().await?;
         if !self.registered.is_empty() {
             tell(Progress::Registered(self.registered.len()));

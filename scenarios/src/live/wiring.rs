@@ -53,7 +53,9 @@ impl Wiring {
         for (number, phone) in script.phones.iter().enumerate() {
             spots.phones.push(match outside.role(&phone.name) {
                 Some(spot) => spot.clone(),
-                None => Spot::Here(add(&mut ends, Whose::Phone(number), outside.listen, media(number), &phone.name).await?),
+                None => {
+                    Spot::Here(add(&mut ends, Whose::Phone(number), outside.listen, media(number), &phone.name).await?)
+                }
             });
         }
         for proxy in &script.proxies {
@@ -103,7 +105,9 @@ impl Wiring {
         let owner = self.ends.iter().position(|end| end.place.has(from));
         let owner = owner.or_else(|| self.ends.iter().position(|end| end.whose == Whose::Attacker));
         let Some(End { place, wires, .. }) = owner.map(|owner| &mut self.ends[owner]) else { return };
-        if media && matches!(place, Place::Ports(sip, ports) if sip.port() != from.port() && ports.contains(&from.port())) {
+        if media
+            && matches!(place, Place::Ports(sip, ports) if sip.port() != from.port() && ports.contains(&from.port()))
+        {
             wires.send_media(from, to, &bytes);
         } else {
             let transport = if media { Transport::Udp } else { transport };
@@ -117,9 +121,11 @@ impl Wiring {
 
     /// Waits for what comes next, and says to whom: the SIP port of one of us.
     pub(super) async fn next(&mut self, world: &World) -> (usize, Came) {
-        let needed = |whose: Whose| move || match whose {
-            Whose::Phone(number) => world.node(number).endpoint.peers(),
-            Whose::Proxy | Whose::Attacker => BTreeSet::new(),
+        let needed = |whose: Whose| {
+            move || match whose {
+                Whose::Phone(number) => world.node(number).endpoint.peers(),
+                Whose::Proxy | Whose::Attacker => BTreeSet::new(),
+            }
         };
         poll_fn(|cx| {
             for (number, End { whose, wires, .. }) in self.ends.iter_mut().enumerate() {

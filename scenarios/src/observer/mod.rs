@@ -146,11 +146,13 @@ impl<'w> Evidence<'w> {
 
 impl<'w> Phone<'w> {
     fn of(node: &'w Node) -> Self {
+        let is_outside = matches!(node.place(), Place::Outside(..));
         Self {
             name: &node.name,
             place: node.place().clone(),
-            may_be_clear: node.policy.media.allow_clear,
-            may_be_read: node.policy.allow_null_cipher,
+            // What somebody outside may send is not ours to judge; what ours make of it is.
+            may_be_clear: node.policy.media.allow_clear || is_outside,
+            may_be_read: node.policy.allow_null_cipher || is_outside,
             key_log: node.key_log.iter().map(|line| line.as_str()).collect(),
             recordings: &node.recordings,
             events: &node.events,

@@ -200,6 +200,12 @@ impl Cast {
         self.phones.iter().any(|role| role.name == *name && role.outside.is_some())
     }
 
+    /// What phones of ours say, in hertz.
+    pub(super) fn tones(&self) -> Vec<u32> {
+        let ours = self.phones.iter().filter(|role| role.outside.is_none());
+        ours.flat_map(|role| role.tone.into_iter().chain(role.early)).collect()
+    }
+
     pub(super) fn proxy(&self, name: &Name) -> Option<&Between> {
         self.proxies.iter().find(|proxy| proxy.name == *name)
     }

@@ -8,13 +8,15 @@ mod secrets;
 mod show;
 mod stage;
 pub(crate) mod steps;
+mod unseen;
 
 pub use crate::report::Verdict;
 pub use cast::{Between, Cast, Role, Spot, Spots};
 pub use facts::Facts;
 pub use secrets::Secrets;
-pub use stage::Stage;
 pub(crate) use stage::Props;
+pub use stage::Stage;
+pub use unseen::Unseen;
 
 use crate::pki::Pki;
 use crate::script::Script;
@@ -36,6 +38,8 @@ pub struct Run {
     pub cast: Cast,
     /// One for each expectation, in their order; then one for each step that could not be done.
     pub verdicts: Vec<Verdict>,
+    /// The expectations of which nobody can tell: somebody in them is outside.
+    pub unseen: Vec<Unseen>,
 }
 
 /// Something that a phone told.
@@ -74,10 +78,16 @@ impl Run {
         missed: Vec<Verdict>,
     ) -> Result<Self, String> {
         let facts = Facts { script, cast: &cast, world: &world };
-        let verdicts = script.expect.iter().map(|expected| check::check(expected, &facts));
-        let mut verdicts = verdicts.collect::<Result<Vec<_>, _>>()?;
+        let (mut verdicts, mut unseen) = (vec![], vec![]);
+        for expected in &script.expect {
+            let (seen, rest) = unseen::part(expected, &cast);
+            if let Some(seen) = seen {
+                verdicts.push(check::check(&seen, &facts)?);
+            }
+            unseen.extend(rest);
+        }
         verdicts.extend(missed);
-        Ok(Self { script: script.clone(), seed, world, cast, verdicts })
+        Ok(Self { script: script.clone(), seed, world, cast, verdicts, unseen })
     }
 
     /// All expectations came true.

@@ -15,10 +15,12 @@ impl Run {
     /// All of it on one page of HTML that needs nothing else. `replay` is the command that runs it again.
     pub fn page(&self, replay: &str) -> String {
         let seed = self.seed.map(|seed| ("Seed".to_owned(), seed.to_string()));
+        let unseen =
+            self.unseen.iter().map(|unseen| ("Not seen".to_owned(), format!("{}: {}", unseen.sentence, unseen.why)));
         let story = Story {
             title: self.script.title.clone(),
             about: self.script.about.clone(),
-            facts: seed.into_iter().chain([("Run it again".to_owned(), replay.to_owned())]).collect(),
+            facts: seed.into_iter().chain([("Run it again".to_owned(), replay.to_owned())]).chain(unseen).collect(),
             verdicts: self.verdicts.clone(),
             others: self.others(),
         };

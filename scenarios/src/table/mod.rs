@@ -107,7 +107,7 @@ impl<'p> Lab<'p> {
         let Stage { mut world, cast } = Stage::new(&script, self.seed, self.pki)?;
         world.set_dice(phone, !self.seed);
         let verdicts = steps::play(&script, &cast, &mut world)?;
-        Ok(Run { script, seed: Some(self.seed), world, cast, verdicts })
+        Run::judged(&script, Some(self.seed), Stage { world, cast }, verdicts)
     }
 }
 

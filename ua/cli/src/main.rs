@@ -117,7 +117,7 @@ fn run(command: Command) -> Result<u8, Fault> {
         }
         Command::Scenario(scenario) => {
             log(0);
-            scenario.run()
+            block_on(scenario.run())
         }
         Command::Cert(cert) => cert.run(),
         Command::Config(config) => config.run(),

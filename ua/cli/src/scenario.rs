@@ -1,6 +1,7 @@
-//! `keyphone scenario`: scripted calls in simulated time.
+//! `keyphone scenario`: scripted calls.
 
 mod list;
+mod live;
 mod new;
 mod play;
 mod run;
@@ -24,7 +25,7 @@ EXAMPLES:
   What is each keying system good for?
       keyphone scenario table";
 
-/// Run scripted calls in simulated time: forks, transfers, bad links, attackers
+/// Run scripted calls: forks, transfers, bad links, attackers; simulated, or over real sockets
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Scenario {
@@ -42,12 +43,12 @@ enum Command {
 }
 
 impl Scenario {
-    pub(crate) fn run(self) -> Result<u8, Fault> {
+    pub(crate) async fn run(self) -> Result<u8, Fault> {
         match self.command {
             Command::List(list) => Ok(list.run()),
             Command::Show(show) => show.run(),
             Command::New(new) => new.run(),
-            Command::Run(run) => run.run(),
+            Command::Run(run) => run.run().await,
             Command::Table(table) => table.run(),
         }
     }

@@ -84,6 +84,7 @@ fn dialogs(facts: &Facts<'_>, then: Instant) -> (BTreeSet<String>, BTreeSet<Stri
     }
     let name = |phone: usize| facts.cast.phones[phone].name.to_string();
     let (mut both, mut one) = (BTreeSet::new(), BTreeSet::new());
+    let with_strangers = facts.cast.phones.iter().any(|role| role.outside.is_some());
     for this in &open {
         let other = open.iter().find(|other| other.call_id == this.call_id && other.direction != this.direction);
         match (other, this.direction) {
@@ -92,6 +93,9 @@ fn dialogs(facts: &Facts<'_>, then: Instant) -> (BTreeSet<String>, BTreeSet<Stri
                 both.insert(format!("{} with {}", name(other.phone), name(this.phone)));
             }
             (Some(_), Direction::Outgoing) => {}
+            (None, _) if with_strangers => {
+                both.insert(format!("{} with somebody outside", name(this.phone)));
+            }
             (None, _) => {
                 one.insert(name(this.phone));
             }

@@ -49,7 +49,11 @@ fn heard(facts: &Facts<'_>, who: &Name, whom: &Name) -> Result<usize, String> {
     let role = &facts.cast.phones[facts.number(whom)?];
     let tones: BTreeSet<_> = role.tone.into_iter().chain(role.early).collect();
     let recordings = facts.node(who)?.recordings.iter();
-    let of_call = |recording| tones.iter().map(|hz| tone::heard(recording, *hz, WINDOW)).sum::<usize>();
+    let of_call = |recording| match &role.outside {
+        None => tones.iter().map(|hz| tone::heard(recording, *hz, WINDOW)).sum::<usize>(),
+        // Whatever it says, none of ours says it.
+        Some(_) => tone::strange(recording, &facts.cast.tones(), WINDOW),
+    };
     Ok(recordings.map(|(_, recording)| of_call(recording)).sum())
 }
 
@@ -75,7 +79,7 @@ fn early(facts: &Facts<'_>, who: &Name, whom: &Name) -> Found {
     let Some((_, heard)) = first(facts, who, whom)?.filter(|_| ms >= ENOUGH) else {
         return Ok((false, format!("{who} heard {ms} ms of {whom}")));
     };
-    if role.early.is_none() {
+    if role.early.is_none() && role.outside.is_none() {
         return Ok((false, format!("{whom} says nothing before it answers: early-media is not set")));
     }
     let answered = facts.events(who)?.find(|(_, event)| matches!(event, Event::Answered { .. })).map(|(at, _)| at);

@@ -1,5 +1,6 @@
 //! `keyphone scenario run`.
 
+use super::live::LiveFlags;
 use super::play::{Played, play};
 use super::source::Source;
 use crate::fault::{Fault, usage};
@@ -7,7 +8,7 @@ use crate::human::plain;
 use crate::output::Printer;
 use clap::Args;
 use keyphone_scenarios::pki::Pki;
-use keyphone_scenarios::run::{Verdict, run};
+use keyphone_scenarios::run::{self, Unseen, Verdict, run};
 use keyphone_scenarios::script::Script;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -24,10 +25,14 @@ EXAMPLES:
       keyphone scenario run mine.toml --seed 17 --ladder
   A world that nobody thought of, made up from a seed:
       keyphone scenario run random-17 --seed 17
+  Over real sockets; with another phone as bob, who finds his keys in the directory; and through a proxy that forks:
+      keyphone scenario run fork-3 --live
+      keyphone scenario run plain-call --live --role bob=sip:bob@192.0.2.7 --keys keys
+      keyphone scenario run fork-3 --live --role proxy=sip:192.0.2.9
 
 EXIT CODES: 0 every expectation came true, 1 one did not, 2 usage, or a mistake in a script.";
 
-/// Run scripts in simulated time, and say whether what they expect came true
+/// Run scripts, in simulated time or over real sockets, and say whether what they expect came true
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Run {
@@ -53,6 +58,8 @@ pub(super) struct Run {
     /// One JSON object per line
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    live: LiveFlags,
 }
 
 /// What came of all runs of one script.
@@ -63,13 +70,23 @@ struct Sum {
     failed: Vec<Played>,
     /// The expectations of the first run: shown where there was one run.
     first: Vec<Verdict>,
+    /// Of which of them nobody could tell.
+    unseen: Vec<Unseen>,
+    /// How runs are told apart: by seeds; over real sockets by when they were.
+    by: By,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Seed,
+    Turn,
 }
 
 /// So many failed seeds are named.
 const NAMED: usize = 8;
 
 impl Run {
-    pub(super) fn run(self) -> Result<u8, Fault> {
+    pub(super) async fn run(self) -> Result<u8, Fault> {
         let sources = match self.scripts.is_empty() {
             true => Source::all(),
             false => self.scripts.iter().map(|name| Source::of(name)).collect::<Result<_, _>>()?,
@@ -78,6 +95,9 @@ impl Run {
             return Err(usage("--report writes one page, so that it wants one script"));
         }
         let scripts = read_all(&sources)?;
+        if self.live.live {
+            return self.live(&sources, &scripts).await;
+        }
         let last = self.seed.checked_add(self.times - 1).ok_or_else(|| usage("there are no seeds beyond 2^64"))?;
         let seeds: Vec<_> = (self.seed..=last).collect();
         let sums = self.play(&sources, scripts, &seeds)?;
@@ -86,17 +106,8 @@ impl Run {
 
     fn play(&self, sources: &[Source], scripts: Vec<Script>, seeds: &[u64]) -> Result<Vec<Sum>, Fault> {
         let (printer, pki) = (Printer::new(self.json), Pki::new());
-        let mut sums: Vec<_> = sources
-            .iter()
-            .zip(&scripts)
-            .map(|(source, script)| Sum {
-                name: source.name.clone(),
-                script: script.clone(),
-                runs: 0,
-                failed: vec![],
-                first: vec![],
-            })
-            .collect();
+        let mut sums: Vec<_> =
+            sources.iter().zip(&scripts).map(|(source, script)| Sum::new(source, script, By::Seed)).collect();
         let (mut done, all) = (0, scripts.len() * seeds.len());
         let width = sums.iter().map(|sum| sum.name.len()).max().unwrap_or_default();
         play(&scripts, seeds, &pki, |played| {
@@ -104,7 +115,7 @@ impl Run {
             let sum = &mut sums[played.script];
             sum.runs += 1;
             if self.json {
-                tell(&printer, &sum.name, &played);
+                tell(&printer, sum, &played);
             }
             match (&played.verdicts, played.passed()) {
                 (Ok(verdicts), true) if played.seed == seeds[0] => sum.first.clone_from(verdicts),
@@ -124,14 +135,44 @@ impl Run {
         for sum in &sums {
             self.show(&printer, sum, seeds[0], &pki)?;
         }
-        if sums.len() > 1 {
-            let bad = sums.iter().filter(|sum| !sum.failed.is_empty()).count();
-            let seconds = printer.clock().now().mono.as_micros() as f64 / 1_000_000.0;
-            let fields = json!({ "scripts": sums.len(), "failed": bad, "runs": all });
-            let text = format!("{} of {} scripts passed; {all} runs in {seconds:.1} s", sums.len() - bad, sums.len());
-            printer.say("scenario.summary", fields, text);
-        }
+        summary(&printer, &sums, all);
         Ok(sums)
+    }
+
+    /// One after the other, for they take the time that they take.
+    async fn live(&self, sources: &[Source], scripts: &[Script]) -> Result<u8, Fault> {
+        let printer = Printer::new(self.json);
+        let turns: Vec<_> = (1..=self.times).collect();
+        let width = sources.iter().map(|source| source.name.len()).max().unwrap_or_default();
+        let mut sums = vec![];
+        for (number, (source, script)) in sources.iter().zip(scripts).enumerate() {
+            let mut sum = Sum::new(source, script, By::Turn);
+            let mut shown: Option<run::Run> = None;
+            for turn in &turns {
+                let ran = self.live.play(source, script, &printer).await?;
+                sum.runs += 1;
+                let played = Played { script: number, seed: *turn, verdicts: Ok(ran.verdicts.clone()) };
+                if self.json {
+                    tell(&printer, &sum, &played);
+                }
+                sum.unseen.clone_from(&ran.unseen);
+                match played.passed() {
+                    true if sum.first.is_empty() => sum.first.clone_from(&ran.verdicts),
+                    true => {}
+                    false => sum.failed.push(played),
+                }
+                if shown.as_ref().is_none_or(|shown| shown.passed() && !ran.passed()) {
+                    shown = Some(ran);
+                }
+            }
+            sum.say(&printer, &turns, width);
+            if let Some(run) = &shown {
+                self.show_run(&printer, &sum, run, json!({}))?;
+            }
+            sums.push(sum);
+        }
+        summary(&printer, &sums, sums.len() * turns.len());
+        Ok(u8::from(sums.iter().any(|sum| !sum.failed.is_empty())))
     }
 
     /// One run in full: the first that failed, or the first.
@@ -141,28 +182,57 @@ impl Run {
         }
         let seed = sum.failed.first().map_or(first, |played| played.seed);
         let run = run(&sum.script, seed, pki).map_err(usage)?;
+        self.show_run(printer, sum, &run, json!({ "seed": seed }))
+    }
+
+    /// As much of a run as was asked for; `which` says to machines which it is.
+    fn show_run(&self, printer: &Printer, sum: &Sum, run: &run::Run, which: serde_json::Value) -> Result<(), Fault> {
+        let fields = |more: serde_json::Value| {
+            let mut fields = json!({ "script": sum.name });
+            for from in [&which, &more] {
+                let all = from.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone()));
+                fields.as_object_mut().into_iter().for_each(|fields| fields.extend(all.clone()));
+            }
+            fields
+        };
         if self.ladder {
             let lines: Vec<_> = run.ladder().to_string().lines().map(plain).collect();
-            let fields = json!({ "script": sum.name, "seed": seed, "lines": lines });
-            printer.say("scenario.ladder", fields, format!("\n{}\n", lines.join("\n")));
+            printer.say("scenario.ladder", fields(json!({ "lines": lines })), format!("\n{}\n", lines.join("\n")));
         }
         if self.events {
             for told in run.told() {
                 let text = format!("{:>10.3}  {:10} {:?}", told.at.as_micros() as f64 / 1e6, told.phone, told.event);
-                printer.say("scenario.event", json!({ "script": sum.name, "seed": seed, "told": told }), plain(&text));
+                printer.say("scenario.event", fields(json!({ "told": told })), plain(&text));
             }
         }
         if let Some(path) = &self.report {
-            let replay = format!("keyphone scenario run {} --seed {seed}", sum.name);
+            let replay = match run.seed {
+                Some(seed) => format!("keyphone scenario run {} --seed {seed}", sum.name),
+                None => format!("keyphone scenario run {} --live", sum.name),
+            };
             write(path, &run.page(&replay))?;
-            let fields = json!({ "script": sum.name, "seed": seed, "page": path });
-            printer.say("scenario.page", fields, format!("{} shows seed {seed}", plain(&path.display().to_string())));
+            let shows = run.seed.map_or_else(|| "what happened".to_owned(), |seed| format!("seed {seed}"));
+            let text = format!("{} shows {shows}", plain(&path.display().to_string()));
+            printer.say("scenario.page", fields(json!({ "page": path })), text);
         }
         Ok(())
     }
 }
 
 impl Sum {
+    fn new(source: &Source, script: &Script, by: By) -> Self {
+        let (name, script) = (source.name.clone(), script.clone());
+        Self { name, script, runs: 0, failed: vec![], first: vec![], unseen: vec![], by }
+    }
+
+    /// The command that runs it again.
+    fn replay(&self, seed: u64) -> String {
+        match self.by {
+            By::Seed => format!("keyphone scenario run {} --seed {seed} --ladder", self.name),
+            By::Turn => format!("keyphone scenario run {} --live --ladder", self.name),
+        }
+    }
+
     /// What became of it, for people.
     fn say(&self, printer: &Printer, seeds: &[u64], width: usize) {
         let (runs, bad) = (self.runs, self.failed.len());
@@ -173,7 +243,8 @@ impl Sum {
         if runs > 1 && bad > 0 {
             let named: Vec<_> = self.failed.iter().take(NAMED).map(|played| played.seed.to_string()).collect();
             let more = if bad > NAMED { ", .." } else { "" };
-            lines.push(format!("      {bad} of {runs} runs failed, those with seed {}{more}", named.join(", ")));
+            let those = if self.by == By::Seed { "those with seed" } else { "the" };
+            lines.push(format!("      {bad} of {runs} runs failed, {those} {}{more}", named.join(", ")));
         }
         let shown = match self.failed.first().map(|played| &played.verdicts) {
             Some(Err(why)) => {
@@ -187,8 +258,11 @@ impl Sum {
             let mark = if *passed { "yes" } else { "NO " };
             lines.push(format!("      {mark}  {}  ({})", plain(sentence), plain(measured)));
         }
+        for Unseen { sentence, why } in &self.unseen {
+            lines.push(format!("      ?    {}  ({})", plain(sentence), plain(why)));
+        }
         if let Some(played) = self.failed.first() {
-            lines.push(format!("      see it: keyphone scenario run {} --seed {} --ladder", self.name, played.seed));
+            lines.push(format!("      see it: {}", self.replay(played.seed)));
         }
         let seeds: Vec<_> = self.failed.iter().map(|played| played.seed).collect();
         let fields = json!({ "script": self.name, "title": self.script.title, "runs": runs, "failed": seeds });
@@ -216,16 +290,29 @@ fn read_all(sources: &[Source]) -> Result<Vec<Script>, Fault> {
     }
 }
 
+/// Where there were several.
+fn summary(printer: &Printer, sums: &[Sum], all: usize) {
+    if sums.len() < 2 {
+        return;
+    }
+    let bad = sums.iter().filter(|sum| !sum.failed.is_empty()).count();
+    let seconds = printer.clock().now().mono.as_micros() as f64 / 1_000_000.0;
+    let fields = json!({ "scripts": sums.len(), "failed": bad, "runs": all });
+    let text = format!("{} of {} scripts passed; {all} runs in {seconds:.1} s", sums.len() - bad, sums.len());
+    printer.say("scenario.summary", fields, text);
+}
+
 /// One run, for machines.
-fn tell(printer: &Printer, script: &str, played: &Played) {
-    let replay = format!("keyphone scenario run {script} --seed {} --ladder", played.seed);
+fn tell(printer: &Printer, sum: &Sum, played: &Played) {
+    let Sum { name: script, unseen, .. } = sum;
+    let replay = sum.replay(played.seed);
     let (verdicts, why) = match &played.verdicts {
         Ok(verdicts) => (Some(verdicts), None),
         Err(why) => (None, Some(why)),
     };
     let fields = json!({
         "script": script, "seed": played.seed, "passed": played.passed(), "verdicts": verdicts, "why": why,
-        "replay": replay,
+        "replay": replay, "unseen": unseen,
     });
     printer.note("scenario.run", fields);
 }
