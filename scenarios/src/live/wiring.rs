@@ -14,10 +14,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::task::Poll;
 
-/// Media ports are from here; each phone has its part of them.
-const FIRST_PORT: u16 = 40_000;
-/// To before here.
-const PORTS: u16 = 20_000;
+/// Media ports are from here on, each phone has its part of them; so that they are told apart from those which a system
+/// hands out by itself, which are above.
+const FIRST_PORT: u16 = 20_000;
+/// So many.
+const PORTS: u16 = 12_000;
 
 /// The sockets of everybody who is ours.
 pub(super) struct Wiring {
