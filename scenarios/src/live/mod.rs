@@ -90,7 +90,7 @@ pub async fn live(
     let cast = crate::run::Cast::of(script, &spots);
     // Nothing takes longer than it takes, unless the script says so.
     let mut world = World::new(0, crate::link::Link { latency: Duration::ZERO, ..crate::link::Link::PERFECT });
-    world.on_real_sockets(clock.now().ntp);
+    world.on_real_sockets(clock.now().ntp, live.outside.sip());
     let mut stage = Stage { world, cast };
     let (secrets, pki) = (live.chest.secrets(), live.chest.pki());
     let props = Props { secrets, pki, login: live.password.cloned() };

@@ -7,7 +7,7 @@ use keyphone_ua::locate::Abilities;
 use keyphone_ua::net::{Resolver, route};
 use keyphone_ua::sip::{SipUri, Uri};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Who is not ours, and where we are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +61,15 @@ impl Outside {
     /// Where somebody is who is not ours.
     pub(super) fn role(&self, name: &Name) -> Option<&Spot> {
         self.roles.get(name)
+    }
+
+    /// Where they take SIP.
+    pub(super) fn sip(&self) -> Vec<SocketAddr> {
+        let at = |spot: &Spot| match spot {
+            Spot::Outside { at, .. } => Some(*at),
+            Spot::Here(_) => None,
+        };
+        self.roles.values().filter_map(at).collect()
     }
 
     /// Are there phones among them?

@@ -62,6 +62,8 @@ impl Play<'_> {
         let begins = self.clock.now().mono;
         self.stage.cast.begins = begins;
         self.stage.weather(self.script).map_err(LiveError::Usage)?;
+        // What is sent from now on is sent after the beginning.
+        self.run(begins).await?;
         let mut steps: Vec<_> = self.script.steps.iter().collect();
         steps.sort_by_key(|step| step.at);
         let mut missed = vec![];

@@ -44,7 +44,7 @@ impl Wiring {
     /// Opens the SIP ports, and says where everybody is.
     pub(super) async fn open(script: &Script, outside: &Outside) -> Result<(Self, Spots), LiveError> {
         let phones = u16::try_from(script.phones.len().max(1)).unwrap_or(u16::MAX);
-        let each = PORTS / phones & !1;
+        let each = (PORTS / phones) & !1;
         let media = |number: usize| {
             let first = FIRST_PORT + u16::try_from(number).unwrap_or(u16::MAX) * each;
             first..=first + each - 1

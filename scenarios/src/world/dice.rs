@@ -14,7 +14,7 @@ pub struct Dice {
 }
 
 enum Source {
-    Seeded(ChaCha8Rng),
+    Seeded(Box<ChaCha8Rng>),
     System(OsRng),
 }
 
@@ -25,7 +25,7 @@ impl Dice {
     }
 
     pub(super) fn new(seed: u64) -> Self {
-        Self { source: Source::Seeded(ChaCha8Rng::seed_from_u64(seed)), few: None }
+        Self { source: Source::Seeded(Box::new(ChaCha8Rng::seed_from_u64(seed))), few: None }
     }
 }
 

@@ -19,8 +19,16 @@ pub(super) struct Real {
     pub(super) released: Vec<(usize, MediaPorts)>,
     /// What was sent to one of us and has not arrived, with its places in the log; none if an attacker sent it. A stream
     /// comes from and goes to ports that only TCP knows, so that its bytes must do.
-    under_way: BTreeMap<(Option<SocketAddr>, Vec<u8>), VecDeque<Option<usize>>>,
+    under_way: BTreeMap<Packet, VecDeque<Option<usize>>>,
+    /// Where those take SIP who are not ours.
+    outside: Vec<SocketAddr>,
+    /// Ports from which one of them has made a connection, and where he takes SIP. There are as many as there are
+    /// connections to us, and those are bounded.
+    aliases: BTreeMap<SocketAddr, SocketAddr>,
 }
+
+/// Where it is to arrive, unless it is part of a stream; and its bytes.
+type Packet = (Option<SocketAddr>, Vec<u8>);
 
 /// What is to leave by a real socket, now.
 pub(crate) struct Leaving {
@@ -47,9 +55,10 @@ impl Delivery {
 
 impl World {
     /// From now on, and before anybody is put into it, this world has real sockets: its clock began then.
-    pub(crate) fn on_real_sockets(&mut self, began: NtpTime) {
+    /// `outside` is where those take SIP who are not in it.
+    pub(crate) fn on_real_sockets(&mut self, began: NtpTime, outside: Vec<SocketAddr>) {
         self.began = began;
-        self.real = Some(Real::default());
+        self.real = Some(Real { outside, ..Real::default() });
     }
 
     pub(super) fn new_dice(&mut self) -> Dice {
@@ -65,9 +74,9 @@ impl World {
         leaves.into_iter().chain(self.next_timer().map(|(at, _)| at)).min()
     }
 
-    /// No phone and no proxy has a call or a transaction, and nothing is under way.
+    /// No phone and no proxy has anything left of any call, and nothing is under way.
     pub(crate) fn is_quiet(&self) -> bool {
-        let phone = |node: &super::Node| node.endpoint.calls() == 0 && node.endpoint.transactions() == 0;
+        let phone = |node: &super::Node| node.endpoint.tables(self.now).iter().all(|fill| fill.entries == 0);
         let proxy = |between: &super::Between| between.proxy.transactions() + between.proxy.contexts() == 0;
         self.on_the_way.is_empty() && self.nodes.iter().all(phone) && self.proxies.iter().all(proxy)
     }
@@ -111,6 +120,7 @@ impl World {
             Some(None) => {}
             None => {
                 let (bytes, arrived) = (bytes.to_vec(), vec![self.now]);
+                let from = self.real.as_mut().map_or(from, |real| real.known(from, transport));
                 self.log.push(Sent { at: self.now, from, to: at, transport, media, bytes, arrived });
             }
         }
@@ -142,6 +152,8 @@ impl World {
             for _ in sent.arrived.drain(..) {
                 real.under_way.entry(key.clone()).or_default().push_back(Some(self.log.len()));
             }
+        } else if let Some(known) = real.aliases.get(&sent.to) {
+            sent.to = *known;
         }
     }
 
@@ -151,9 +163,10 @@ impl World {
         }
     }
 
-    /// Of a stream to a port that only TCP knows it is believed, if it is on a host of ours.
+    /// Of a stream to a port that only TCP knows it is believed, if it is on a host of ours and nobody else's.
     fn is_ours(&self, addr: SocketAddr, transport: Transport) -> bool {
-        let on_host = |node: &super::Node| transport.is_reliable() && node.place().ip() == addr.ip();
+        let nobodys = !self.real.as_ref().is_some_and(|real| real.aliases.contains_key(&addr));
+        let on_host = |node: &super::Node| transport.is_reliable() && nobodys && node.place().ip() == addr.ip();
         self.ports.contains_key(&addr)
             || self.nodes.iter().any(|node| node.sip() == addr || on_host(node))
             || self.proxies.iter().any(|between| between.proxy.sip() == addr)
@@ -161,6 +174,18 @@ impl World {
 }
 
 impl Real {
+    /// Whose connection it is: of those outside only one may be on that host, or nobody can tell.
+    fn known(&mut self, from: SocketAddr, transport: Transport) -> SocketAddr {
+        let mut there = self.outside.iter().filter(|at| transport.is_reliable() && at.ip() == from.ip());
+        match (there.next(), there.next()) {
+            (Some(known), None) => {
+                self.aliases.insert(from, *known);
+                *known
+            }
+            _ => from,
+        }
+    }
+
     /// Was this under way? From where in the log?
     fn arrived(&mut self, place: Option<SocketAddr>, bytes: &[u8]) -> Option<Option<usize>> {
         let key = (place, bytes.to_vec());

@@ -13,6 +13,7 @@ use keyphone_scenarios::run::Run;
 use keyphone_scenarios::script::{Name, Script};
 use keyphone_ua::sip::{SipUri, Uri};
 use serde_json::json;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -52,6 +53,16 @@ impl FromStr for RoleFlag {
         let parsed: Uri = uri.parse().map_err(|e| format!("{uri:?}: {e}"))?;
         let sip = parsed.sip().cloned().ok_or_else(|| format!("{uri:?} is no sip URI"))?;
         Ok(Self(name.parse()?, sip))
+    }
+}
+
+/// As they stand on a command line; but for the password.
+impl fmt::Display for LiveFlags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("--live")?;
+        self.role.iter().try_for_each(|RoleFlag(name, uri)| write!(f, " --role {name}={uri}"))?;
+        self.listen.iter().try_for_each(|ip| write!(f, " --listen {ip}"))?;
+        self.keys.iter().try_for_each(|keys| write!(f, " --keys {}", keys.display()))
     }
 }
 

@@ -76,10 +76,11 @@ struct Sum {
     by: By,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum By {
     Seed,
-    Turn,
+    /// With these flags.
+    Turn(String),
 }
 
 /// So many failed seeds are named.
@@ -146,16 +147,16 @@ impl Run {
         let width = sources.iter().map(|source| source.name.len()).max().unwrap_or_default();
         let mut sums = vec![];
         for (number, (source, script)) in sources.iter().zip(scripts).enumerate() {
-            let mut sum = Sum::new(source, script, By::Turn);
+            let mut sum = Sum::new(source, script, By::Turn(self.live.to_string()));
             let mut shown: Option<run::Run> = None;
             for turn in &turns {
                 let ran = self.live.play(source, script, &printer).await?;
                 sum.runs += 1;
                 let played = Played { script: number, seed: *turn, verdicts: Ok(ran.verdicts.clone()) };
+                sum.unseen.clone_from(&ran.unseen);
                 if self.json {
                     tell(&printer, &sum, &played);
                 }
-                sum.unseen.clone_from(&ran.unseen);
                 match played.passed() {
                     true if sum.first.is_empty() => sum.first.clone_from(&ran.verdicts),
                     true => {}
@@ -208,7 +209,7 @@ impl Run {
         if let Some(path) = &self.report {
             let replay = match run.seed {
                 Some(seed) => format!("keyphone scenario run {} --seed {seed}", sum.name),
-                None => format!("keyphone scenario run {} --live", sum.name),
+                None => format!("keyphone scenario run {} {}", sum.name, self.live),
             };
             write(path, &run.page(&replay))?;
             let shows = run.seed.map_or_else(|| "what happened".to_owned(), |seed| format!("seed {seed}"));
@@ -227,9 +228,9 @@ impl Sum {
 
     /// The command that runs it again.
     fn replay(&self, seed: u64) -> String {
-        match self.by {
+        match &self.by {
             By::Seed => format!("keyphone scenario run {} --seed {seed} --ladder", self.name),
-            By::Turn => format!("keyphone scenario run {} --live --ladder", self.name),
+            By::Turn(flags) => format!("keyphone scenario run {} {flags} --ladder", self.name),
         }
     }
 
@@ -310,10 +311,10 @@ fn tell(printer: &Printer, sum: &Sum, played: &Played) {
         Ok(verdicts) => (Some(verdicts), None),
         Err(why) => (None, Some(why)),
     };
-    let fields = json!({
-        "script": script, "seed": played.seed, "passed": played.passed(), "verdicts": verdicts, "why": why,
-        "replay": replay, "unseen": unseen,
+    let mut fields = json!({
+        "script": script, "passed": played.passed(), "verdicts": verdicts, "why": why, "replay": replay, "unseen": unseen,
     });
+    fields[if sum.by == By::Seed { "seed" } else { "turn" }] = json!(played.seed);
     printer.note("scenario.run", fields);
 }
 
