@@ -13,9 +13,10 @@ use keyphone_media::srtp::{DerivationRate, Suite};
 /// What may be offered and accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Keying systems, preferred first: the first that can be is offered, each is accepted. Those of `auto` in its own
-    /// order are in the order of RFC 5197 section 5, as far as it holds ([`keyphone_keying::choice`]). Empty is `none`: no call is keyed, and
-    /// none gets through unless `allow_clear` is set. [`crate::Config::systems`] has those of them that can be used.
+    /// Keying systems, preferred first: the first that can key a call is offered, each is accepted. A list that begins as
+    /// `auto` does is ordered anew for each call, by RFC 5197 section 5 ([`keyphone_keying::choice`]). Empty is `none`: no
+    /// call is keyed, and none gets through unless `allow_clear` is set. [`crate::Config::systems`] has those of them that
+    /// can be used.
     pub keying: Vec<KeyingSystem>,
     /// RTP may travel unprotected.
     pub allow_clear: bool,
@@ -189,7 +190,7 @@ impl Policy {
         let preferences = self.preferences();
         let lacking = !self.keying.is_empty() && !self.keying.iter().any(|system| preferences.allow(*system));
         let what = match (self.needs.pfs, self.needs.both_contribute) {
-            (true, true) => "perfect forward secrecy or the contribution of both",
+            (true, true) => "perfect forward secrecy with the contribution of both",
             (true, false) => "perfect forward secrecy",
             _ => "the contribution of both",
         };
@@ -288,6 +289,15 @@ fn parse_derivation_rate(packets: u64) -> Result<DerivationRate, String> {
 mod tests {
     use super::*;
     use keyphone_keying::mikey::{MikeyPolicy, ModeName};
+
+    #[test]
+    fn what_no_listed_system_has_is_said_as_it_is_required() {
+        let needs = Needs { pfs: true, both_contribute: true };
+        let policy = |keying: &str| Policy { needs, keying: parse_keying(keying).unwrap(), ..Policy::default() };
+        let why = "perfect forward secrecy with the contribution of both is required, and none of mikey-rsar has it";
+        assert_eq!(policy("mikey-rsar").contradiction().as_deref(), Some(why), "which has the half of it");
+        assert_eq!(policy("mikey-rsar,mikey-dhsign").contradiction(), None);
+    }
 
     #[test]
     fn a_flag_lists_keying_systems_with_commas() {

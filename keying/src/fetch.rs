@@ -81,6 +81,11 @@ impl FromStr for Url {
         if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
             return Err(format!("{text:?} has a user or a fragment, which certificates do not need"));
         }
+        // A server may take it for one, and then the path is none below what a list allows.
+        let path = url.path().to_ascii_lowercase();
+        if path.contains("%2f") || path.contains("%5c") {
+            return Err(format!("{text:?} has an escaped slash in its path, which certificates do not need"));
+        }
         Ok(Self(url))
     }
 }
@@ -142,22 +147,26 @@ fn is_public(address: IpAddr) -> bool {
                 || ip.is_documentation()
                 || ip.is_broadcast()
                 || ip.is_multicast();
-            // This network; shared address space (RFC 6598); IETF assignments; benchmarks (RFC 2544); reserved.
+            // This network; shared address space (RFC 6598); IETF assignments; 6to4 relays (RFC 7526); benchmarks
+            // (RFC 2544); reserved.
             let more = a == 0
                 || a == 100 && b & 0xc0 == 64
                 || (a, b, c) == (192, 0, 0)
+                || (a, b, c) == (192, 88, 99)
                 || a == 198 && b & 0xfe == 18
                 || a >= 240;
             !special && !more
         }
         IpAddr::V6(ip) => {
             let segments = ip.segments();
-            // Global unicast is 2000::/3 (RFC 4291 section 2.4); in it are 6to4 and Teredo, which lead to IPv4 addresses,
-            // and the block for documentation (RFC 3849). Mapped IPv4 addresses are outside of it.
+            // Global unicast is 2000::/3 (RFC 4291 section 2.4); in it are 6to4 and, in the block for IETF assignments
+            // (2001::/23), Teredo, which lead to IPv4 addresses, and the blocks for documentation (RFC 3849, RFC 9637).
+            // Mapped IPv4 addresses are outside of it.
             segments[0] & 0xe000 == 0x2000
                 && segments[0] != 0x2002
-                && (segments[0], segments[1]) != (0x2001, 0)
+                && (segments[0] != 0x2001 || segments[1] & 0xfe00 != 0)
                 && (segments[0], segments[1]) != (0x2001, 0x0db8)
+                && (segments[0] != 0x3fff || segments[1] & 0xf000 != 0)
         }
     }
 }
@@ -193,6 +202,8 @@ mod tests {
             ("http://", "is no URL"),
             ("http://user@example.org/a.cer", "has a user"),
             ("http://example.org/a.cer#b", "or a fragment"),
+            ("http://example.org/pki/..%2Fother/a.cer", "an escaped slash"),
+            ("http://example.org/pki/..%5cother/a.cer", "an escaped slash"),
             ("http://example.org/a b", "no plain ASCII"),
             (" http://example.org/", "no plain ASCII"),
             ("http://example.org/\u{e4}", "no plain ASCII"),
@@ -250,6 +261,7 @@ mod tests {
             "100.64.0.1",
             "192.0.0.8",
             "192.0.2.1",
+            "192.88.99.1",
             "198.18.0.1",
             "224.0.0.1",
             "240.0.0.1",
@@ -260,6 +272,9 @@ mod tests {
             "64:ff9b::7f00:1",
             "2002:7f00:1::",
             "2001:0:1::",
+            "2001:2::1",
+            "2001:20::1",
+            "3fff:1::1",
             "2001:db8::1",
             "fd00::2",
             "fe80::1",

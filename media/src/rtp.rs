@@ -134,6 +134,11 @@ impl Header {
         self.sequence
     }
 
+    /// When its first sample was taken, in RTP clock ticks.
+    pub fn timestamp(&self) -> u32 {
+        self.timestamp
+    }
+
     /// Who sent it.
     pub fn ssrc(&self) -> Ssrc {
         self.ssrc

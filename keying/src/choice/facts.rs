@@ -12,6 +12,9 @@ use keyphone_media::env::NtpTime;
 pub struct Facts {
     /// A key that we share with the callee.
     pub shared_key: Result<(), Lack>,
+    /// The envelope key of an earlier call is kept: MIKEY-PSK goes by it as by a shared one (RFC 3830 section 3.2), and
+    /// MIKEY-DHHMAC does not.
+    pub cached_envelope: bool,
     /// The callee's certificate, with a key that can be encrypted to.
     pub their_certificate: Result<(), Lack>,
     /// A certificate of our own with its private key, to sign with.
@@ -97,6 +100,7 @@ impl Facts {
         let trust = if certs.trusts_somebody() { Ok(()) } else { Err(Lack::Trust) };
         Self {
             shared_key,
+            cached_envelope: false,
             their_certificate,
             our_certificate,
             our_rsa_certificate,

@@ -8,7 +8,8 @@
 //! ```
 //! What cannot be used, or lacks what is required, is passed over. Of the rest, what suits the expectations goes first:
 //! a call that forks or is sent on may fail altogether, while early media that has to wait is only clipped, so that the
-//! first counts more. Then comes the user's order or, for `auto`, that of the rules.
+//! first counts more. Then comes the user's order or, for `auto`, that of the rules. What protects nothing is never put
+//! before what does because something is expected.
 //!
 //! One offer carries one of them: alternatives in one offer are of different protocols (RFC 4567 section 4.1.2), and
 //! MIKEY's modes are of one. The next ones are for another offer, when the first was refused. A refusal is never
@@ -111,6 +112,7 @@ fn against(mode: ModeName, facts: &Facts, wanted: &Preferences) -> Vec<Reason> {
     let mut against = vec![];
     let needed: &[&Result<(), Lack>] = match mode {
         // Rules 1 and 2: "If the Initiator has a PSK with the Responder".
+        ModeName::Psk if facts.cached_envelope => &[],
         ModeName::Psk | ModeName::DhHmac => &[&facts.shared_key],
         // Rule 3: "If the Initiator has the RSA key of the Responder". The message is signed (RFC 3830 section 3.2).
         ModeName::Rsa => &[&facts.our_certificate, &facts.their_certificate],
@@ -147,6 +149,8 @@ fn against(mode: ModeName, facts: &Facts, wanted: &Preferences) -> Vec<Reason> {
 /// Where it stands among those that can be used: less is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
+    /// It protects nothing itself, and something else than the user's order decides: rule 6 is for who has nothing else.
+    last_resort: bool,
     /// The call may fail, or two may share a pad.
     risk: u8,
     /// Early media has to wait.
@@ -158,12 +162,11 @@ struct Rank {
 fn weigh(mode: ModeName, place: usize, wanted: &Preferences) -> (Rank, Vec<Reason>) {
     let (can, rule, Expected { fork, retarget, early_media }) = (Properties::of(mode), Rule::of(mode), wanted.expected);
     // Rules 2 and 5 are for those who require what the others do not have; 1, 3, 4 and 6 hold as soon as we have what
-    // it takes. Rule 6 is for who has nothing else.
+    // it takes.
     let holds = wanted.needs.any() || !matches!(rule, Rule::Two | Rule::Five);
-    let last = if rule == Rule::Six { 2 } else { usize::from(!holds) };
     let mut why = vec![if holds { Reason::Rule(rule) } else { Reason::Unasked(rule) }];
     let order = match wanted.order {
-        Order::Auto => (last, Some(rule)),
+        Order::Auto => (usize::from(!holds), Some(rule)),
         Order::Listed => {
             why.insert(0, Reason::Listed(place + 1));
             (place, None)
@@ -186,7 +189,8 @@ fn weigh(mode: ModeName, place: usize, wanted: &Preferences) -> (Rank, Vec<Reaso
     if early_media {
         why.push(Reason::EarlyMedia(can.early_media));
     }
-    (Rank { risk, waits: early_media && !can.early_media, order }, why)
+    let last_resort = rule == Rule::Six && (wanted.order == Order::Auto || wanted.expected.any());
+    (Rank { last_resort, risk, waits: early_media && !can.early_media, order }, why)
 }
 
 impl Choice {

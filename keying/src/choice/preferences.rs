@@ -65,6 +65,13 @@ impl Default for Preferences {
     }
 }
 
+impl Expected {
+    /// Is anything expected?
+    pub fn any(self) -> bool {
+        self.fork || self.retarget || self.early_media
+    }
+}
+
 impl Needs {
     /// Is anything required?
     pub fn any(self) -> bool {

@@ -8,6 +8,7 @@ use Verdict::{Next, Offered, PassedOver};
 fn all() -> Facts {
     Facts {
         shared_key: Ok(()),
+        cached_envelope: false,
         their_certificate: Ok(()),
         our_certificate: Ok(()),
         our_rsa_certificate: Ok(()),
@@ -140,6 +141,32 @@ fn rule_6_nothing_but_tls_protects_who_asked_for_that_and_has_nothing_else() {
     assert_eq!(offered(&all(), &with_null).last(), Some(&Null), "and it is the last way of all");
     let wanted = Preferences { needs: Needs { pfs: true, both_contribute: false }, ..with_null };
     assert_eq!(why(&nothing_but_tls(), &wanted, Null), [Reason::NoPfs(Null)]);
+}
+
+#[test]
+fn nothing_that_is_expected_puts_what_protects_nothing_before_what_does() {
+    let mut callee = Facts { their_certificate: no_certificate(), ..certificates() };
+    for (fork, retarget, early_media) in [(false, false, true), (true, false, true), (false, true, false)] {
+        let mut wanted = expecting(fork, retarget, early_media);
+        wanted.systems.push(System::Mikey(Null));
+        assert_eq!(modes(&choose(&callee, &wanted)).last(), Some(&Null), "{wanted:?}");
+        let wanted = Preferences { expected: wanted.expected, ..listed(&[Null, RsaR]) };
+        assert_eq!(offered(&callee, &wanted), [RsaR, Null]);
+    }
+    callee.shared_key = Ok(());
+    assert_eq!(
+        offered(&callee, &listed(&[Null, Psk])),
+        [Null, Psk],
+        "who lists it first, and expects nothing, means it"
+    );
+}
+
+#[test]
+fn the_envelope_key_of_an_earlier_call_is_as_good_as_a_shared_key_and_not_for_diffie_hellman() {
+    let facts = Facts { cached_envelope: true, ..certificates() };
+    assert_eq!(offered(&facts, &auto()), [Psk, Rsa, RsaR, DhSign]);
+    assert_eq!(why(&facts, &auto(), DhHmac), [Reason::Lacks(no_key().unwrap_err())]);
+    assert_eq!(offered(&facts, &needs(true, false)), [DhSign]);
 }
 
 fn nothing_but_tls() -> Facts {

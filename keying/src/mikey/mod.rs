@@ -92,14 +92,10 @@ impl Mikey {
         self
     }
 
-    /// What is known of a call from `me` to `callee` before it is offered. A cached envelope key is a shared one, too
-    /// (RFC 3830 section 3.2).
+    /// What is known of a call from `me` to `callee` before it is offered.
     pub fn facts(&self, (me, callee): (&Identity, &Identity), way: (Hop, DhGroup), now: NtpTime) -> Facts {
         let facts = Facts::of(self.station.credentials(), (me, callee), way, now);
-        match self.station.envelope(callee, now) {
-            Some(_) => Facts { shared_key: Ok(()), ..facts },
-            None => facts,
-        }
+        Facts { cached_envelope: self.station.envelope(callee, now).is_some(), ..facts }
     }
 
     /// Is a key or a certificate filed under this very name?

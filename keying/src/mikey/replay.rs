@@ -15,7 +15,7 @@
 //! counts for somebody, so a message with one must say in itself whose it is.
 
 use super::derive::HASH_LEN;
-use super::wire::{Cert, Message, Payload, T};
+use super::wire::{Cert, CertType, Message, Payload, T};
 use crate::{Error, Identity};
 use keyphone_media::env::NtpTime;
 use sha1::{Digest, Sha1};
@@ -110,11 +110,13 @@ impl ReplayCache {
     }
 }
 
-/// Whose COUNTER a message has: that of the name in its IDi, or of its first certificate. Both are proven with the
-/// message; whom SIP names is not, so under another From the same message would be a new one. `None` if it says neither.
+/// Whose COUNTER a message has: that of the name in its IDi, or of the certificate that it is signed with. Both are proven
+/// with the message; whom SIP names is not, so under another From the same message would be a new one; nor is a
+/// certificate for encryption, of which one sender could make any number. `None` if it says neither.
 pub fn counts_for(claimed: Option<&Identity>, init: &Message) -> Option<Fingerprint> {
     let name = claimed.map(|claimed| claimed.as_str().as_bytes());
-    let own = name.or_else(|| init.many::<Cert>().next().map(|cert| &cert.data[..]));
+    let mut certs = init.many::<Cert>().filter(|cert| cert.cert_type != CertType::X509Encr);
+    let own = name.or_else(|| certs.next().map(|cert| &cert.data[..]));
     own.map(|own| Sha1::digest(own).into())
 }
 
@@ -233,6 +235,21 @@ mod tests {
         cache.check(BOB, (t, [mac; 20]), now, SKEW).map_err(|e| e.to_string())?;
         cache.insert(BOB, (t, [mac; 20]), now, SKEW);
         Ok(())
+    }
+
+    #[test]
+    fn one_sender_has_one_counter_whatever_certificates_for_encryption_it_sends() {
+        use crate::mikey::wire::{CsMap, DataType, Draft, Hdr, Prf};
+        let map = CsMap::Srtp(vec![]);
+        let hdr = Hdr { data_type: DataType::DhInit, v: false, prf: Prf::Mikey1, csb_id: 9, map };
+        let init = |certs: [(CertType, u8); 2]| {
+            let certs = certs.map(|(cert_type, octet)| Cert { cert_type, data: vec![octet] });
+            counts_for(None, &certs.into_iter().fold(Draft::new(&hdr), Draft::push).finish().unwrap())
+        };
+        let [one, same] = [1, 2].map(|n| init([(CertType::X509Encr, n), (CertType::X509, 7)]));
+        assert!(one.is_some() && one == same);
+        assert_ne!(one, init([(CertType::X509Encr, 1), (CertType::X509Sign, 8)]));
+        assert_eq!(init([(CertType::X509Encr, 1), (CertType::X509Encr, 2)]), None);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The envelope key as a pre-shared key (RFC 3830 sections 3.2, 4.5 and 6.3).
 
 use crate::support::*;
+use keyphone_keying::choice::{Preferences, choose};
 use keyphone_keying::mikey::wire::{CacheType, DataType, Draft, Message, Payload, Pke, Rand};
 use keyphone_keying::mikey::{MikeyPolicy, ModeName, Tolerances, signing};
-use keyphone_keying::{How, Lines};
+use keyphone_keying::{Hop, How, Lines, System};
 
 #[test]
 fn a_bundle_is_updated_under_its_envelope_key_by_messages_of_the_pre_shared_key_method() {
@@ -22,6 +23,23 @@ fn a_bundle_is_updated_under_its_envelope_key_by_messages_of_the_pre_shared_key_
                 assert_eq!(proven(&out), (bob.me.clone(), How::Pinned), "the certificate is still what proves it");
             }
         }
+    }
+}
+
+#[test]
+fn a_cached_envelope_key_is_offered_by_as_a_shared_key_is_and_never_with_diffie_hellman() {
+    let (mut alice, mut bob) = pair(ModeName::Rsa);
+    for side in [&mut alice, &mut bob] {
+        side.policy.mikey.cache = CacheType::Cache;
+    }
+    calls(&mut alice, &mut bob);
+    let way = (Hop::Clear, alice.policy.mikey.group);
+    let facts = alice.mikey.facts((&alice.me, &alice.peer), way, alice.now.ntp);
+    for system in choose(&facts, &Preferences::default()).offers() {
+        let System::Mikey(mode) = system;
+        assert_ne!(mode, ModeName::DhHmac);
+        alice.policy.mikey.offer = mode;
+        alice.offer();
     }
 }
 

@@ -1,13 +1,14 @@
 //! What the workbench says of updates (RFC 3830 section 4.5), which depend on the exchange that began their bundle.
 
 use crate::make::parties;
+use keyphone_keying::crypto::Envelope::{Oaep, Pkcs1};
 use keyphone_keying::crypto::PrivateKey;
 use keyphone_keying::identity::Certificate;
 use keyphone_keying::mikey::bundle::Bundle;
 use keyphone_keying::mikey::mode::Initiation;
 use keyphone_keying::mikey::modes::Modes;
 use keyphone_keying::mikey::station::Station;
-use keyphone_keying::mikey::wire::{CsMap, Message, SrtpId};
+use keyphone_keying::mikey::wire::{CsMap, EncrAlg, MacAlg, Message, SrtpId};
 use keyphone_keying::mikey::{MikeyPolicy, ModeName};
 use keyphone_keying::workbench::diagnose::{Evidence, Verdict, diagnose};
 use keyphone_keying::workbench::input::{Carrier, Found, Place};
@@ -50,8 +51,11 @@ fn credentials(me: usize) -> Credentials {
 
 /// An exchange, and an update with its answer.
 fn updated(mode: ModeName) -> [Message; 4] {
+    updated_by(&MikeyPolicy { offer: mode, accept: [mode].into(), ..MikeyPolicy::default() })
+}
+
+fn updated_by(policy: &MikeyPolicy) -> [Message; 4] {
     let [alice, bob] = ["sip:alice@example.org", "sip:bob@example.org"].map(Identity::new);
-    let policy = MikeyPolicy { offer: mode, accept: [mode].into(), ..MikeyPolicy::default() };
     let bundle = |i: bool| Bundle {
         me: if i { &alice } else { &bob },
         named: if i { &bob } else { &alice },
@@ -61,7 +65,7 @@ fn updated(mode: ModeName) -> [Message; 4] {
         hop: Hop::Clear,
         suite: Suite::AesCm128HmacSha1_80,
         expect: Expect::Exactly,
-        policy: &policy,
+        policy,
     };
     let at = |seconds: u64| NtpTime::from_unix(Duration::from_secs(1_800_000_000 + seconds));
     let (mut dice, mut others) = (Counting(0), Counting(100));
@@ -69,12 +73,12 @@ fn updated(mode: ModeName) -> [Message; 4] {
     let mut theirs = Station::new(credentials(1), at(0));
     let now = |seconds: u64| Now { mono: Instant::ZERO, ntp: at(seconds) };
     let Initiation { message: i, initiated, .. } = Modes::all()
-        .offering(&policy)
+        .offering(policy)
         .unwrap()
         .initiate(&bundle(true), &mut ours, &mut Env { now: now(1), rng: &mut dice })
         .unwrap();
     let mut modes = Modes::all();
-    let answering = modes.answering(&i, &policy).unwrap();
+    let answering = modes.answering(&i, policy).unwrap();
     let mut env = Env { now: now(1), rng: &mut others };
     let (r, agreed) = answering.respond(&i, &bundle(false), &mut theirs, &mut env).unwrap();
     let r = r.unwrap();
@@ -111,6 +115,25 @@ fn an_update_is_right_beside_the_exchange_that_began_its_bundle() {
             let problems = opened.problems.iter().filter(|problem| !problem.contains("--dh-secret"));
             assert_eq!(problems.collect::<Vec<_>>(), [""; 0], "{mode} {opened}");
         }
+    }
+}
+
+/// RFC 3830 section 4.2.3: then "the NULL MAC is RECOMMENDED".
+#[test]
+fn wrapped_keys_without_a_mac_come_out_of_the_envelope_that_unwraps_them() {
+    for (mode, envelope) in [ModeName::Rsa, ModeName::RsaR].into_iter().flat_map(|m| [(m, Pkcs1), (m, Oaep)]) {
+        // The update is one of the pre-shared key method, where that takes leave.
+        let policy = MikeyPolicy { envelope, allow_null_mac: true, ..MikeyPolicy::default() };
+        let policy = MikeyPolicy { offer: mode, accept: [mode].into(), ..policy };
+        let messages = updated_by(&MikeyPolicy { encryption: EncrAlg::AesKw128, mac: MacAlg::Null, ..policy });
+        let sealed = usize::from(mode == ModeName::RsaR);
+        let opened = &open(&found(&messages[..2]), &secrets(None))[sealed];
+        assert_eq!((opened.value("key wrap"), opened.value("MAC")), (Some("verifies"), None), "{opened}");
+        assert_eq!(opened.problems, [""; 0], "{opened}");
+        assert!(opened.value("CS 1 TEK").is_some(), "{opened}");
+        let wrong = Secrets { envelope_key: Psk::new(vec![7; 16]), ..Secrets::default() };
+        let opened = &open(&found(&messages[..2]), &wrong)[sealed];
+        assert_eq!(opened.value("key wrap"), Some("does NOT verify"), "{opened}");
     }
 }
 

@@ -93,6 +93,8 @@ struct Track {
     rtcp: Window,
     /// The lowest index of RTP that was heard, or sent.
     first: Option<u64>,
+    /// The timestamp of the packet that was heard there.
+    began: u32,
 }
 
 /// A place in the book at which one packet may be written: its counter and its window.
@@ -188,8 +190,8 @@ impl Ledger {
         self.pages.get(&key)?.tracks.get(&ssrc).filter(|t| t.owner == Owner::Us)?.rtp.top()
     }
 
-    /// Judges a packet that has proven authentic, and notes it if it is fresh.
-    pub(super) fn hear(&mut self, key: KeyId, ssrc: Ssrc, kind: Kind, index: u64, mark: u64) -> Verdict {
+    /// Judges a packet that has proven authentic, and notes it if it is fresh. RTP has a timestamp, RTCP none.
+    pub(super) fn hear(&mut self, key: KeyId, ssrc: Ssrc, index: u64, mark: u64, timestamp: Option<u32>) -> Verdict {
         if self.closed.contains(&key) {
             return Verdict::Refused;
         }
@@ -204,19 +206,16 @@ impl Ledger {
         }
         let Some(track) = page.tracks.get_mut(&ssrc) else { return Verdict::Refused };
         let ours = track.owner == Owner::Us;
-        let window = match kind {
-            Kind::Rtp => &mut track.rtp,
-            Kind::Rtcp => &mut track.rtcp,
-        };
+        let window = if timestamp.is_some() { &mut track.rtp } else { &mut track.rtcp };
         match window.look(index, mark) {
             Seen::Never if !ours => {
                 window.note(index, mark);
-                if kind == Kind::Rtp {
-                    track.heard(index);
+                if let Some(timestamp) = timestamp {
+                    track.heard(index, timestamp);
                 }
                 Verdict::Fresh
             }
-            Seen::Before if kind == Kind::Rtp && track.is_from_before(index) => Verdict::Clash { ours },
+            Seen::Before if timestamp.is_some_and(|at| track.is_from_before(index, at)) => Verdict::Clash { ours },
             Seen::Before if ours => Verdict::Reflected,
             Seen::Before => Verdict::Replayed,
             Seen::Never | Seen::Otherwise => Verdict::Clash { ours },
@@ -250,24 +249,39 @@ impl Default for Page {
 
 impl Track {
     fn new(owner: Owner) -> Self {
-        Self { owner, rtp: Window::new(48), rtcp: Window::new(31), first: None }
+        Self { owner, rtp: Window::new(48), rtcp: Window::new(31), first: None, began: 0 }
     }
 
-    /// Does that index lie before the first packet of the stream, if it is not ours farther than packets are late? A random
-    /// sequence number to begin with (RFC 3550 section 5.1) makes a second stream do so in every second case.
-    fn is_from_before(&self, index: u64) -> bool {
-        let late = if self.owner == Owner::Us { 0 } else { Self::LATE };
-        self.first.is_some_and(|first| ahead(index, first, 48) < -late)
-    }
-
-    fn heard(&mut self, index: u64) {
-        if self.first.is_none_or(|first| ahead(index, first, 48) < 0) {
-            self.first = Some(index);
+    /// Is a packet whose index lies before the first one of the stream another's? Before ours it is. Before a peer's it may
+    /// be an old one of the same stream, late or lost or sent before we listened, which anybody who has seen it can send
+    /// again: that is no more than a replay, and of no consequence. A second stream begins at a random sequence number and
+    /// a random timestamp (RFC 3550 section 5.1), and so is seen here in every second case.
+    fn is_from_before(&self, index: u64, timestamp: u32) -> bool {
+        let behind = self.first.map_or(0, |first| -ahead(index, first, 48));
+        match self.owner {
+            Owner::Us => behind > 0,
+            Owner::Peer | Owner::Nobody => behind > Self::LATE && !self.leads_here(behind, timestamp),
         }
     }
 
-    /// So many packets of a stream may have come to nobody before the first one came to us.
+    /// Is a timestamp as far before the first one as that many packets take? By chance that is so of one timestamp in forty
+    /// at most.
+    fn leads_here(&self, behind: i64, timestamp: u32) -> bool {
+        i64::from(self.began.wrapping_sub(timestamp)) <= behind * Self::TICKS + Self::PAUSE
+    }
+
+    fn heard(&mut self, index: u64, timestamp: u32) {
+        if self.first.is_none_or(|first| ahead(index, first, 48) < 0) {
+            (self.first, self.began) = (Some(index), timestamp);
+        }
+    }
+
+    /// So many packets of a stream may be late when the first one is there.
     const LATE: i64 = 1000;
+    /// A packet lasts 60 ms at most, at 48 kHz.
+    const TICKS: i64 = 2880;
+    /// Silence between packets, in which timestamps go on: half an hour at 8 kHz.
+    const PAUSE: i64 = 1 << 24;
 }
 
 impl Line<'_> {

@@ -1,7 +1,7 @@
 //! Hearing SRTP (RFC 3711 section 3.3): authentic first, anything else second. A forger costs us a few HMACs and
 //! leaves nothing behind.
 
-use super::ledger::{Kind, Verdict};
+use super::ledger::Verdict;
 use super::sender::roc;
 use super::session::Session;
 use super::transform::{At, Mark};
@@ -48,7 +48,7 @@ pub enum Heard<'a> {
     /// Our own packet came back.
     Reflected,
     /// The pad was used twice, or will be: this key, SSRC and index carried another packet, or the packet is from before
-    /// the stream began, or under an SSRC of ours and not ours.
+    /// the stream began and not of it, or under an SSRC of ours and not ours.
     Clash {
         /// Under which key.
         key: KeyId,
@@ -118,7 +118,7 @@ impl Receiver {
         if places.len() >= Self::MAX_SOURCES && !places.contains_key(&ssrc) {
             return Heard::Refused;
         }
-        match ledger.hear(key, ssrc, Kind::Rtp, index, mark) {
+        match ledger.hear(key, ssrc, index, mark, Some(header.timestamp())) {
             Verdict::Fresh => {}
             Verdict::Replayed => return Heard::Replayed,
             Verdict::Reflected => return Heard::Reflected,

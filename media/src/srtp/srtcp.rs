@@ -87,7 +87,7 @@ impl Receiver {
             Some((session.id, index, mark))
         });
         let Some((key, index, mark)) = authentic else { return HeardRtcp::Refused };
-        match ledger.hear(key, ssrc, Kind::Rtcp, index, mark) {
+        match ledger.hear(key, ssrc, index, mark, None) {
             Verdict::Fresh => {}
             Verdict::Replayed => return HeardRtcp::Replayed,
             Verdict::Reflected => return HeardRtcp::Reflected,

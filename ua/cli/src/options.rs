@@ -179,6 +179,9 @@ impl Common {
             config.audio.codecs.clone_from(codecs);
         }
         let tls = &mut config.tls;
+        if self.cert.is_some() {
+            tls.cert_url = None; // of another certificate
+        }
         for (flag, field) in
             [(&self.cert, &mut tls.cert), (&self.key, &mut tls.key), (&self.ca, &mut tls.ca), (&self.crl, &mut tls.crl)]
         {
@@ -339,6 +342,20 @@ mod tests {
 
     fn config(flags: &[&str]) -> Result<Config, Fault> {
         Flags::try_parse_from([&["keyphone"], flags].concat()).unwrap().common.config()
+    }
+
+    #[test]
+    fn the_url_of_the_certificate_in_the_file_is_none_of_the_one_that_a_flag_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(["alice.example.org".to_owned()]).unwrap();
+        let (file, cert, key) = (dir.path().join("k.toml"), dir.path().join("me.pem"), dir.path().join("me.key"));
+        std::fs::write(&cert, made.cert.pem()).unwrap();
+        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        let text = "[tls]\ncert = \"me.pem\"\nkey = \"me.key\"\ncert-url = \"http://example.org/me.cer\"\n";
+        std::fs::write(&file, text).unwrap();
+        let [file, cert, key] = [&file, &cert, &key].map(|path| path.to_str().unwrap());
+        assert!(config(&["--config", file]).unwrap().tls.cert_url.is_some());
+        assert_eq!(config(&["--config", file, "--cert", cert, "--key", key]).unwrap().tls.cert_url, None);
     }
 
     #[test]

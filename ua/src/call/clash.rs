@@ -7,11 +7,12 @@
 //! |------|--------------------|
 //! | a packet under our own key and SSRC that we never sent | somebody sends as us; our own that come back are known by what is in them, and mean nothing |
 //! | another packet under an index that was heard before | one of them cannot be the first one's |
-//! | a packet from before the stream began | nobody goes back so far |
+//! | a packet from before the stream began, with a timestamp that does not lead to it | nobody goes back so far |
 //! | a packet from elsewhere, far ahead of the stream | whoever has only moved goes on where it was |
 //!
 //! What is not seen: a second sender at the same address who is far ahead, and one whose packets lie between the first
-//! packet and the last ones that are remembered; those pass for replays, and are not played either.
+//! packet and the last ones that are remembered; those pass for replays, and are not played either, until an RTCP index
+//! comes twice. An old packet that anybody can send again is never a clash, whether we had heard it or not.
 //!
 //! From then on nothing under that key and SSRC is played, and if they are ours nothing is said under them. Then policy
 //! decides ([`OnClash`]).
@@ -41,7 +42,7 @@ pub(crate) struct Clash {
 enum Seen {
     /// Under our own key and SSRC.
     AsUs,
-    /// Two packets under one index, or one from before the first.
+    /// Two packets under one index, or one from before the first and not of its stream.
     Twice,
     /// From elsewhere, and so far ahead of the one that had come from there.
     Elsewhere { first: SocketAddr, ahead: u64 },

@@ -7,12 +7,14 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// Connections at one time; more are closed at once.
 const CONNECTIONS: usize = 64;
 /// A connection that says nothing for so long is closed.
 const IDLE: Duration = Duration::from_secs(30);
+/// No connection lasts longer: whoever says something now and then would keep others out.
+const LONGEST: Duration = Duration::from_secs(120);
 /// A datagram is never longer.
 const DATAGRAM: usize = 65_535;
 /// So often is a port looked for that is free for both.
@@ -37,6 +39,7 @@ pub struct KeyingPort {
     streams: (mpsc::Sender<Knock>, mpsc::Receiver<Knock>),
     permits: std::sync::Arc<tokio::sync::Semaphore>,
     datagram: Vec<u8>,
+    longest: Duration,
 }
 
 impl KeyingPort {
@@ -56,7 +59,15 @@ impl KeyingPort {
             }
         };
         let permits = std::sync::Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
-        Ok(Self { udp, tcp, streams: mpsc::channel(CONNECTIONS), permits, datagram: vec![0; DATAGRAM] })
+        let streams = mpsc::channel(CONNECTIONS);
+        Ok(Self { udp, tcp, streams, permits, datagram: vec![0; DATAGRAM], longest: LONGEST })
+    }
+
+    /// The same with connections that last so long at most.
+    #[must_use]
+    pub fn within(mut self, longest: Duration) -> Self {
+        self.longest = longest;
+        self
     }
 
     /// Where it listens.
@@ -78,9 +89,9 @@ impl KeyingPort {
                     let (Ok((stream, from)), Ok(permit)) = (connection, self.permits.clone().try_acquire_owned()) else {
                         continue;
                     };
-                    let out = self.streams.0.clone();
+                    let (out, until) = (self.streams.0.clone(), Instant::now() + self.longest);
                     tokio::spawn(async move {
-                        serve(stream, from, out).await;
+                        serve(stream, (from, until), out).await;
                         drop(permit);
                     });
                 }
@@ -105,8 +116,8 @@ impl KeyingPort {
     }
 }
 
-/// Reads messages, one after another, and writes their answers, until the other side closes or is silent.
-async fn serve(mut stream: TcpStream, from: SocketAddr, out: mpsc::Sender<Knock>) {
+/// Reads messages, one after another, and writes their answers, until the other side closes or is silent, or time is over.
+async fn serve(mut stream: TcpStream, (from, until): (SocketAddr, Instant), out: mpsc::Sender<Knock>) {
     let mut buffer = vec![];
     let mut open = true;
     while open {
@@ -118,7 +129,7 @@ async fn serve(mut stream: TcpStream, from: SocketAddr, out: mpsc::Sender<Knock>
             }
             First::Partial => {
                 let mut chunk = [0; 4096];
-                match timeout(IDLE, stream.read(&mut chunk)).await {
+                match timeout_at(until.min(Instant::now() + IDLE), stream.read(&mut chunk)).await {
                     Ok(Ok(len)) if len > 0 => {
                         buffer.extend_from_slice(&chunk[..len]);
                         continue;
@@ -143,5 +154,33 @@ async fn serve(mut stream: TcpStream, from: SocketAddr, out: mpsc::Sender<Knock>
         {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_drips_octets_holds_a_connection_no_longer_than_anybody() {
+        let port = KeyingPort::open(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let mut port = port.within(Duration::from_millis(100));
+        let at = port.local();
+        // A message of RAND payloads that never ends (RFC 3830 sections 6.1 and 6.11).
+        let rand = [&[11, 255][..], &[0; 255]].concat();
+        let message = [&[1, 0, 11, 0, 0, 0, 0, 1, 0, 0][..], &rand.repeat(255)].concat();
+        tokio::spawn(async move {
+            loop {
+                let mut stream = TcpStream::connect(at).await.unwrap();
+                for octet in &message {
+                    if stream.write_all(&[*octet]).await.is_err() {
+                        break;
+                    }
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+        });
+        let knock = port.next().await;
+        assert!(!knock.octets.is_empty() && knock.octets.len() < 60_000, "{}", knock.octets.len());
     }
 }

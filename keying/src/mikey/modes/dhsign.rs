@@ -10,7 +10,7 @@
 //!                                                HDR, T, [IDr|CERTr], IDi,
 //!                                   <---              DHr, DHi, SIGNr
 //! ```
-//! We send both IDs and our chain of certificates; what a peer leaves out is taken from what is pinned for whom SIP
+//! We send our ID, the peer's if nobody else is to answer, and our chain of certificates; what a peer leaves out is taken from what is pinned for whom SIP
 //! names. SIGNr covers the R_MESSAGE alone, without the identities and the timestamp that V would add (section 5.2): T,
 //! IDi and DHi stand in it instead, so that it answers this offer and no other.
 //!

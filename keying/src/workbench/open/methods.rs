@@ -243,16 +243,26 @@ impl Exchange<'_> {
         let keys = TransportKeys::new(&key, &self.label);
         self.out.hex("envelope key", &key, "RFC 3830 section 4.2.5");
         self.out.transport_keys(&keys);
-        self.out.verified("MAC", right, "RFC 3830 section 6.2");
+        let kemac = sealed.many::<Kemac>().next();
+        match kemac.map(|kemac| (kemac.encr_alg, kemac.mac_alg)) {
+            Some((EncrAlg::AesKw128, MacAlg::Null)) => self.out.verified("key wrap", right, "RFC 3830 section 4.2.3"),
+            Some((_, MacAlg::Null)) => self.out.say("MAC", "none", "RFC 3830 section 4.2.4"),
+            _ => self.out.verified("MAC", right, "RFC 3830 section 6.2"),
+        }
         Some(keys)
     }
 
-    /// The envelope key, and whether the MAC of the KEMAC beside it verifies with it.
+    /// The envelope key, and whether the MAC of the KEMAC beside it verifies with it or, where it has none, whether what is
+    /// in it can be read.
     fn envelope_key(&self, sealed: &Message) -> Option<(Secret, bool)> {
         let (pke, kemac) = (sealed.many::<Pke>().next()?, sealed.many::<Kemac>().next()?);
         let covered = kemac.covered_alone().ok()?;
         let verifies = |key: &Secret| {
             let keys = TransportKeys::new(key, &self.label);
+            if kemac.mac_alg == MacAlg::Null {
+                let plain = protection::decrypt(kemac, Some(&keys), &self.label, self.t);
+                return plain.is_ok_and(|plain| key_data::read_id_and_keys(&plain).is_ok());
+            }
             protection::mac(kemac.mac_alg, Some(&keys), &[&covered]).is_ok_and(|mac| mac == kemac.mac)
         };
         let mut candidates = envelope_keys(pke, self.secrets);
