@@ -5,6 +5,7 @@ use crate::common::*;
 use crate::forked::{ALICE, Forked, early, ip};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use keyphone_keying::choice::Order;
 use keyphone_keying::mikey::ModeName;
 use keyphone_keying::mikey::policy::KeyForm;
 use keyphone_keying::policy::OnClash;
@@ -15,8 +16,9 @@ use keyphone_scenarios::link::Link;
 use keyphone_scenarios::world::{Middle, Sent, World};
 use keyphone_ua::endpoint::Command;
 use keyphone_ua::event::{CallId, Event};
-use keyphone_ua::settings::{EarlyMedia, HangUp, Settings};
+use keyphone_ua::settings::{EarlyMedia, HangUp, Reliable, Settings, System};
 use keyphone_ua::sip::Method;
+use keyphone_ua::transaction::Transport;
 use std::net::SocketAddr;
 
 const MALLORY: &str = "10.0.0.66";
@@ -58,7 +60,11 @@ struct Thief {
 impl Thief {
     /// With the last key that this phone has named in its log, under that SSRC; the sequence numbers begin as `dice` fall.
     fn new(world: &World, node: usize, ssrc: Ssrc, dice: u8) -> Self {
-        let line = world.node(node).key_log.last().unwrap();
+        Self::by(world.node(node).key_log.last().unwrap(), ssrc, dice)
+    }
+
+    /// The same with the key of that line.
+    fn by(line: &str, ssrc: Ssrc, dice: u8) -> Self {
         let text = line.split("inline:").nth(1).unwrap().split(' ').next().unwrap();
         let secret = STANDARD.decode(text).unwrap();
         let key = MasterKey::new(&secret[..16], &secret[16..], Suite::AesCm128HmacSha1_80).unwrap();
@@ -315,6 +321,65 @@ fn two_branches_with_one_key_and_one_ssrc_are_both_unheard_until_the_winner_has_
     assert_eq!(clashes(&fork.world, fork.alice).len(), 1);
     assert_eq!(requests(&fork.world, ALICE, Method::Invite).len(), 2, "{:#?}", fork.world.node(fork.alice).events);
     assert!(heard(&fork) > 100, "{}", heard(&fork));
+    fork.world.command(fork.alice, Command::HangUpAll);
+    fork.world.run(at(100_000));
+    assert_eq!(outcome(&fork.world, fork.alice), WE_HUNG_UP);
+}
+
+#[test]
+fn where_no_new_keys_can_be_offered_we_leave_rather_than_be_silent_for_ever() {
+    // MIKEY-NULL over TLS, to a sip URI: the dialog goes on over TCP, where no key is shown.
+    let null = |mut settings: Settings| {
+        settings.keying = vec![System::Mikey(ModeName::Null)];
+        settings.policy.mikey.accept = [ModeName::Null].into();
+        settings.policy.choice.systems = vec![keyphone_keying::System::Mikey(ModeName::Null)];
+        settings.policy.choice.order = Order::Listed;
+        settings
+    };
+    let alice = null(phone("alice", Pair::ALICE, OnClash::Rekey));
+    let mut pair = Pair::on(1, Link::PERFECT, alice, null(phone("bob", Pair::BOB, OnClash::Leave)));
+    pair.world.command(pair.alice, call(Pair::BOB, Transport::Tls, plan(ALICE_HZ, HangUp::Never)));
+    pair.run(1000);
+    let (ours, _) = speaker(&pair.world, Pair::ALICE);
+    steal(&mut pair, ours, 3, 5);
+    pair.run(100_000);
+    let outcome = pair.outcome(pair.alice);
+    assert!(format!("{outcome:?}").contains("we could get no other keys"), "{outcome:?}");
+    assert_eq!(pair.outcome(pair.bob), PEER_HUNG_UP);
+    pair.assert_nothing_left();
+}
+
+#[test]
+fn a_clash_under_the_key_of_a_branch_that_is_not_heard_keeps_us_silent_when_it_answers() {
+    // Each phone offers one key for both ways, and alice answers it.
+    let late = |alice: &mut Settings| {
+        alice.rules.late_offer = true;
+        alice.rules.reliable = Reliable::Required;
+        alice.policy.on_ssrc_clash = OnClash::Rekey;
+        alice.policy.media.reveal_keys = true;
+    };
+    let tek = |_, bob: &mut Settings| bob.policy.mikey.keys = KeyForm::TekSalt;
+    let mut fork = Forked::among(1, Link::PERFECT, ModeName::Psk, &[(2000, None), (60_000, None)], late, tek);
+    fork.dial(HangUp::Never);
+    fork.world.run(at(1000));
+    let sends = |line: &&zeroize::Zeroizing<String>| line.contains("use=send");
+    let line = fork.world.node(fork.alice).key_log.iter().find(sends).unwrap();
+    let ssrc = line.split("ssrc=").nth(1).unwrap().split(' ').next().unwrap();
+    let ssrc = Ssrc(u32::from_str_radix(ssrc, 16).unwrap());
+    let mut thief = Thief::by(line, ssrc, 3);
+    fork.world.inject(sip_at(MALLORY), format!("{ALICE}:40000").parse().unwrap(), &thief.says());
+    let told = clashes(&fork.world, fork.alice);
+    assert!(matches!(&told[..], [(true, _)]), "{told:?}");
+    let hold = at(4000);
+    fork.meddle(move |sent| match is_request(sent, "INVITE") && sent.at < hold {
+        true => Middle::Drop,
+        false => Middle::Pass,
+    });
+    fork.world.run(at(4000));
+    assert_eq!(fork.answered(), [fork.tag(0)]);
+    assert_eq!(fork.media_to(0), 0, "not a word under that key");
+    fork.world.run(at(10_000));
+    assert!(fork.media_to(0) > 50, "and then under another");
     fork.world.command(fork.alice, Command::HangUpAll);
     fork.world.run(at(100_000));
     assert_eq!(outcome(&fork.world, fork.alice), WE_HUNG_UP);

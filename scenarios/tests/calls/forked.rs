@@ -78,6 +78,18 @@ impl Forked {
         callees: &[Callee],
         change: impl Fn(&mut Settings),
     ) -> Self {
+        Self::among(seed, link, mode, callees, change, |_, _| ())
+    }
+
+    /// The same, and phone `n` is changed, too.
+    pub(crate) fn among(
+        seed: u64,
+        link: Link,
+        mode: ModeName,
+        callees: &[Callee],
+        change: impl Fn(&mut Settings),
+        change_bob: impl Fn(usize, &mut Settings),
+    ) -> Self {
         let ca = Ca::new();
         let rsa = matches!(mode, ModeName::Rsa | ModeName::RsaR);
         ca.certify("alice", ALICE, rsa);
@@ -92,6 +104,7 @@ impl Forked {
             let mut bob = ca.phone_with(("bob", &ip(n)), "alice", &[mode], named);
             let plan = plan(hz(n), HangUp::Never);
             bob.incoming = Incoming::Answer { after: ms(*after), early: early.clone(), plan };
+            change_bob(n, &mut bob);
             world.add("bob", bob)
         });
         let bobs = bobs.collect();

@@ -22,6 +22,7 @@ mod lazy;
 mod locate;
 mod message;
 mod modes;
+mod odd_answers;
 mod offerless;
 mod pen;
 mod prack;

@@ -1,6 +1,7 @@
 //! The 2xx responses to our INVITE (RFC 3261 section 13.2.2.4). The first that brings keys wins; one that does not is
 //! acknowledged, sent away, and its branch's failure alone: the others may still answer, for 64*T1 from the first 2xx.
-//! Where no other has said anything, nobody is waited for.
+//! Where no other has said anything, nobody is waited for. Nobody can make up branches without end: beyond those that were
+//! told apart before, [`Gone`](super::decline::Gone) says how many are taken the trouble for.
 
 use super::branch::Branch;
 use super::decline::{self, Ack};
@@ -14,6 +15,7 @@ use super::usage::{Purpose, Usage};
 use super::{Call, Cx, Phase};
 use crate::dialog::Dialog;
 use crate::event::{CallId, Event, Outcome};
+use crate::io::Output;
 use crate::sip::{Method, Request, Response, SipError};
 use crate::transaction::Timers;
 
@@ -31,15 +33,25 @@ impl Call {
     pub(super) fn accepted(&mut self, response: &Response, cx: &mut Cx<'_, '_>) {
         let Self { id, phase: Phase::Calling(calling), media, numbers, .. } = self else { return };
         let (id, status) = (*id, response.status.code());
+        // Each is verified, and has us say BYE to whom it names.
+        if let Ok(dialog) = Dialog::answered(response)
+            && !calling.branches.contains_key(dialog.remote_tag())
+            && !cx.gone.has_room(&dialog)
+        {
+            return;
+        }
         let Confirmed { mut usage, refused, unproven } = match calling.confirmed(id, response, cx) {
             Ok(confirmed) => confirmed,
             Err(error) => {
-                let why = format!("the answer cannot be acknowledged: {error}");
+                let bad = Unacceptable::other(format!("the answer cannot be acknowledged: {error}"));
+                let tag = response.headers.tag("To").unwrap_or_default();
+                let news = calling.gives_up(tag, &bad);
                 if calling.cancel == Cancel::No && calling.has_hope() {
-                    let branch = response.headers.tag("To").unwrap_or_default().to_owned();
-                    return cx.event(Event::BranchFailed { call: id, branch, why });
+                    let (branch, why) = (tag.to_owned(), bad.why.clone());
+                    cx.out.extend(news.then_some(Output::Event(Event::BranchFailed { call: id, branch, why })));
+                    return calling.waits_for_others(bad, cx);
                 }
-                return self.end(Outcome::Failed { status: Some(status), why }, cx);
+                return self.end(Outcome::Failed { status: Some(status), why: bad.why }, cx);
             }
         };
         let branch = usage.dialog.remote_tag().to_owned();
@@ -47,10 +59,13 @@ impl Call {
             usage.dialog.count_from(last);
         }
         media.turn_to(&branch);
+        let told = refused.is_some();
         let (answer, agreed) = match (calling.cancel, refused) {
             (Cancel::No, Some(bad)) => (late::rejection(response, cx), Err(bad)),
             // Settled by a reliable response.
             (Cancel::No, None) if !usage.exchange.is_first() && !usage.exchange.awaits_offer() => (vec![], Ok(())),
+            // Proven already, and not said again: the first answer is the answer (RFC 3261 section 13.2.1).
+            (Cancel::No, None) if response.body.is_empty() && usage.exchange.agreed().is_some() => (vec![], Ok(())),
             (Cancel::No, None) => {
                 let stands = |kept: &&Unproven| kept.reliable || response.body.is_empty();
                 let kept = unproven.as_deref().filter(stands).map(|kept| kept.body.as_slice());
@@ -74,9 +89,11 @@ impl Call {
         ack.send(cx);
         let handshake = Handshake::ack_sent(ack, seq, cx.env.now.mono);
         match agreed {
-            Err(bad) if calling.cancel == Cancel::No && calling.has_hope() => self.fails(usage, handshake, bad, cx),
+            Err(bad) if calling.cancel == Cancel::No && calling.has_hope() => {
+                self.fails(usage, handshake, (bad, told), cx);
+            }
             Err(bad) if let Some(other) = calling.for_who_answered(&bad, response, cx) => {
-                self.fails(usage, handshake, bad, cx);
+                self.fails(usage, handshake, (bad, told), cx);
                 self.offer_instead(other, cx);
             }
             agreed => {
@@ -120,8 +137,14 @@ impl Call {
         }
     }
 
-    /// This branch cannot be the call, and another one may: ACK was sent, BYE follows.
-    fn fails(&mut self, mut usage: Usage, mut handshake: Handshake, bad: Unacceptable, cx: &mut Cx<'_, '_>) {
+    /// This branch cannot be the call, and another one may: ACK was sent, BYE follows. It may have been told of before.
+    fn fails(
+        &mut self,
+        mut usage: Usage,
+        mut handshake: Handshake,
+        (bad, told): (Unacceptable, bool),
+        cx: &mut Cx<'_, '_>,
+    ) {
         let Self { id, phase: Phase::Calling(calling), media, .. } = self else { return };
         let branch = usage.dialog.remote_tag().to_owned();
         handshake.leave(&usage.dialog, cx);
@@ -130,10 +153,10 @@ impl Call {
         usage.request(Method::Bye, Purpose::Bye, |bye| bye.headers.push("Reason", reason), cx);
         media.part_with(&branch, cx);
         media.turn_back(cx);
-        cx.event(Event::BranchFailed { call: *id, branch, why: bad.why.clone() });
-        let Timers { t1, .. } = Timers::default();
-        calling.last_call.get_or_insert(cx.env.now.mono + 64 * t1);
-        calling.refused = Some(bad);
+        if !told {
+            cx.event(Event::BranchFailed { call: *id, branch, why: bad.why.clone() });
+        }
+        calling.waits_for_others(bad, cx);
     }
 
     /// A branch was sent away that had answered finally, and no other can answer any more: the call ends for its reason.
@@ -154,6 +177,21 @@ impl Calling {
     /// May any of the branches that we know still be the call?
     pub(super) fn has_hope(&self) -> bool {
         self.branches.values().any(|branch| branch.refused.is_none())
+    }
+
+    /// A 2xx was none that we can take: from now on others have 64*T1 (RFC 3261 section 13.2.2.4).
+    fn waits_for_others(&mut self, bad: Unacceptable, cx: &mut Cx<'_, '_>) {
+        let Timers { t1, .. } = Timers::default();
+        self.last_call.get_or_insert(cx.env.now.mono + 64 * t1);
+        self.refused = Some(bad);
+    }
+
+    /// That branch cannot be the call. False if that is known.
+    fn gives_up(&mut self, tag: &str, bad: &Unacceptable) -> bool {
+        if !self.has_room_for(tag) {
+            return false;
+        }
+        self.branch(tag).refused.replace(bad.clone()).is_none()
     }
 
     fn confirmed(&mut self, call: CallId, response: &Response, cx: &mut Cx<'_, '_>) -> Result<Confirmed, SipError> {

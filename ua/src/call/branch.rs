@@ -21,6 +21,8 @@ pub(super) struct Branch {
     rung: bool,
     /// What it has answered to our offer, and nobody has verified.
     pub(super) unproven: Option<Box<Unproven>>,
+    /// So many early answers of it did not hold.
+    pub(super) bad: u8,
     /// Its offer or its answer was one that we cannot take: it has been told so.
     pub(super) refused: Option<Unacceptable>,
 }
@@ -95,7 +97,7 @@ impl Branch {
             usage.exchange.rejected(media, cx);
         }
         if let Some(bad) = self.refused.clone().filter(|_| !told) {
-            self.send_away(bad, cx);
+            self.send_away(call, bad, cx);
         }
         true
     }

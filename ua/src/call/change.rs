@@ -136,7 +136,11 @@ impl Call {
             Ok(key) => talking.wishes.under_way = Some(key),
             Err(why) => {
                 talking.usage.exchange.rejected(media, cx);
-                cx.event(Event::CallTrouble { call: *id, what: why });
+                let call = *id;
+                if change.rekey && self.cannot_cure(&why, cx) {
+                    return;
+                }
+                cx.event(Event::CallTrouble { call, what: why });
             }
         }
     }

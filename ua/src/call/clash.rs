@@ -17,6 +17,7 @@
 //! From then on nothing under that key and SSRC is played, and if they are ours nothing is said under them. Then policy
 //! decides ([`OnClash`]).
 
+use super::apart::paths;
 use super::media::Media;
 use super::refused::Unacceptable;
 use super::{Call, Cx, Phase, decline, outgoing};
@@ -84,7 +85,7 @@ pub(crate) struct Clashes {
     /// Not played any more.
     silenced: BTreeSet<(KeyId, Ssrc)>,
     /// Ours, under which nothing is said any more.
-    hushed: Option<(KeyId, Ssrc)>,
+    hushed: BTreeSet<(KeyId, Ssrc)>,
     /// That SSRC of ours must go.
     given_up: Option<Ssrc>,
 }
@@ -140,12 +141,12 @@ impl Clashes {
 
     /// Nothing is said under these any more.
     pub(crate) fn hush(&mut self, key: KeyId, ssrc: Ssrc) {
-        self.hushed = Some((key, ssrc));
+        self.hushed.insert((key, ssrc));
     }
 
     /// Is nothing said under these?
     pub(crate) fn hushes(&self, key: KeyId, ssrc: Ssrc) -> bool {
-        self.hushed == Some((key, ssrc))
+        self.hushed.contains(&(key, ssrc))
     }
 
     /// The next key comes with another SSRC of ours.
@@ -162,6 +163,7 @@ impl Clashes {
     pub(crate) fn forget(&mut self, gone: KeyId) {
         self.places.retain(|(key, _), _| *key != gone);
         self.silenced.retain(|(key, _)| *key != gone);
+        self.hushed.retain(|(key, _)| *key != gone);
     }
 }
 
@@ -179,6 +181,13 @@ pub(super) struct Noticed {
 impl Noticed {
     /// Whoever still causes clashes after so many new keys has them, too: then we leave.
     const MOST_CURES: u8 = 3;
+
+    /// Of those that nothing has been done about, one of ours comes first: we must not go on.
+    pub(super) fn saw(&mut self, clash: Clash) {
+        if self.new.is_none_or(|before| clash.is_ours() && !before.is_ours()) {
+            self.new = Some(clash);
+        }
+    }
 }
 
 impl Media {
@@ -188,6 +197,17 @@ impl Media {
         let (ssrc, roc) = self.speaker()?;
         let ssrc = if self.path.gives_up(ssrc) { cx.ledger.mint(cx.env) } else { ssrc };
         Some((ssrc, roc))
+    }
+
+    /// Nothing is said any more under the key and SSRC of a clash. It may have been seen in a branch that only hears yet, and
+    /// that answers later.
+    fn hush(&mut self, clash: &Clash) {
+        paths(&mut self.path, &mut self.apart).for_each(|(_, path)| path.hush(clash));
+    }
+
+    /// The next key comes with another SSRC of ours, whichever branch it comes with.
+    fn give_up(&mut self, ssrc: Ssrc) {
+        paths(&mut self.path, &mut self.apart).for_each(|(_, path)| path.give_up(ssrc));
     }
 }
 
@@ -204,9 +224,9 @@ impl Call {
             if policy == OnClash::Move {
                 // RFC 3550 section 8.2: "it MUST send an RTCP BYE packet for the old identifier".
                 self.media.say_goodbye(cx);
-                self.media.path.give_up(clash.ssrc);
+                self.media.give_up(clash.ssrc);
             }
-            self.media.path.hush(&clash);
+            self.media.hush(&clash);
         } else if policy == OnClash::Move {
             // Theirs to resolve: "The two sources are expected to resolve the collision" (RFC 3550 section 8.2).
             return;
@@ -248,7 +268,7 @@ impl Call {
         }
     }
 
-    /// Keys that a clash asked for were refused: we stay silent no longer, but leave.
+    /// Keys that a clash asked for were refused, or cannot be offered: we stay silent no longer, but leave.
     pub(super) fn cannot_cure(&mut self, what: &str, cx: &mut Cx<'_, '_>) -> bool {
         if !self.media.path.is_hushed() {
             return false;

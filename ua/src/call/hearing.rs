@@ -283,7 +283,8 @@ impl Media {
         }
         let now = cx.env.now.mono;
         let (overdue, audio) = self.engine.as_ref().map_or_else(Default::default, |engine| engine.overdue(now));
-        let late = self.late() - before;
+        // Where another codec has begun, another engine counts from zero.
+        let late = self.late().saturating_sub(before);
         let frames = u64::try_from(audio.as_millis()).unwrap_or(u64::MAX) + (late + heard.dropped) * FRAME_MS;
         let dropped = (late + overdue + heard.dropped).min(heard.held + heard.dropped);
         let (call, branch) = (self.call, branch.to_owned());
@@ -293,16 +294,17 @@ impl Media {
 
     fn replay_one(&mut self, sender: Sender, mut queue: Queue, heard: &mut Tally, cx: &mut Cx<'_, '_>) {
         let mut left = VecDeque::new();
-        let (unheard, mut tally) = (self.dropped.unheard, 0);
+        let mut tally = 0;
         for held in std::mem::take(&mut queue.held) {
             let came = Came { rtcp: sender.rtcp, from: sender.from, at: held.at, bytes: &held.bytes };
+            let dropped = self.dropped;
             match self.take_in(came, cx) {
                 Fate::Unknown => left.push_back(held),
-                Fate::Done(_) => tally += 1,
+                // What is clipped is what would have been heard: what came twice, or of somebody else, would not.
+                Fate::Done(_) => tally += u64::from(self.dropped == dropped),
             }
         }
-        // What is clipped is what would have been heard.
-        if !sender.rtcp && tally > 0 && self.dropped.unheard == unheard {
+        if !sender.rtcp && tally > 0 {
             heard.held += tally;
             heard.dropped += std::mem::take(&mut queue.lost);
         }
@@ -327,7 +329,7 @@ impl Dropped {
             Opened::Refused | Opened::Silenced => self.refused += 1,
             Opened::Clash(clash) => {
                 self.refused += 1;
-                noticed.new.get_or_insert(*clash);
+                noticed.saw(*clash);
                 out.push(Output::Event(clash.event(call)));
             }
             Opened::Frame(..) => {}

@@ -135,6 +135,7 @@ impl Call {
         };
         let Some(usage) = usage else { return };
         if let Err(conflict) = usage.exchange.is_free() {
+            self.early_change("", cx);
             return self.put_off(key, request, Some(conflict), cx);
         }
         match session_body(request).and_then(|body| usage.exchange.answer((body, key), media, cx)) {

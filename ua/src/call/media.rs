@@ -64,7 +64,7 @@ pub(super) struct Remote {
 }
 
 /// Packets that were not played.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Dropped {
     pub(super) refused: u64,
     pub(super) replayed: u64,

@@ -32,6 +32,8 @@ pub(super) struct Calling {
     /// Did we offer keys, or shall we answer with keys?
     pub(super) keyed: bool,
     pub(super) branches: BTreeMap<String, Branch>,
+    /// So many there were in all, those that are over among them.
+    met: usize,
     /// Why a branch was sent away: it offered or answered what we cannot take.
     pub(super) refused: Option<Unacceptable>,
     /// A branch was sent away that had answered finally: until then others may answer, too.
@@ -52,6 +54,9 @@ pub(super) struct Calling {
     /// Who has not answered by then is not called any longer.
     give_up: Instant,
 }
+
+/// More To-tags than this are not told apart before they answer finally: a peer could make them up without end.
+const MAX_BRANCHES: usize = 64;
 
 /// A CANCEL may not be sent before a provisional response has come (RFC 3261 section 9.1).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -147,6 +152,7 @@ impl Call {
             keyed: first.is_keyed(cx),
             first,
             branches: BTreeMap::new(),
+            met: 0,
             refused: None,
             last_call: None,
             seek_at: None,
@@ -194,6 +200,19 @@ impl Calling {
         self.branches.keys().any(|tag| is(tag))
     }
 
+    /// Is this a branch that we know, or is there room for one more?
+    pub(super) fn has_room_for(&self, tag: &str) -> bool {
+        self.met < MAX_BRANCHES || self.branches.contains_key(tag)
+    }
+
+    /// The branch of that tag; a new one if there is none.
+    pub(super) fn branch(&mut self, tag: &str) -> &mut Branch {
+        self.branches.entry(tag.to_owned()).or_insert_with(|| {
+            self.met += 1;
+            Branch::default()
+        })
+    }
+
     /// The early dialogs.
     pub(super) fn usages(&mut self) -> impl Iterator<Item = &mut Usage> {
         self.branches.values_mut().filter_map(|branch| branch.usage.as_deref_mut())
@@ -233,6 +252,7 @@ impl Calling {
         (self.key, self.invite, self.to) = (key, invite, to);
         (self.proceeding, self.refused, self.seek_at) = (false, None, None);
         self.branches.clear();
+        self.met = 0;
         Ok(())
     }
 }

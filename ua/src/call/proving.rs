@@ -6,6 +6,9 @@
 //! - when the branch answers finally, or wants to change the session;
 //! - at once if nobody rings before the call is keyed (RFC 5027 section 3), for then all must be keyed: thirty are thirty;
 //! - at once if our offer had the keys, for then it costs next to nothing.
+//!
+//! Who sends it is not known before, so that anybody on the way can have us verify. Of one branch that is done for
+//! [`MOST_BAD`] answers that do not hold, and then only for its final one.
 
 use super::branch::Branch;
 use super::first::FirstOffer;
@@ -39,12 +42,22 @@ pub(super) struct Unproven {
     came: Instant,
 }
 
-/// Answers that are longer are not kept before they are final.
+/// Answers that are longer are not looked at before they are final or come reliably.
 const MAX_KEPT: usize = 16 << 10;
+
+/// After so many answers of a branch that did not hold, what else it says is not looked at before it is final or comes
+/// reliably.
+const MOST_BAD: u8 = 3;
 
 /// A packet of which no answer tells anything is not worth a signature while its own answer may still be on its way: as
 /// long as SIP waits before it repeats anything (T1, RFC 3261 section 17.1.1.1).
 const TRIAL_AFTER: Duration = Duration::from_millis(500);
+
+/// When an answer is to be verified.
+enum Read {
+    Now(Why),
+    Later(Unproven),
+}
 
 /// Whose answer to verify next.
 enum Next {
@@ -54,21 +67,26 @@ enum Next {
 }
 
 impl Unproven {
-    /// Reads an answer, and believes nothing of it. `None` if it must be verified at once.
-    fn read(offer: &FirstOffer, body: &[u8], reliable: bool, cx: &Cx<'_, '_>) -> Result<Option<Self>, Unacceptable> {
-        let Some(offered) = offer.offered.as_ref().filter(|_| offer.keyed_late) else { return Ok(None) };
+    /// Reads an answer, and believes nothing of it. If it must be verified at once, why.
+    fn read(offer: &FirstOffer, body: &[u8], reliable: bool, cx: &Cx<'_, '_>) -> Result<Read, Unacceptable> {
+        let Some(offered) = offer.offered.as_ref().filter(|_| offer.keyed_late) else {
+            return Ok(Read::Now(Why::Known));
+        };
+        if body.len() > MAX_KEPT {
+            return match reliable {
+                true => Ok(Read::Now(Why::Final)),
+                false => Err(Unacceptable::other(format!("it has {} octets, and is not kept", body.len()))),
+            };
+        }
         let answer = Sdp::parse(body).map_err(Unacceptable::other)?;
         let agreed = offer.sdp.clone().answered(&answer).map_err(Unacceptable::other)?;
         let asks = || precondition::read(&answer, agreed.line).is_ok_and(|theirs| !theirs.is_empty());
-        if body.len() > MAX_KEPT
-            || !offer.sdp.status().is_empty()
-            || precondition::are_supported(&cx.settings.rules) && asks()
-        {
-            return Ok(None);
+        if !offer.sdp.status().is_empty() || precondition::are_supported(&cx.settings.rules) && asks() {
+            return Ok(Read::Now(Why::Precondition));
         }
         let lines = sdp::key_mgmt::read(&answer).map_err(Unacceptable::keying)?;
         let (hint, rtp, came) = (offered.hint(&lines), agreed.remote_rtp, cx.env.now.mono);
-        Ok(Some(Self { body: body.to_vec(), reliable, hint, rtp, came }))
+        Ok(Read::Later(Self { body: body.to_vec(), reliable, hint, rtp, came }))
     }
 
     fn names(&self, sender: &Sender) -> bool {
@@ -86,20 +104,20 @@ impl Branch {
         media: &mut Media,
         cx: &mut Cx<'_, '_>,
     ) {
+        if self.bad >= MOST_BAD && !reliable {
+            return;
+        }
         match Unproven::read(offer, body, reliable, cx) {
             // What it says once more is proven already.
-            Ok(Some(_)) if self.usage.as_ref().is_some_and(|usage| usage.exchange.agreed().is_some()) => {
+            Ok(Read::Later(_)) if self.usage.as_ref().is_some_and(|usage| usage.exchange.agreed().is_some()) => {
                 if reliable {
                     self.prove(call, offer, (body, reliable, Why::Final), media, cx);
                 }
             }
             // A reliable response was the answer; what another one says is none (RFC 3262 section 5).
-            Ok(Some(_)) if self.unproven.as_ref().is_some_and(|kept| kept.reliable) => {}
-            Ok(Some(unproven)) => self.unproven = Some(Box::new(unproven)),
-            Ok(None) => {
-                let why = if offer.sdp.status().is_empty() { Why::Known } else { Why::Precondition };
-                self.prove(call, offer, (body, reliable, why), media, cx);
-            }
+            Ok(Read::Later(_)) if self.unproven.as_ref().is_some_and(|kept| kept.reliable) => {}
+            Ok(Read::Later(unproven)) => self.unproven = Some(Box::new(unproven)),
+            Ok(Read::Now(why)) => self.prove(call, offer, (body, reliable, why), media, cx),
             Err(bad) => tracing::warn!(%call, why = %bad.why, "an early answer cannot be used"),
         }
     }
@@ -135,15 +153,16 @@ impl Branch {
                 media.replay(&branch, cx);
             }
             Err(bad) => {
-                tracing::warn!(%call, why = %bad.why, "an early answer cannot be used");
+                self.bad = self.bad.saturating_add(1);
                 if usage.exchange.agreed().is_none() {
                     media.part_with(&branch, cx);
                 }
-                if bad.keying {
-                    cx.event(Event::BranchFailed { call, branch, why: bad.why.clone() });
-                }
-                if reliable {
-                    self.send_away(bad, cx);
+                // Another one may say what the branch has answered; nobody knows yet whose this is.
+                match reliable {
+                    true => self.send_away(call, bad, cx),
+                    false => {
+                        cx.event(Event::CallTrouble { call, what: format!("an early answer is not used: {}", bad.why) })
+                    }
                 }
             }
         }
@@ -151,13 +170,15 @@ impl Branch {
     }
 
     /// Without a session this branch cannot become a call (RFC 3261 section 15).
-    pub(super) fn send_away(&mut self, bad: Unacceptable, cx: &mut Cx<'_, '_>) {
+    pub(super) fn send_away(&mut self, call: CallId, bad: Unacceptable, cx: &mut Cx<'_, '_>) {
         let reason = decline::reason(bad.status(), &bad.why).to_string();
-        self.refused = Some(bad);
         if let Some(usage) = &mut self.usage {
+            let (branch, why) = (usage.dialog.remote_tag().to_owned(), bad.why.clone());
+            cx.event(Event::BranchFailed { call, branch, why });
             let fill = |bye: &mut Request| bye.headers.push("Reason", reason);
             usage.request(Method::Bye, Purpose::Bye, fill, cx);
         }
+        self.refused = Some(bad);
     }
 }
 

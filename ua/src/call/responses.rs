@@ -23,21 +23,17 @@ impl Call {
             calling.send_cancel(why, cx);
         }
         let Some(tag) = response.headers.to().ok().and_then(|to| to.tag().map(str::to_owned)) else { return };
-        if response.status == StatusCode::TRYING
-            || calling.branches.len() >= MAX_BRANCHES && !calling.branches.contains_key(&tag)
-        {
+        if response.status == StatusCode::TRYING || !calling.has_room_for(&tag) {
             return;
         }
         // RFC 6228 section 4: this branch has nothing more to say; another one may be heard.
         let reliable = cx.settings.rules.reliable != Reliable::Never;
-        let mut branch = calling.branches.remove(&tag).unwrap_or_default();
+        let mut branch = std::mem::take(calling.branch(&tag));
         let taken = branch.take(*id, &calling.first, response, reliable, media, cx);
         if response.status == StatusCode::EARLY_DIALOG_TERMINATED {
-            let last = branch.usage.map(|usage| usage.dialog.local_seq());
+            calling.branches.remove(&tag);
             // Should it answer all the same, our BYE goes on from there.
-            if let Some(last) = last.filter(|_| numbers.len() < MAX_BRANCHES) {
-                numbers.insert(tag.clone(), last);
-            }
+            numbers.extend(branch.usage.map(|usage| (tag.clone(), usage.dialog.local_seq())));
             media.part_with(&tag, cx);
             media.turn_back(cx);
             let (call, status) = (*id, response.status.code());
@@ -194,9 +190,6 @@ impl Calling {
         self.send_again(call, None, identified, cx)
     }
 }
-
-/// More To-tags than this are not told apart before they answer: a peer could make them up without end.
-pub(super) const MAX_BRANCHES: usize = 64;
 
 /// So often one call is sent anew with what a server asks for.
 const MOST_TRIES: u8 = 5;
