@@ -72,6 +72,14 @@ pub struct Looked {
     pub protected: usize,
     /// RTP and RTCP that none of them does.
     pub clear: usize,
+    /// Media packets from where no phone is: nobody is to blame for them here.
+    pub of_others: usize,
+    /// Recordings in which each sound was looked for.
+    pub recordings: usize,
+    /// Whole frames of a packet that were found in them.
+    pub frames: usize,
+    /// Recordings of which nothing can be said: their codec does not give back what was said exactly.
+    pub inexact: usize,
 }
 
 impl<'w> Evidence<'w> {
@@ -107,11 +115,15 @@ impl<'w> Evidence<'w> {
         let seen = self.trace(&mut keys);
         let protected = seen.iter().filter(|seen| matches!(seen.what, What::Protected(_))).count();
         let clear = seen.iter().filter(|seen| matches!(seen.what, What::Clear { .. })).count();
-        let looked = Looked { keys: keys.all.len(), protected, clear };
+        let of_others = self.wire.iter().filter(|sent| sent.media).count() - seen.len();
+        let looked = Looked { keys: keys.all.len(), protected, clear, of_others, ..Looked::default() };
         let mut findings = pads::twice(self, &keys, &seen);
         findings.extend(pads::unprotected(self, &keys, &seen));
-        findings.extend(played::unproven(self, &keys, &seen));
+        let (unproven, looked) = played::unproven(self, &keys, &seen, looked);
+        findings.extend(unproven);
         findings.extend(rest::left(self));
+        let phone = |number: &usize| self.phones[*number].name.to_owned();
+        findings.extend(keys.unread.iter().map(|(of, lines)| Finding::Unread { phone: phone(of), lines: *lines }));
         (findings, looked)
     }
 
