@@ -173,7 +173,10 @@ impl fmt::Display for Finding {
                 write!(f, "readable media: {packet} under key {key} is not encrypted ({suite})")
             }
             Self::Unjudged { packet, packets } => {
-                write!(f, "cannot be judged: {packet} is under no logged key, and is no clear RTP; {packets} such packets")
+                write!(
+                    f,
+                    "cannot be judged: {packet} is under no logged key, and is no clear RTP; {packets} such packets"
+                )
             }
             Self::Unread { phone, lines } => write!(f, "the key log of {phone} has {lines} lines that cannot be read"),
             Self::Leaked { phone, call, other, port } => {

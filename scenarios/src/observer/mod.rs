@@ -29,6 +29,7 @@ use keyphone_ua::endpoint::{Fill, Recording};
 use keyphone_ua::event::{CallId, Event};
 use keys::Keys;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use trace::Tracer;
 
 /// What an observer knows of one phone.
@@ -157,6 +158,21 @@ impl<'w> Evidence<'w> {
 }
 
 impl<'w> Phone<'w> {
+    /// From when to when it had a call, by its own word: a port may be one call's after another.
+    fn life_of(&self, call: CallId) -> RangeInclusive<Instant> {
+        let told = |is: fn(&Event) -> Option<CallId>| {
+            self.events.iter().find(|(_, event)| is(event) == Some(call)).map(|(at, _)| *at)
+        };
+        let began = told(|event| if let Event::Started { call, .. } = event { Some(*call) } else { None });
+        let ended = told(|event| if let Event::Ended { call, .. } = event { Some(*call) } else { None });
+        began.unwrap_or(Instant::ZERO)..=ended.unwrap_or(Instant::from_micros(u64::MAX))
+    }
+
+    /// Did a call of its end meanwhile?
+    fn ended_between(&self, from: Instant, to: Instant) -> bool {
+        self.events.iter().any(|(at, event)| (from..=to).contains(at) && matches!(event, Event::Ended { .. }))
+    }
+
     fn of(node: &'w Node) -> Self {
         let is_outside = matches!(node.place(), Place::Outside(..));
         Self {

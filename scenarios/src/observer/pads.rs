@@ -2,7 +2,8 @@
 
 use super::keys::Keys;
 use super::{Evidence, Finding, Kind, Seen, What};
-use std::collections::{BTreeMap, BTreeSet};
+use keyphone_media::env::Instant;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// One key, SSRC and index, and two packets that are not the same.
@@ -44,11 +45,13 @@ pub(super) fn unprotected(evidence: &Evidence<'_>, keys: &Keys, seen: &[Seen<'_>
     let mut clear: BTreeMap<(usize, Kind, u32), Finding> = BTreeMap::new();
     let mut readable: BTreeMap<(usize, usize), Finding> = BTreeMap::new();
     let mut unjudged: BTreeMap<SocketAddr, Finding> = BTreeMap::new();
-    let mut keyed: BTreeSet<(SocketAddr, Kind, u32)> = BTreeSet::new();
+    let mut keyed: BTreeMap<(SocketAddr, Kind, u32), Instant> = BTreeMap::new();
     for seen in seen {
-        let (phone, from) = (&evidence.phones[seen.phone], seen.sent.from);
+        let (phone, from, at) = (&evidence.phones[seen.phone], seen.sent.from, seen.sent.at);
+        // When a call has ended its port may be another's.
+        let had_key = |stream| keyed.get(&stream).is_some_and(|last| !phone.ended_between(*last, at));
         match &seen.what {
-            What::Clear { kind, ssrc } if !phone.may_be_clear || keyed.contains(&(from, *kind, *ssrc)) => {
+            What::Clear { kind, ssrc } if !phone.may_be_clear || had_key((from, *kind, *ssrc)) => {
                 let (kind, ssrc) = (*kind, *ssrc);
                 let finding = || Finding::Clear { packet: evidence.packet(seen), kind, ssrc, packets: 0 };
                 if let Finding::Clear { packets, .. } = clear.entry((seen.phone, kind, ssrc)).or_insert_with(finding) {
@@ -57,7 +60,7 @@ pub(super) fn unprotected(evidence: &Evidence<'_>, keys: &Keys, seen: &[Seen<'_>
             }
             What::Clear { .. } => {}
             What::Protected(packet) => {
-                keyed.insert((from, packet.kind, packet.ssrc));
+                keyed.insert((from, packet.kind, packet.ssrc), at);
                 if !packet.encrypted && !phone.may_be_read {
                     let key = &keys.all[packet.number];
                     readable.entry((seen.phone, packet.number)).or_insert_with(|| Finding::Readable {

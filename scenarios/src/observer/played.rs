@@ -8,11 +8,12 @@
 use super::keys::Keys;
 use super::{Evidence, Finding, Looked, Phone, Seen, What};
 use crate::world::Sent;
+use keyphone_media::env::Instant;
 use keyphone_ua::endpoint::Recording;
 use keyphone_ua::event::CallId;
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Shorter payloads are no audio of ours, and stand everywhere by chance.
@@ -49,8 +50,7 @@ pub(super) fn unproven(
 ) -> (Vec<Finding>, Looked) {
     let mut findings = vec![];
     for (number, phone) in evidence.phones.iter().enumerate() {
-        let ports = ports(evidence, keys, seen, number);
-        let mut calls: BTreeMap<SocketAddr, CallId> = BTreeMap::new();
+        let mut calls: Vec<(SocketAddr, CallId)> = vec![];
         for (call, recording) in phone.recordings {
             // Opus is not exact: nothing can be said of it here.
             if recording.rate != 8000 {
@@ -58,35 +58,51 @@ pub(super) fn unproven(
                 continue;
             }
             looked.recordings += 1;
+            let life = phone.life_of(*call);
+            let ports = ports(evidence, keys, seen, number, &life);
             // A call has one port. Which one, what is heard there tells best.
-            let all = ports.iter().map(|(port, came)| (Some(*port), explain(evidence, phone, *call, recording, came)));
-            let nothing = || (None, explain(evidence, phone, *call, recording, &Arrived::default()));
-            let best = all.min_by_key(|(_, heard)| (heard.unproven, heard.findings.len(), Reverse(heard.frames)));
-            let (port, heard) = best.unwrap_or_else(nothing);
+            let of_port = |(port, came): (&SocketAddr, &Arrived<'_>)| {
+                (Some(*port), explain(evidence, phone, *call, recording, came))
+            };
+            let mut all: Vec<(_, Heard)> = ports.iter().map(of_port).collect();
+            all.push((None, explain(evidence, phone, *call, recording, &Arrived::default())));
+            let rank = |heard: &Heard| (heard.unproven, heard.findings.len());
+            let best = all.iter().map(|(_, heard)| rank(heard)).min().unwrap_or_default();
+            all.retain(|(_, heard)| rank(heard) == best);
+            // Who says the same in two calls can be heard in either.
+            let only =
+                if let [(Some(port), heard)] = &all[..] { Some(*port).filter(|_| heard.frames > 0) } else { None };
+            let Some((_, heard)) = all.into_iter().max_by_key(|(_, heard)| heard.frames) else { continue };
             looked.frames += heard.frames;
             findings.extend(heard.findings);
-            // And no other call has it.
-            let Some(port) = port.filter(|_| heard.frames > 0) else { continue };
-            let other = *calls.entry(port).or_insert(*call);
-            if other != *call {
-                findings.push(Finding::Leaked { phone: phone.name.to_owned(), call: *call, other, port });
+            // And no other call has it at the same time.
+            let Some(port) = only else { continue };
+            let meanwhile = |other: CallId| {
+                let other = phone.life_of(other);
+                life.start() < other.end() && other.start() < life.end()
+            };
+            let other = calls.iter().find(|(of, other)| *of == port && other != call && meanwhile(*other));
+            if let Some((_, other)) = other {
+                findings.push(Finding::Leaked { phone: phone.name.to_owned(), call: *call, other: *other, port });
             }
+            calls.push((port, *call));
         }
     }
     (findings, looked)
 }
 
-/// What came to each port of a phone.
+/// What came to each port of a phone in that time.
 fn ports<'s>(
     evidence: &Evidence<'_>,
     keys: &Keys,
     seen: &'s [Seen<'s>],
     phone: usize,
+    life: &RangeInclusive<Instant>,
 ) -> BTreeMap<SocketAddr, Arrived<'s>> {
     let Phone { place, may_be_clear, .. } = &evidence.phones[phone];
-    let came = |sent: &Sent| place.has(sent.to) && !sent.arrived.is_empty();
+    let came = |sent: &Sent| place.has(sent.to) && sent.arrived.iter().any(|at| life.contains(at));
     // Who speaks under a key does not hear without one.
-    let protected = seen.iter().filter(|seen| matches!(seen.what, What::Protected(_)));
+    let protected = seen.iter().filter(|seen| matches!(seen.what, What::Protected(_)) && life.contains(&seen.sent.at));
     let keyed: BTreeSet<_> = protected.map(|seen| seen.sent.from).collect();
     let mut ports: BTreeMap<SocketAddr, Arrived<'_>> = BTreeMap::new();
     // An attacker that sends a packet once more may bring what the link has lost.

@@ -176,7 +176,11 @@ mod tests {
         let mut tracer = Tracer::default();
         let rtp = Rtp { payload_type: 0, sequence: 7, ssrc: 9, header: 12 };
         let tried = |tracer: &Tracer, key| {
-            tracer.indices(key, &rtp).iter().map(|index| (index >> 16, index & 0xffff)).unzip::<u64, u64, Vec<_>, Vec<_>>()
+            tracer
+                .indices(key, &rtp)
+                .iter()
+                .map(|index| (index >> 16, index & 0xffff))
+                .unzip::<u64, u64, Vec<_>, Vec<_>>()
         };
         assert_eq!(tried(&tracer, 3), (vec![0, 1], vec![7, 7]));
         let mut know = |key, top| {
