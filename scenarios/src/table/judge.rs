@@ -167,12 +167,15 @@ fn association(run: &Run) -> Found {
     });
     let last = heard.last();
     let right = last.is_some_and(|ssrc| its.contains(ssrc));
-    Ok((is(right), match (right, speakers) {
-        (false, _) => format!("{name} is not heard"),
-        // Whom else could it be taken for?
-        (true, 1) => format!("{name} answered, and nobody else could speak"),
-        (true, _) => format!("{name} answered, and of {speakers} who spoke {name} is heard"),
-    }))
+    Ok((
+        is(right),
+        match (right, speakers) {
+            (false, _) => format!("{name} is not heard"),
+            // Whom else could it be taken for?
+            (true, 1) => format!("{name} answered, and nobody else could speak"),
+            (true, _) => format!("{name} answered, and of {speakers} who spoke {name} is heard"),
+        },
+    ))
 }
 
 /// Whose dice change the key?
