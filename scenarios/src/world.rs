@@ -1,5 +1,6 @@
 //! Endpoints, the link between them, and one clock: simulated, unless [`crate::live`] gives it real sockets.
 
+mod between;
 mod clock;
 mod dice;
 mod real;
@@ -13,6 +14,7 @@ use crate::place::Place;
 use crate::proxy::{self, Proxy};
 use crate::web::Web;
 use crate::zone::Zone;
+use between::Between;
 use clock::Skew;
 use keyphone_keying::Policy;
 use keyphone_media::env::{Env, Instant, NtpTime};
@@ -98,12 +100,6 @@ pub struct Node {
     skew: Skew,
 }
 
-/// A proxy of this world.
-struct Between {
-    proxy: Proxy,
-    dice: Dice,
-}
-
 /// Whose timer fires next, or who gets what has arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
@@ -186,11 +182,6 @@ impl World {
         let dice = self.new_dice();
         self.proxies.push(Between { proxy: Proxy::new(setup), dice });
         self.proxies.len() - 1
-    }
-
-    /// A proxy of this world.
-    pub fn proxy(&self, proxy: usize) -> &Proxy {
-        &self.proxies[proxy].proxy
     }
 
     /// Puts somebody on the way who sees all that is sent from now on, after those who are there already.

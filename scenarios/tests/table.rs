@@ -6,6 +6,7 @@ use keyphone_scenarios::pki::Pki;
 use keyphone_scenarios::run::run;
 use keyphone_scenarios::script::Keying;
 use keyphone_scenarios::table::{Card, Cell, Column, Said, Says, Source, World};
+use keyphone_ua::event::Event;
 use std::sync::LazyLock;
 
 static PKI: LazyLock<Pki> = LazyLock::new(Pki::new);
@@ -75,15 +76,21 @@ fn the_redirect_is_refused_for_want_of_a_key_and_for_nothing_else() {
 }
 
 #[test]
-fn diffie_hellman_with_one_key_for_all_is_retargeted_as_rfc_5479_assumes() {
+fn diffie_hellman_with_one_key_for_all_is_refused_by_whom_it_does_not_name() {
     assert_eq!(cell(Column::SecureRetargeting, ModeName::DhHmac).says, Says::No);
     let mut script = World::Retarget.script(System::Mikey(ModeName::DhHmac)).unwrap();
     for phone in &mut script.phones {
         phone.keying.psks = vec![Keying::common()];
     }
     let run = run(&script, 1, &PKI).unwrap();
-    let measured: Vec<_> = run.verdicts.iter().map(|verdict| &verdict.measured).collect();
-    println!("{measured:?}");
+    // As the footnote says: the key alone would do (RFC 5479 appendix A.4.1).
+    let carol = run.world.nodes().last().unwrap();
+    let refused = carol.events.iter().find_map(|(_, event)| match event {
+        Event::Refused { why, .. } => Some(why.as_str()),
+        _ => None,
+    });
+    assert_eq!(refused.map(|why| why.starts_with("its message is for sip:bob@")), Some(true), "{refused:?}");
+    assert!(carol.events.iter().all(|(_, event)| !matches!(event, Event::Answered { .. })));
 }
 
 #[test]

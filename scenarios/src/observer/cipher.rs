@@ -123,8 +123,8 @@ impl Master {
         }
     }
 
-    /// The index of an SRTCP packet, if it is authentic.
-    pub(super) fn open_rtcp(&mut self, packet: &[u8]) -> Option<u64> {
+    /// The index of an SRTCP packet, if it is authentic; and whether it is encrypted, which the packet says.
+    pub(super) fn open_rtcp(&mut self, packet: &[u8]) -> Option<(u64, bool)> {
         let (suite, ssrc) = (self.suite, rtcp_ssrc(packet)?);
         match suite.cipher() {
             Cipher::AesGcm => {
@@ -136,14 +136,15 @@ impl Master {
                     true => compound.split_at_checked(8)?,
                     false => (compound, &[][..]),
                 };
-                session.gcm(nonce(ssrc, index), &[clear, word].concat(), secret, tag).map(|_| index)
+                session.gcm(nonce(ssrc, index), &[clear, word].concat(), secret, tag).map(|_| (index, encrypted))
             }
             Cipher::AesCm | Cipher::Null => {
                 let (rest, tag) = packet.split_at_checked(packet.len().checked_sub(suite.rtcp_tag_len())?)?;
                 let authenticated = rest.strip_suffix(&self.mki[..])?;
                 let (_, word) = authenticated.split_last_chunk::<4>()?;
-                let (index, _) = srtcp_word(*word);
-                self.session(Kind::Rtcp, index).verifies(&[authenticated], tag).then_some(index)
+                let (index, encrypted) = srtcp_word(*word);
+                let authentic = self.session(Kind::Rtcp, index).verifies(&[authenticated], tag);
+                authentic.then_some((index, encrypted && suite.encrypts()))
             }
         }
     }
@@ -280,7 +281,7 @@ mod tests {
                 for index in 0..3 {
                     let sealed = sender.seal_rtcp(&mut ledger, &compound).unwrap().bytes().to_vec();
                     assert!(is_rtcp(&sealed) && rtcp_ssrc(&sealed) == Some(9));
-                    assert_eq!(master.open_rtcp(&sealed), Some(index), "{suite}");
+                    assert_eq!(master.open_rtcp(&sealed), Some((index, suite.encrypts())), "{suite}");
                     assert_eq!(other.open_rtcp(&sealed), None);
                 }
             }

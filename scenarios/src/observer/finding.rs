@@ -47,6 +47,20 @@ pub enum Finding {
         /// The suite.
         suite: &'static str,
     },
+    /// A phone sent what cannot be judged: under a key that nobody has logged, or nothing that is known here.
+    Unjudged {
+        /// The first of such packets.
+        packet: Packet,
+        /// How many there are from its port.
+        packets: usize,
+    },
+    /// A key log has lines of SRTP that cannot be read: so keys are missing here.
+    Unread {
+        /// Whose.
+        phone: String,
+        /// How many.
+        lines: usize,
+    },
     /// A phone played what no authentic packet has brought it.
     Unproven {
         /// Who.
@@ -68,6 +82,17 @@ pub enum Finding {
         packet: Packet,
         /// Where in its recording the second time is.
         at: Duration,
+    },
+    /// What came to the port of one call was played in another.
+    Leaked {
+        /// Who.
+        phone: String,
+        /// In which call.
+        call: CallId,
+        /// In which call also: whose port it is nobody can say.
+        other: CallId,
+        /// The port.
+        port: SocketAddr,
     },
     /// A call did not end, or ended more than once.
     Endless {
@@ -146,6 +171,16 @@ impl fmt::Display for Finding {
             }
             Self::Readable { packet, key, suite } => {
                 write!(f, "readable media: {packet} under key {key} is not encrypted ({suite})")
+            }
+            Self::Unjudged { packet, packets } => {
+                write!(
+                    f,
+                    "cannot be judged: {packet} is under no logged key, and is no clear RTP; {packets} such packets"
+                )
+            }
+            Self::Unread { phone, lines } => write!(f, "the key log of {phone} has {lines} lines that cannot be read"),
+            Self::Leaked { phone, call, other, port } => {
+                write!(f, "leaked audio: {phone} played what came to {port} in call {call} and in call {other}")
             }
             Self::Unproven { phone, call, at, length } => write!(
                 f,

@@ -28,15 +28,26 @@ pub(super) struct Keys {
     /// What tells each of them from the others.
     facts: Vec<Zeroizing<Vec<u8>>>,
     streams: Vec<Zeroizing<Vec<u8>>>,
+    /// How many lines of SRTP could not be read, by phone.
+    pub(super) unread: BTreeMap<usize, usize>,
 }
 
 impl Keys {
-    /// Takes one line of the log of `phone`. A line that cannot be read is none of ours: other tools may write there.
+    /// Takes one line of the log of `phone`. One that does not begin with `SRTP` is none of ours: other tools may write
+    /// there. One that does and cannot be read is counted.
     pub(super) fn take(&mut self, phone: usize, line: &str) -> Option<()> {
         let mut words = line.split_whitespace();
         if words.next()? != "SRTP" {
             return None;
         }
+        let taken = self.take_words(phone, words);
+        if taken.is_none() {
+            *self.unread.entry(phone).or_default() += 1;
+        }
+        taken
+    }
+
+    fn take_words<'l>(&mut self, phone: usize, mut words: impl Iterator<Item = &'l str>) -> Option<()> {
         let suite = Suite::from_name(words.next()?)?;
         let fields: BTreeMap<_, _> = words.filter_map(|word| word.split_once(['=', ':'])).collect();
         let octets = Zeroizing::new(STANDARD.decode(fields.get("inline")?).ok()?);
@@ -103,5 +114,6 @@ mod tests {
         }
         assert_eq!(keys.take(0, "SRTP AES_CM_128_HMAC_SHA1_80 inline:AAAA ssrc=* use=hear key=1"), None);
         assert!(keys.all.is_empty());
+        assert_eq!(keys.unread, [(0, 3)].into(), "and counted, if it is of SRTP");
     }
 }

@@ -29,6 +29,7 @@ use keyphone_ua::endpoint::{Fill, Recording};
 use keyphone_ua::event::{CallId, Event};
 use keys::Keys;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use trace::Tracer;
 
 /// What an observer knows of one phone.
@@ -72,6 +73,14 @@ pub struct Looked {
     pub protected: usize,
     /// RTP and RTCP that none of them does.
     pub clear: usize,
+    /// Media packets from where no phone is: nobody is to blame for them here.
+    pub of_others: usize,
+    /// Recordings in which each sound was looked for.
+    pub recordings: usize,
+    /// Whole frames of a packet that were found in them.
+    pub frames: usize,
+    /// Recordings of which nothing can be said: their codec does not give back what was said exactly.
+    pub inexact: usize,
 }
 
 impl<'w> Evidence<'w> {
@@ -107,11 +116,15 @@ impl<'w> Evidence<'w> {
         let seen = self.trace(&mut keys);
         let protected = seen.iter().filter(|seen| matches!(seen.what, What::Protected(_))).count();
         let clear = seen.iter().filter(|seen| matches!(seen.what, What::Clear { .. })).count();
-        let looked = Looked { keys: keys.all.len(), protected, clear };
+        let of_others = self.wire.iter().filter(|sent| sent.media).count() - seen.len();
+        let looked = Looked { keys: keys.all.len(), protected, clear, of_others, ..Looked::default() };
         let mut findings = pads::twice(self, &keys, &seen);
         findings.extend(pads::unprotected(self, &keys, &seen));
-        findings.extend(played::unproven(self, &keys, &seen));
+        let (unproven, looked) = played::unproven(self, &keys, &seen, looked);
+        findings.extend(unproven);
         findings.extend(rest::left(self));
+        let phone = |number: &usize| self.phones[*number].name.to_owned();
+        findings.extend(keys.unread.iter().map(|(of, lines)| Finding::Unread { phone: phone(of), lines: *lines }));
         (findings, looked)
     }
 
@@ -145,6 +158,21 @@ impl<'w> Evidence<'w> {
 }
 
 impl<'w> Phone<'w> {
+    /// From when to when it had a call, by its own word: a port may be one call's after another.
+    fn life_of(&self, call: CallId) -> RangeInclusive<Instant> {
+        let told = |is: fn(&Event) -> Option<CallId>| {
+            self.events.iter().find(|(_, event)| is(event) == Some(call)).map(|(at, _)| *at)
+        };
+        let began = told(|event| if let Event::Started { call, .. } = event { Some(*call) } else { None });
+        let ended = told(|event| if let Event::Ended { call, .. } = event { Some(*call) } else { None });
+        began.unwrap_or(Instant::ZERO)..=ended.unwrap_or(Instant::from_micros(u64::MAX))
+    }
+
+    /// Did a call of its end meanwhile?
+    fn ended_between(&self, from: Instant, to: Instant) -> bool {
+        self.events.iter().any(|(at, event)| (from..=to).contains(at) && matches!(event, Event::Ended { .. }))
+    }
+
     fn of(node: &'w Node) -> Self {
         let is_outside = matches!(node.place(), Place::Outside(..));
         Self {

@@ -2,7 +2,9 @@
 
 use super::keys::Keys;
 use super::{Evidence, Finding, Kind, Seen, What};
+use keyphone_media::env::Instant;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 /// One key, SSRC and index, and two packets that are not the same.
 pub(super) fn twice(evidence: &Evidence<'_>, keys: &Keys, seen: &[Seen<'_>]) -> Vec<Finding> {
@@ -13,7 +15,7 @@ pub(super) fn twice(evidence: &Evidence<'_>, keys: &Keys, seen: &[Seen<'_>]) -> 
         let What::Protected(packet) = &second.what else { continue };
         let key = &keys.all[packet.number];
         // Without a cipher there is no key stream.
-        if !key.master.suite().encrypts() {
+        if !packet.encrypted {
             continue;
         }
         let first = *used.entry((key.stream, packet.kind, packet.ssrc, packet.index)).or_insert(second);
@@ -37,33 +39,44 @@ pub(super) fn twice(evidence: &Evidence<'_>, keys: &Keys, seen: &[Seen<'_>]) -> 
     found.into_values().collect()
 }
 
-/// Media of phones whose policy does not let it be without a key, or without a cipher.
+/// Media of phones whose policy does not let it be without a key, or without a cipher; media of a stream that had a key
+/// before, which no policy lets be without one again; and what cannot be judged.
 pub(super) fn unprotected(evidence: &Evidence<'_>, keys: &Keys, seen: &[Seen<'_>]) -> Vec<Finding> {
     let mut clear: BTreeMap<(usize, Kind, u32), Finding> = BTreeMap::new();
     let mut readable: BTreeMap<(usize, usize), Finding> = BTreeMap::new();
+    let mut unjudged: BTreeMap<SocketAddr, Finding> = BTreeMap::new();
+    let mut keyed: BTreeMap<(SocketAddr, Kind, u32), Instant> = BTreeMap::new();
     for seen in seen {
-        let phone = &evidence.phones[seen.phone];
+        let (phone, from, at) = (&evidence.phones[seen.phone], seen.sent.from, seen.sent.at);
+        // When a call has ended its port may be another's.
+        let had_key = |stream| keyed.get(&stream).is_some_and(|last| !phone.ended_between(*last, at));
         match &seen.what {
-            What::Clear { kind, ssrc } if !phone.may_be_clear => {
+            What::Clear { kind, ssrc } if !phone.may_be_clear || had_key((from, *kind, *ssrc)) => {
                 let (kind, ssrc) = (*kind, *ssrc);
                 let finding = || Finding::Clear { packet: evidence.packet(seen), kind, ssrc, packets: 0 };
                 if let Finding::Clear { packets, .. } = clear.entry((seen.phone, kind, ssrc)).or_insert_with(finding) {
                     *packets += 1;
                 }
             }
-            What::Protected(packet) if !phone.may_be_read => {
-                let key = &keys.all[packet.number];
-                let suite = key.master.suite();
-                if !suite.encrypts() {
+            What::Clear { .. } => {}
+            What::Protected(packet) => {
+                keyed.insert((from, packet.kind, packet.ssrc), at);
+                if !packet.encrypted && !phone.may_be_read {
+                    let key = &keys.all[packet.number];
                     readable.entry((seen.phone, packet.number)).or_insert_with(|| Finding::Readable {
                         packet: evidence.packet(seen),
                         key: key.name.to_string(),
-                        suite: suite.name(),
+                        suite: key.master.suite().name(),
                     });
                 }
             }
-            _ => {}
+            What::Unknown => {
+                let finding = || Finding::Unjudged { packet: evidence.packet(seen), packets: 0 };
+                if let Finding::Unjudged { packets, .. } = unjudged.entry(from).or_insert_with(finding) {
+                    *packets += 1;
+                }
+            }
         }
     }
-    clear.into_values().chain(readable.into_values()).collect()
+    clear.into_values().chain(readable.into_values()).chain(unjudged.into_values()).collect()
 }

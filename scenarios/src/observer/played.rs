@@ -6,12 +6,14 @@
 //! looking for them, and nobody's clock or jitter buffer has to be known.
 
 use super::keys::Keys;
-use super::{Evidence, Finding, Phone, Seen, What};
+use super::{Evidence, Finding, Looked, Phone, Seen, What};
 use crate::world::Sent;
+use keyphone_media::env::Instant;
 use keyphone_ua::endpoint::Recording;
 use keyphone_ua::event::CallId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Shorter payloads are no audio of ours, and stand everywhere by chance.
@@ -24,9 +26,10 @@ const HEAD: usize = 8;
 /// A frame, and the packets that brought it.
 struct Frame<'s> {
     samples: Vec<i16>,
-    /// `None` for what came in clear.
-    first: Option<&'s Seen<'s>>,
-    packets: usize,
+    /// The last of them; `None` if one came in the clear.
+    last: Option<&'s Seen<'s>>,
+    /// Each once, by key, SSRC and index: so often it may be played.
+    packets: BTreeSet<(usize, u32, u64)>,
 }
 
 /// All that came to one port.
@@ -37,36 +40,69 @@ struct Arrived<'s> {
     by_head: BTreeMap<[i16; HEAD], Vec<usize>>,
 }
 
-/// What no authentic packet has brought, and what one packet has brought twice.
-pub(super) fn unproven(evidence: &Evidence<'_>, keys: &Keys, seen: &[Seen<'_>]) -> Vec<Finding> {
+/// What no authentic packet has brought, what was played more often than it came, and what was played in a call to whose
+/// port it did not come.
+pub(super) fn unproven(
+    evidence: &Evidence<'_>,
+    keys: &Keys,
+    seen: &[Seen<'_>],
+    mut looked: Looked,
+) -> (Vec<Finding>, Looked) {
     let mut findings = vec![];
     for (number, phone) in evidence.phones.iter().enumerate() {
-        let ports = ports(evidence, keys, seen, number);
+        let mut calls: Vec<(SocketAddr, CallId)> = vec![];
         for (call, recording) in phone.recordings {
             // Opus is not exact: nothing can be said of it here.
-            if recording.rate == 8000 {
-                // A call has one port. Which one, what is heard there tells best.
-                let all = ports.values().map(|arrived| explain(evidence, phone, *call, recording, arrived));
-                let nothing = || explain(evidence, phone, *call, recording, &Arrived::default());
-                let best = all.min_by_key(|(unproven, findings)| (*unproven, findings.len())).unwrap_or_else(nothing);
-                findings.extend(best.1);
+            if recording.rate != 8000 {
+                looked.inexact += 1;
+                continue;
             }
+            looked.recordings += 1;
+            let life = phone.life_of(*call);
+            let ports = ports(evidence, keys, seen, number, &life);
+            // A call has one port. Which one, what is heard there tells best.
+            let of_port = |(port, came): (&SocketAddr, &Arrived<'_>)| {
+                (Some(*port), explain(evidence, phone, *call, recording, came))
+            };
+            let mut all: Vec<(_, Heard)> = ports.iter().map(of_port).collect();
+            all.push((None, explain(evidence, phone, *call, recording, &Arrived::default())));
+            let rank = |heard: &Heard| (heard.unproven, heard.findings.len());
+            let best = all.iter().map(|(_, heard)| rank(heard)).min().unwrap_or_default();
+            all.retain(|(_, heard)| rank(heard) == best);
+            // Who says the same in two calls can be heard in either.
+            let only =
+                if let [(Some(port), heard)] = &all[..] { Some(*port).filter(|_| heard.frames > 0) } else { None };
+            let Some((_, heard)) = all.into_iter().max_by_key(|(_, heard)| heard.frames) else { continue };
+            looked.frames += heard.frames;
+            findings.extend(heard.findings);
+            // And no other call has it at the same time.
+            let Some(port) = only else { continue };
+            let meanwhile = |other: CallId| {
+                let other = phone.life_of(other);
+                life.start() < other.end() && other.start() < life.end()
+            };
+            let other = calls.iter().find(|(of, other)| *of == port && other != call && meanwhile(*other));
+            if let Some((_, other)) = other {
+                findings.push(Finding::Leaked { phone: phone.name.to_owned(), call: *call, other: *other, port });
+            }
+            calls.push((port, *call));
         }
     }
-    findings
+    (findings, looked)
 }
 
-/// What came to each port of a phone.
+/// What came to each port of a phone in that time.
 fn ports<'s>(
     evidence: &Evidence<'_>,
     keys: &Keys,
     seen: &'s [Seen<'s>],
     phone: usize,
+    life: &RangeInclusive<Instant>,
 ) -> BTreeMap<SocketAddr, Arrived<'s>> {
     let Phone { place, may_be_clear, .. } = &evidence.phones[phone];
-    let came = |sent: &Sent| place.has(sent.to) && !sent.arrived.is_empty();
+    let came = |sent: &Sent| place.has(sent.to) && sent.arrived.iter().any(|at| life.contains(at));
     // Who speaks under a key does not hear without one.
-    let protected = seen.iter().filter(|seen| matches!(seen.what, What::Protected(_)));
+    let protected = seen.iter().filter(|seen| matches!(seen.what, What::Protected(_)) && life.contains(&seen.sent.at));
     let keyed: BTreeSet<_> = protected.map(|seen| seen.sent.from).collect();
     let mut ports: BTreeMap<SocketAddr, Arrived<'_>> = BTreeMap::new();
     // An attacker that sends a packet once more may bring what the link has lost.
@@ -108,16 +144,18 @@ impl<'s> Arrived<'s> {
         if samples.len() < SHORTEST || samples.iter().all(|sample| *sample == 0) {
             return;
         }
-        if let Some(known) = self.by_samples.get(&samples) {
-            let frame = &mut self.frames[*known];
-            let again = |first: &Seen<'_>| packet.is_some_and(|packet| first.sent.bytes == packet.sent.bytes);
-            frame.packets += usize::from(!frame.first.is_some_and(again));
-            return;
-        }
-        let head = std::array::from_fn(|at| samples[at]);
-        self.by_head.entry(head).or_default().push(self.frames.len());
-        self.by_samples.insert(samples.clone(), self.frames.len());
-        self.frames.push(Frame { samples, first: packet, packets: 1 });
+        let frame = match self.by_samples.get(&samples) {
+            Some(known) => &mut self.frames[*known],
+            None => {
+                let head = std::array::from_fn(|at| samples[at]);
+                self.by_head.entry(head).or_default().push(self.frames.len());
+                self.by_samples.insert(samples.clone(), self.frames.len());
+                self.frames.push(Frame { samples, last: packet, packets: BTreeSet::new() });
+                self.frames.last_mut().expect("one was pushed")
+            }
+        };
+        frame.last = frame.last.and(packet);
+        frame.packets.extend(packet.and_then(Seen::index));
     }
 
     /// The frame of which a whole copy begins here.
@@ -134,18 +172,28 @@ impl<'s> Arrived<'s> {
     }
 }
 
-/// How many samples are not explained, and what is to be said of them.
+/// What a recording says to what came to one port.
+#[derive(Default)]
+struct Heard {
+    /// How many samples are not explained.
+    unproven: usize,
+    /// How many frames are.
+    frames: usize,
+    /// What is to be said of it.
+    findings: Vec<Finding>,
+}
+
 fn explain(
     evidence: &Evidence<'_>,
     phone: &Phone<'_>,
     call: CallId,
     recording: &Recording,
     arrived: &Arrived<'_>,
-) -> (usize, Vec<Finding>) {
+) -> Heard {
     let Recording { rate, samples } = recording;
     let time = |samples: usize| Duration::from_micros(samples as u64 * 1_000_000 / u64::from(*rate));
     let mut times: BTreeMap<usize, usize> = BTreeMap::new();
-    let (mut findings, mut count) = (vec![], 0);
+    let mut heard = Heard::default();
     let mut stretch = Stretch::default();
     let mut at = 0;
     while at < samples.len() {
@@ -156,24 +204,25 @@ fn explain(
         };
         stretch.end();
         let frame = &arrived.frames[which];
+        heard.frames += 1;
         let played = times.entry(which).or_default();
         *played += 1;
-        // Several packets may say the same, as tones do.
-        if let Some(first) = frame.first.filter(|_| *played == 2 && frame.packets == 1) {
-            let (phone, packet) = (phone.name.to_owned(), evidence.packet(first));
-            findings.push(Finding::PlayedTwice { phone, call, packet, at: time(at) });
+        // Several packets may say the same, as tones do: each once.
+        if let Some(last) = frame.last.filter(|_| *played == frame.packets.len() + 1) {
+            let (phone, packet) = (phone.name.to_owned(), evidence.packet(last));
+            heard.findings.push(Finding::PlayedTwice { phone, call, packet, at: time(at) });
         }
         at += frame.samples.len();
     }
     stretch.end();
     for (from, to) in stretch.all {
         if !arrived.has_piece(&samples[from..to]) {
-            count += to - from;
+            heard.unproven += to - from;
             let (phone, at, length) = (phone.name.to_owned(), time(from), time(to - from));
-            findings.push(Finding::Unproven { phone, call, at, length });
+            heard.findings.push(Finding::Unproven { phone, call, at, length });
         }
     }
-    (count, findings)
+    heard
 }
 
 /// Stretches of sound that no frame explains.

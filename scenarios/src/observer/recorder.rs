@@ -4,7 +4,7 @@
 //! SIP over TLS is recorded as the proxies on its way see it: MIKEY-NULL leaves its keys with every one of them, and
 //! that is the question here. No key log is asked.
 
-use super::cipher::Kind;
+use super::cipher::{Kind, Rtp, is_rtcp};
 use super::keys::Keys;
 use super::trace::{Tracer, What};
 use crate::world::Sent;
@@ -98,9 +98,11 @@ impl Recorder {
         let (mut tracer, mut packets, mut of) = (Tracer::default(), 0, 0);
         for packet in &self.media {
             match tracer.look(packet, &mut keys) {
-                What::Protected(protected) if protected.kind == Kind::Rtp => (packets, of) = (packets + 1, of + 1),
-                What::Clear { kind: Kind::Rtp, .. } => of += 1,
-                _ => {}
+                What::Protected(protected) => {
+                    let one = usize::from(protected.kind == Kind::Rtp);
+                    (packets, of) = (packets + one, of + one);
+                }
+                _ => of += usize::from(!is_rtcp(packet) && Rtp::read(packet).is_some()),
             }
         }
         match packets {

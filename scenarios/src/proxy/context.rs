@@ -2,7 +2,7 @@
 
 use super::{Proxy, Targets};
 use keyphone_media::env::Instant;
-use keyphone_ua::sip::{Method, Request, Response, SipUri, StatusCode};
+use keyphone_ua::sip::{Headers, Method, Request, Response, SipUri, StatusCode};
 use keyphone_ua::transaction::ClientKey;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -19,6 +19,8 @@ pub(super) struct Context {
     pub(super) each: Option<Duration>,
     /// The best final answer that was not passed on.
     best: Option<Response>,
+    /// All that any answer wants the caller to prove.
+    challenges: Headers,
     /// A final answer was passed on.
     pub(super) answered: bool,
     /// Somebody spoke for all (6xx), or the caller withdrew: nobody else is asked.
@@ -44,7 +46,8 @@ impl Context {
             Targets::InTurn(targets, each) => (targets, Some(each)),
         };
         let later = later.into_iter().take(Proxy::MOST_TARGETS).collect();
-        Self { request, pending: BTreeMap::new(), later, each, best: None, answered: false, closed: false }
+        let (pending, challenges) = (BTreeMap::new(), Headers::default());
+        Self { request, pending, later, each, best: None, challenges, answered: false, closed: false }
     }
 
     /// Is it an INVITE? Nothing else rings, forks for long or is cancelled.
@@ -68,6 +71,9 @@ impl Context {
 
     /// Keeps a final answer if it is better than what there is (RFC 3261 section 16.7, step 6).
     pub(super) fn consider(&mut self, response: Response) {
+        if is_challenge(response.status) {
+            CHALLENGES.iter().for_each(|name| self.challenges.copy(name, &response.headers));
+        }
         if self.best.as_ref().is_none_or(|best| rank(response.status) < rank(best.status)) {
             self.best = Some(response);
         }
@@ -76,8 +82,22 @@ impl Context {
     /// All have answered, and nobody else is to be asked: the answer for the caller, if it has none.
     pub(super) fn conclusion(&mut self) -> Option<Option<Response>> {
         let over = self.pending.is_empty() && (self.later.is_empty() || self.closed);
-        (over && !self.answered).then(|| self.best.take())
+        (over && !self.answered).then(|| {
+            let mut best = self.best.take();
+            // Step 7: who calls must satisfy them all at once.
+            if let Some(best) = best.as_mut().filter(|best| is_challenge(best.status)) {
+                CHALLENGES.iter().for_each(|name| best.headers.remove(name));
+                CHALLENGES.iter().for_each(|name| best.headers.copy(name, &self.challenges));
+            }
+            best
+        })
     }
+}
+
+const CHALLENGES: [&str; 2] = ["WWW-Authenticate", "Proxy-Authenticate"];
+
+fn is_challenge(status: StatusCode) -> bool {
+    matches!(status.code(), 401 | 407)
 }
 
 /// Smaller is better: 6xx before all, then the lowest class; in a class, what lets the caller try again comes first.

@@ -1,7 +1,7 @@
 //! What a proxy does with a request, and with each response to it.
 
 use super::context::{Branch, Context};
-use super::{Proxy, Targets, destination, pop_route, pop_via, via};
+use super::{Proxy, Targets, destination, pop_via, set_routes, via};
 use keyphone_media::env::Env;
 use keyphone_ua::sip::{Method, NameAddr, Request, Response, SipUri, StatusCode, Uri, make};
 use keyphone_ua::transaction::{ClientKey, Destination, Output, ServerKey};
@@ -36,9 +36,16 @@ impl Proxy {
         if !requires.is_empty() {
             return Err(Refusal(StatusCode::BAD_EXTENSION, vec![("Unsupported", requires.join(", "))]));
         }
-        let routes = routes(request);
+        let mut routes = routes(request);
+        // A strict router before us has put our Record-Route into the Request-URI, and what stood there last.
+        if request.uri.sip().is_some_and(|uri| self.is_ours(uri) && uri.user().is_none() && uri.has_param("lr"))
+            && let Some(last) = routes.pop()
+        {
+            request.uri = last.uri;
+            set_routes(&mut request.headers, &routes);
+        }
         if routes.first().is_some_and(|route| route.uri.sip().is_some_and(|uri| self.is_ours(uri))) {
-            pop_route(&mut request.headers, &routes);
+            set_routes(&mut request.headers, &routes[1..]);
         }
         let Some(uri) = request.uri.sip() else {
             return Err(Refusal(StatusCode::UNSUPPORTED_URI_SCHEME, vec![]));
@@ -66,7 +73,8 @@ impl Proxy {
                 let contact = |uri: &SipUri| ("Contact", NameAddr::new(Uri::Sip(uri.clone())).to_string());
                 Err(Refusal(StatusCode::MOVED_TEMPORARILY, to.iter().map(contact).collect()))
             }
-            Some(targets) => Ok(targets.clone()),
+            Some(Targets::Together(to)) => Ok(Targets::Together(reachable(uri, to)?)),
+            Some(Targets::InTurn(to, each)) => Ok(Targets::InTurn(reachable(uri, to)?, *each)),
         }
     }
 
@@ -101,15 +109,29 @@ impl Proxy {
         let mark = routed_by(request.uri.sip()?, request);
         let hops = copy.headers.max_forwards().ok().flatten().map_or(70, |hops| hops.saturating_sub(1));
         copy.headers.set("Max-Forwards", hops.to_string());
+        let next = routes(request).first().and_then(|route| route.uri.sip().cloned());
         let begins_dialog = request.headers.to().is_ok_and(|to| to.tag().is_none());
         if self.setup.record_route && begins_dialog && request.method == Method::Invite {
-            let route = SipUri::new(false, keyphone_ua::sip::Host::Ip(self.setup.sip.ip()));
+            let is_secure = |uri: &Uri| uri.sip().is_some_and(SipUri::is_secure);
+            let secure = is_secure(&request.uri) || next.as_ref().is_some_and(SipUri::is_secure);
+            let route = SipUri::new(secure, keyphone_ua::sip::Host::Ip(self.setup.sip.ip()));
             let route = route.with_port(self.setup.sip.port()).with_param("lr", None);
             copy.headers.push_front("Record-Route", NameAddr::new(Uri::Sip(route)).to_string());
         }
-        let next = routes(&copy).first().and_then(|route| route.uri.sip().cloned());
-        let to = destination(next.as_ref().unwrap_or(&target))?;
-        copy.uri = Uri::Sip(target.for_request());
+        let to = destination(next.as_ref().unwrap_or(&target), target.is_secure())?;
+        // RFC 5630 section 5.3: a sips target that is called by sip is reached over TLS, and is called by sip.
+        let target = match request.uri.sip().is_some_and(SipUri::is_secure) {
+            true => Uri::Sip(target),
+            false => target.to_string().replacen("sips:", "sip:", 1).parse().ok()?,
+        };
+        copy.uri = Uri::Sip(target.sip()?.clone().for_request());
+        // Step 6: the next one may be a strict router, which looks for its own address in the Request-URI.
+        let mut routes = routes(&copy);
+        if let Some(strict) = next.filter(|next| !next.has_param("lr")) {
+            routes.remove(0);
+            routes.push(NameAddr::new(std::mem::replace(&mut copy.uri, Uri::Sip(strict.for_request()))));
+            set_routes(&mut copy.headers, &routes);
+        }
         copy.headers.push_front("Via", via(&self.setup, &mark, env).to_string());
         Some((copy, to))
     }
@@ -137,21 +159,26 @@ impl Proxy {
         told: &mut Vec<Output>,
     ) {
         let Some(key) = self.branches.get(&client).copied() else {
-            // That of a CANCEL of ours; or one more 2xx of a branch that is done, which goes on as it is.
-            if response.status.is_success() && response.headers.cseq().is_ok_and(|cseq| cseq.method == Method::Invite) {
-                told.push(Output::Stray(response));
+            // That of a CANCEL of ours; or one more 2xx of a branch that is done.
+            if let Some(invite) = self.accepted.get(&client).filter(|_| pop_via(&mut response.headers)) {
+                self.table.respond(*invite, &response, env, told);
             }
             return;
         };
+        let status = response.status;
         if !pop_via(&mut response.headers) {
+            // It is for nobody but us, and the branch says no more after its final response.
+            if status.is_final() {
+                self.failed(client, StatusCode::BAD_GATEWAY, env, told);
+            }
             return;
         }
         let Some(context) = self.contexts.get_mut(&key) else { return };
-        let status = response.status;
         if status.is_provisional() {
             if let Some(branch) = context.pending.get_mut(&client) {
                 branch.heard = true;
-                if context.each.is_none() && branch.until.is_some() {
+                // Step 2: anything but 100.
+                if context.each.is_none() && branch.until.is_some() && status != StatusCode::TRYING {
                     branch.until = Some(env.now.mono + Self::TIMER_C);
                 }
             }
@@ -164,6 +191,9 @@ impl Proxy {
         self.branches.remove(&client);
         if status.is_success() {
             context.answered = true;
+            if context.is_invite() {
+                self.accepted.insert(client, key);
+            }
             self.respond(key, &response, env, told);
             // Step 10. Who answers before the CANCEL comes has answered all the same.
             self.cancel_branches(key, env, told);
@@ -233,7 +263,8 @@ impl Proxy {
                 // Our own trouble is not what a 503 of somebody else says.
                 Some(response) if response.status != StatusCode::SERVICE_UNAVAILABLE => response,
                 Some(_) => make::response(&context.request, StatusCode::SERVER_INTERNAL_ERROR, Some(&env.token::<8>())),
-                None => make::response(&context.request, StatusCode::REQUEST_TIMEOUT, Some(&env.token::<8>())),
+                // Section 16.5: nobody was there to be asked.
+                None => make::response(&context.request, StatusCode::TEMPORARILY_UNAVAILABLE, Some(&env.token::<8>())),
             };
             context.answered = true;
             self.table.respond(key, &response, env, told);
@@ -241,6 +272,19 @@ impl Proxy {
         if self.contexts.get(&key).is_some_and(|context| context.answered && context.pending.is_empty()) {
             self.contexts.remove(&key);
         }
+    }
+}
+
+/// Of the places of a user, those that may be asked: for a sips URI none but sips URIs (RFC 5630 section 5.3).
+fn reachable(called: &SipUri, places: &[SipUri]) -> Result<Vec<SipUri>, Refusal> {
+    let may = |place: &&SipUri| place.is_secure() || !called.is_secure();
+    let may: Vec<_> = places.iter().filter(may).cloned().collect();
+    match may.is_empty() && !places.is_empty() {
+        true => {
+            let warning = format!("380 {} \"SIPS Not Allowed\"", called.host());
+            Err(Refusal(StatusCode::TEMPORARILY_UNAVAILABLE, vec![("Warning", warning)]))
+        }
+        false => Ok(may),
     }
 }
 

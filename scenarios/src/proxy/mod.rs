@@ -20,7 +20,6 @@ mod forward;
 
 use context::Context;
 use keyphone_media::env::{Env, Instant};
-use keyphone_ua::sip::hop::{ResponseHop, response_hop};
 use keyphone_ua::sip::make;
 use keyphone_ua::sip::{Headers, Host, Message, Method, NameAddr, Request, Response, SipUri, StatusCode, Uri, Via};
 use keyphone_ua::transaction::{ClientKey, Destination, Key, Output, ServerKey, Table, Timers, Transport};
@@ -94,6 +93,9 @@ pub struct Proxy {
     contexts: BTreeMap<ServerKey, Context>,
     /// To which of them a request of ours belongs.
     branches: BTreeMap<ClientKey, ServerKey>,
+    /// Which INVITE a branch has answered with 2xx: it may answer so again, for as long as the INVITE's transaction is
+    /// there (RFC 6026 section 8.3).
+    accepted: BTreeMap<ClientKey, ServerKey>,
 }
 
 impl Proxy {
@@ -107,7 +109,8 @@ impl Proxy {
     /// A proxy that has nothing to do yet.
     pub fn new(setup: Setup) -> Self {
         let table = Table::new(Timers::default(), Self::MOST_TRANSACTIONS);
-        Self { setup, table, contexts: BTreeMap::new(), branches: BTreeMap::new() }
+        let (contexts, branches, accepted) = Default::default();
+        Self { setup, table, contexts, branches, accepted }
     }
 
     /// Where it is.
@@ -149,6 +152,7 @@ impl Proxy {
             Input::Timeout => {
                 self.table.timeout(env, &mut told);
                 self.contexts_timeout(env, &mut told);
+                self.accepted.retain(|_, invite| self.table.is_open(*invite));
             }
         }
         // What the table tells may make us say something to it, which it then tells us of.
@@ -177,7 +181,8 @@ impl Proxy {
                 self.failed(key, StatusCode::SERVICE_UNAVAILABLE, env, told);
             }
             Output::TimedOut { key: Key::Server(_), .. } | Output::TransportFailed { key: Key::Server(_), .. } => {}
-            Output::Stray(response) => forward_stateless(response, out),
+            // RFC 6026 section 7.3: it is not forwarded, for whoever sends it would choose where to.
+            Output::Stray(_) => {}
             // We name addresses only, so that nobody has to be asked.
             Output::Lookup(_) => {}
         }
@@ -198,11 +203,12 @@ impl Proxy {
     }
 }
 
-/// Where a URI says that somebody is. Names are not looked up.
-fn destination(uri: &SipUri) -> Option<Destination> {
+/// Where a URI says that somebody is. Names are not looked up. Whatever else it says, what is for a sips URI goes over TLS
+/// on every hop (RFC 3261 section 26.2.2, RFC 5630 section 5.3).
+fn destination(uri: &SipUri, secure: bool) -> Option<Destination> {
     let transport = match uri.param("transport") {
+        _ if secure || uri.is_secure() => Transport::Tls,
         Some(tcp) if tcp.eq_ignore_ascii_case("tcp") => Transport::Tcp,
-        _ if uri.is_secure() => Transport::Tls,
         _ => Transport::Udp,
     };
     let port = uri.port().unwrap_or(transport.default_port());
@@ -219,26 +225,12 @@ fn pop_via(headers: &mut Headers) -> bool {
     vias.len() > 1
 }
 
-/// Takes the first Route off.
-fn pop_route(headers: &mut Headers, routes: &[NameAddr]) {
+/// Writes other Routes.
+fn set_routes(headers: &mut Headers, routes: &[NameAddr]) {
     headers.remove("Route");
-    for route in routes.iter().skip(1) {
+    for route in routes {
         headers.push("Route", route.to_string());
     }
-}
-
-/// A 2xx of which nothing is known any more goes on by its Vias alone (RFC 3261 section 16.7).
-fn forward_stateless(mut response: Response, out: &mut Vec<Outgoing>) {
-    if !pop_via(&mut response.headers) {
-        return;
-    }
-    let Ok(via) = response.headers.via() else { return };
-    let Some(transport) = Transport::of_via(&via.transport) else { return };
-    let to = match response_hop(&via) {
-        ResponseHop::Datagram(to) | ResponseHop::Connection(Some(to)) => to,
-        ResponseHop::Connection(None) | ResponseHop::Lookup(..) => return,
-    };
-    out.push(Outgoing { to, transport, bytes: response.to_bytes() });
 }
 
 /// A Via of ours, with a branch that nobody else has and that ends with what the request is routed by: if that comes

@@ -12,6 +12,13 @@ impl Chance {
         Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
+    /// Others of the same seed: what they decide changes nothing of what the first do.
+    pub(super) fn aside(seed: u64) -> Self {
+        let mut dice = ChaCha8Rng::seed_from_u64(seed);
+        dice.set_stream(1);
+        Self(dice)
+    }
+
     /// From 0 to one less than `n`.
     pub(super) fn below(&mut self, n: usize) -> usize {
         (self.0.next_u64() % n.max(1) as u64) as usize

@@ -2,6 +2,7 @@
 
 use crate::observer::{Evidence, Finding, Looked};
 use crate::pki::Pki;
+use crate::proxy::Proxy;
 use crate::run::run;
 use crate::script::Script;
 use keyphone_ua::event::Event;
@@ -28,13 +29,22 @@ pub struct Judgement {
 pub fn judge(script: &Script, seed: u64, pki: &Pki) -> Result<Judgement, String> {
     caught(|| {
         let world = run(script, seed, pki)?.world;
-        let (findings, looked) = Evidence::of(&world).judge_all();
+        let (mut findings, looked) = Evidence::of(&world).judge_all();
+        findings.extend(world.proxies().flat_map(left_in));
         let mut told = BTreeMap::new();
         for (_, event) in world.nodes().iter().flat_map(|node| &node.events) {
             *told.entry(name(event)).or_default() += 1;
         }
         Ok(Judgement { findings, looked, forged: world.forged().len(), told })
     })
+}
+
+/// A proxy forgets its calls as well.
+fn left_in(proxy: &Proxy) -> Vec<Finding> {
+    let tables = [("transactions", proxy.transactions()), ("response contexts", proxy.contexts())];
+    let full = tables.into_iter().filter(|(_, entries)| *entries > 0);
+    full.map(|(table, entries)| Finding::Left { phone: format!("the proxy at {}", proxy.sip()), table, entries })
+        .collect()
 }
 
 fn name(event: &Event) -> String {

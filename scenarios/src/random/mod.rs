@@ -22,6 +22,7 @@ pub fn script(seed: u64) -> Script {
     people::invite(&mut script, dice);
     places::build(&mut script, dice);
     deeds::happen(&mut script, dice);
+    people::secure(&mut script, &mut Chance::aside(seed));
     script.expect = vec![Expectation::Safety(Safety::NothingWrong)];
     script
 }
@@ -77,6 +78,9 @@ mod tests {
         assert!(count(&|script| script.links.len() > 1) > 80);
         let forks = |way: &Way| matches!(way, Way::Forks(to) | Way::Tries(to, _) if to.len() > 1);
         assert!(count(&|script| script.proxies.iter().flat_map(|p| &p.rules).any(|rule| forks(&rule.way))) > 80);
+        let tls = |script: &Script| script.phones.iter().filter(|phone| phone.tls).count();
+        assert!(count(&|script| tls(script) > 1) > 40 && count(&|script| tls(script) == 0) > 250);
+        assert!(count(&|script| tls(script) > 0 && tls(script) < script.phones.len()) > 10, "some have it, some not");
         let rekeys = |script: &Script| script.steps.iter().any(|step| matches!(step.act, Act::Rekeys(_)));
         assert!(count(&rekeys) > 100);
     }

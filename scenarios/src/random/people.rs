@@ -119,6 +119,25 @@ fn habits(dice: &mut Chance) -> Habits {
     }
 }
 
+/// In one world of six signalling goes over TLS, and there MIKEY-NULL may be offered (RFC 3830 section 4.2.3); not all
+/// phones of it can.
+pub(super) fn secure(script: &mut Script, dice: &mut Chance) {
+    if !dice.percent(17) {
+        return;
+    }
+    let null = KeyingSystem::Mikey(ModeName::Null);
+    let all = dice.percent(60);
+    for phone in &mut script.phones {
+        phone.tls = dice.percent(90);
+        let systems = &mut phone.keying.systems;
+        if all && !systems.is_empty() {
+            // At the end of the list it is what is left when the others cannot be had.
+            systems.retain(|system| *system != null);
+            systems.insert(dice.below(systems.len() + 1), null);
+        }
+    }
+}
+
 /// Certificates for whom their modes need one, and those of all others.
 fn certify(script: &mut Script, dice: &mut Chance) {
     let needs = |phone: &Phone, modes: &[ModeName]| {

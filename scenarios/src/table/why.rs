@@ -21,7 +21,7 @@ const REASONS: &[(Column, &[ModeName], &str)] = &[
     (
         Column::SecureRetargeting,
         &[DhHmac],
-        "RFC 5479 assumes one PSK for all whom a call may reach; here each has one of its own, as in RFC 5197's blank cell",
+        "RFC 5479 assumes one PSK for all whom a call may reach; even so the offer names whom it is for, and others refuse it",
     ),
     (
         Column::ForwardSecrecy,

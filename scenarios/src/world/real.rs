@@ -145,15 +145,19 @@ impl World {
     /// Over real sockets it is seen when something arrives, where it is one of us to whom it goes.
     pub(super) fn expect_arrival(&mut self, sent: &mut Sent, arrives_as: Option<Vec<u8>>) {
         let to_us = self.is_ours(sent.to, sent.transport);
-        let Some(real) = &mut self.real else { return };
-        let place = (!sent.transport.is_reliable()).then_some(sent.to);
-        if to_us {
+        let (number, changed) = (self.log.len(), arrives_as.is_some());
+        if let Some(real) = self.real.as_mut().filter(|_| to_us) {
+            let place = (!sent.transport.is_reliable()).then_some(sent.to);
             let key = (place, arrives_as.unwrap_or_else(|| sent.bytes.clone()));
             for _ in sent.arrived.drain(..) {
-                real.under_way.entry(key.clone()).or_default().push_back(Some(self.log.len()));
+                real.under_way.entry(key.clone()).or_default().push_back((!changed).then_some(number));
             }
         } else if let Some(known) = real.aliases.get(&sent.to) {
             sent.to = *known;
+        }
+        // What was changed on its way never arrives as it was sent: what does stands among the forged.
+        if changed {
+            sent.arrived.clear();
         }
     }
 

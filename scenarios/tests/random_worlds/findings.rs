@@ -1,14 +1,15 @@
 //! The observer finds each thing that must never happen, when it happens, and nothing where nothing is wrong.
 
-use crate::wire::{HOSTS, KEY, Mouth, OTHER, SUITE, Wire, heard, noise};
+use crate::wire::{HOSTS, KEY, Mouth, OTHER, SUITE, Wire, heard, noise, open_report};
 use keyphone_config::{Config, PskEntry};
 use keyphone_media::audio::codec::Codec;
 use keyphone_media::env::Instant;
 use keyphone_media::srtp::Suite;
 use keyphone_scenarios::link::Link;
 use keyphone_scenarios::observer::{Evidence, Finding, Kind, What};
-use keyphone_scenarios::world::World;
+use keyphone_scenarios::world::{Middle, World};
 use keyphone_ua::endpoint::Command;
+use keyphone_ua::event::CallId;
 use keyphone_ua::settings::{HangUp, Incoming, Plan, Play, Record, Settings};
 use keyphone_ua::transaction::{Destination, Transport};
 use std::net::SocketAddr;
@@ -101,11 +102,58 @@ fn rtp_that_no_key_protects_is_found_unless_policy_lets_it_be_clear() {
 }
 
 #[test]
-fn a_packet_under_a_key_that_no_phone_has_logged_counts_as_clear() {
+fn a_packet_under_a_key_that_no_phone_has_logged_cannot_be_judged_and_that_is_found_whatever_policy_says() {
     let mut wire = Wire::default();
     wire.log(0, SUITE, &KEY, "send");
-    wire.send(0, 1, Mouth::new(SUITE, &OTHER, 9).says(&noise(1)));
+    let mut mouth = Mouth::new(SUITE, &OTHER, 9);
+    wire.send(0, 1, mouth.says(&noise(1)));
+    wire.send(0, 1, mouth.reports(1));
+    for may_be_clear in [false, true] {
+        wire.may_be_clear = may_be_clear;
+        let findings = wire.evidence().judge();
+        assert!(matches!(findings[..], [Finding::Unjudged { packets: 2, .. }]), "{findings:?}");
+    }
+}
+
+#[test]
+fn what_is_neither_rtp_nor_rtcp_is_found() {
+    let mut wire = Wire::default();
+    wire.may_be_clear = true;
+    wire.send(0, 1, b"hello".to_vec());
+    wire.send(0, 1, vec![]);
+    assert!(matches!(wire.evidence().judge()[..], [Finding::Unjudged { packets: 2, .. }]));
+}
+
+#[test]
+fn a_stream_that_had_a_key_is_never_clear_again_even_by_policy() {
+    let clear = [&[0x80, 0, 0, 77, 0, 0, 0, 0, 0, 0, 0, 9][..], &noise(77)].concat();
+    let mut wire = Wire::default();
+    wire.may_be_clear = true;
+    wire.log(0, SUITE, &KEY, "send");
+    wire.send(0, 1, clear.clone());
+    wire.send(0, 1, Mouth::new(SUITE, &KEY, 9).says(&noise(1)));
+    assert_eq!(wire.findings(), [""; 0], "in the clear first, then by key");
+    wire.send(0, 1, clear);
     assert!(matches!(wire.evidence().judge()[..], [Finding::Clear { packets: 1, ssrc: 9, .. }]));
+}
+
+#[test]
+fn a_line_of_a_key_log_that_cannot_be_read_is_found() {
+    let mut wire = Wire::default();
+    wire.log(1, SUITE, &KEY[..20], "hear");
+    assert_eq!(wire.findings(), ["the key log of bob has 1 lines that cannot be read"]);
+}
+
+#[test]
+fn a_report_that_says_it_is_not_encrypted_is_found() {
+    let mut wire = Wire::default();
+    wire.log(0, SUITE, &KEY, "send");
+    wire.send(0, 1, open_report(&KEY, 9));
+    let findings = wire.findings();
+    assert!(findings.len() == 1 && findings[0].starts_with("readable media: packet 0 of alice"), "{findings:?}");
+    // It has used no key stream, so that another of its index does not clash.
+    wire.send(0, 1, Mouth::new(SUITE, &KEY, 9).reports(1));
+    assert_eq!(wire.findings().len(), 1);
 }
 
 #[test]
@@ -179,6 +227,33 @@ fn a_packet_that_is_played_twice_is_found() {
 }
 
 #[test]
+fn what_two_packets_have_said_is_played_twice_and_no_more() {
+    let (mut wire, mut alice) = (Wire::default(), Mouth::new(SUITE, &KEY, 9));
+    wire.log(0, SUITE, &KEY, "send");
+    wire.log(1, SUITE, &KEY, "hear");
+    let packets = [alice.says(&noise(0)), alice.says(&noise(0))];
+    packets.iter().for_each(|packet| wire.send(0, 1, packet.clone()));
+    // Somebody sends one of them again: it is no third.
+    wire.inject(1, packets[0].clone());
+    wire.record(1, &[&said(0), &said(0)]);
+    assert_eq!(wire.findings(), [""; 0]);
+    wire.forget_recordings();
+    wire.record(1, &[&said(0), &said(0), &PAUSE, &said(0)]);
+    assert!(matches!(wire.evidence().judge()[..], [Finding::PlayedTwice { .. }]), "{:?}", wire.findings());
+}
+
+#[test]
+fn what_came_to_the_port_of_one_call_is_not_played_in_another() {
+    let mut wire = talk();
+    wire.record_in(1, CallId(1), &[&said(0), &said(1)]);
+    wire.record_in(1, CallId(2), &[&PAUSE]);
+    assert_eq!(wire.findings(), [""; 0]);
+    wire.record_in(1, CallId(3), &[&said(2)]);
+    let findings = wire.findings();
+    assert_eq!(findings, ["leaked audio: bob played what came to 10.0.0.2:40000 in call 3 and in call 1"]);
+}
+
+#[test]
 fn who_may_hear_clear_rtp_may_hear_anybodys_unless_it_speaks_under_a_key() {
     let forged = [&[0x80, 0, 0, 77, 0, 0, 0, 0, 0, 0, 0, 9][..], &noise(77)].concat();
     let mut wire = talk();
@@ -192,7 +267,10 @@ fn who_may_hear_clear_rtp_may_hear_anybodys_unless_it_speaks_under_a_key() {
 
 /// Alice calls bob, in a world of two phones that do what the policies of all worlds let them.
 fn call() -> World {
-    let mut world = World::new(1, Link::BAD_DAY);
+    call_in(World::new(1, Link::BAD_DAY))
+}
+
+fn call_in(mut world: World) -> World {
     for (name, host) in [("alice", HOSTS[0]), ("bob", HOSTS[1])] {
         let mut config = Config::default();
         config.account.from = format!("sip:{name}@{host}").parse().unwrap();
@@ -250,4 +328,27 @@ fn in_a_real_call_every_packet_is_known_and_what_is_heard_without_the_keys_log_i
     let mut evidence = Evidence::of(&world);
     evidence.phones[1].key_log.retain(|line| !line.contains("use=hear"));
     assert!(matches!(evidence.judge()[..], [Finding::Unproven { .. }, ..]));
+}
+
+/// A receiver that does not look at tags plays what such packets say, and that is what their sender has said.
+#[test]
+fn a_packet_that_somebody_changed_has_not_arrived_as_it_was_sent() {
+    let mut world = World::new(1, Link::PERFECT);
+    world.set_middle(Box::new(|sent| {
+        let mut bytes = sent.bytes.clone();
+        match bytes.last_mut().filter(|_| sent.media && sent.to.ip().to_string() == HOSTS[1]) {
+            Some(last) => *last ^= 1,
+            None => return Middle::Pass,
+        }
+        Middle::Change(bytes)
+    }));
+    let mut world = call_in(world);
+    world.command(0, Command::HangUpAll);
+    world.run(Instant::from_micros(500_000_000));
+    let to_bob = |sent: &&keyphone_scenarios::world::Sent| sent.media && sent.to.ip().to_string() == HOSTS[1];
+    let (sent, came) = (world.log().iter().filter(to_bob), world.forged().iter().filter(to_bob));
+    let (sent, came): (Vec<_>, Vec<_>) = (sent.collect(), came.collect());
+    assert!(sent.len() > 100 && sent.len() == came.len());
+    assert!(sent.iter().all(|sent| sent.arrived.is_empty()) && came.iter().all(|came| came.arrived.len() == 1));
+    assert_eq!(Evidence::of(&world).judge(), []);
 }

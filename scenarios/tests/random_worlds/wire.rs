@@ -2,6 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use cipher::{KeyIvInit, StreamCipher};
+use hmac::{Hmac, KeyInit, Mac};
 use keyphone_media::env::{Env, Instant, Now, NtpTime, Rng};
 use keyphone_media::rtp::{Frame, Ssrc};
 use keyphone_media::srtp::{Ledger, MasterKey, Sender, Suite};
@@ -11,6 +13,7 @@ use keyphone_scenarios::world::Sent;
 use keyphone_ua::endpoint::Recording;
 use keyphone_ua::event::CallId;
 use keyphone_ua::transaction::Transport;
+use sha1::Sha1;
 use std::net::SocketAddr;
 
 pub(crate) const SUITE: Suite = Suite::AesCm128HmacSha1_80;
@@ -60,6 +63,22 @@ impl Mouth {
         let compound = [0x80, 201, 0, 1, a, b, c, d, 0x80, 204, 0, 2, a, b, c, d, word, word, word, word];
         self.sender.seal_rtcp(&mut self.ledger, &compound).unwrap().bytes().to_vec()
     }
+}
+
+/// A report that is authentic under a key of [`SUITE`] and says that it is not encrypted (RFC 3711 section 3.4: E is 0).
+pub(crate) fn open_report(octets: &[u8], ssrc: u32) -> Vec<u8> {
+    let (key, salt) = octets.split_at(16);
+    // RFC 3711 sections 4.3.1 and 4.3.2: label 4 gives SRTCP's key of authentication.
+    let mut iv = [0; 16];
+    iv[..14].copy_from_slice(salt);
+    iv[7] ^= 4;
+    let mut auth = [0; 20];
+    ctr::Ctr128BE::<aes::Aes128>::new_from_slices(key, &iv).unwrap().apply_keystream(&mut auth);
+    let [a, b, c, d] = ssrc.to_be_bytes();
+    let mut packet = vec![0x80, 201, 0, 1, a, b, c, d, 0, 0, 0, 0];
+    let tag = Hmac::<Sha1>::new_from_slice(&auth).unwrap().chain_update(&packet).finalize().into_bytes();
+    packet.extend(&tag[..10]);
+    packet
 }
 
 /// Octets that sound like nothing else.
@@ -127,8 +146,18 @@ impl Wire {
 
     /// A phone has recorded a call.
     pub(crate) fn record(&mut self, phone: usize, pieces: &[&[i16]]) {
+        self.record_in(phone, CallId(1), pieces);
+    }
+
+    /// It has recorded that call.
+    pub(crate) fn record_in(&mut self, phone: usize, call: CallId, pieces: &[&[i16]]) {
         let recording = Recording { rate: 8000, samples: pieces.concat() };
-        self.recordings[phone].push((CallId(1), recording));
+        self.recordings[phone].push((call, recording));
+    }
+
+    /// Nobody has recorded anything.
+    pub(crate) fn forget_recordings(&mut self) {
+        self.recordings = Default::default();
     }
 
     pub(crate) fn evidence(&self) -> Evidence<'_> {

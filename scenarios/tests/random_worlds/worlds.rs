@@ -20,6 +20,8 @@
 //! CounterHmac       open_rtp takes what does not verify                            unproven audio in world 13
 //! ```
 
+use keyphone_config::KeyingSystem;
+use keyphone_keying::mikey::ModeName;
 use keyphone_keying::mikey::policy::KeyForm;
 use keyphone_scenarios::observer::{Finding, Kind};
 use keyphone_scenarios::pki::Pki;
@@ -40,6 +42,10 @@ struct Sum {
     keys: usize,
     protected: usize,
     clear: usize,
+    of_others: usize,
+    recordings: usize,
+    frames: usize,
+    inexact: usize,
     forged: usize,
     told: BTreeMap<String, usize>,
 }
@@ -50,6 +56,10 @@ impl Sum {
         self.keys += looked.keys;
         self.protected += looked.protected;
         self.clear += looked.clear;
+        self.of_others += looked.of_others;
+        self.recordings += looked.recordings;
+        self.frames += looked.frames;
+        self.inexact += looked.inexact;
         self.forged += forged;
         for (name, times) in told {
             *self.told.entry(name.clone()).or_default() += times;
@@ -90,6 +100,17 @@ fn in_no_world_is_a_key_stream_used_twice_anything_unproven_played_or_a_call_wit
         eprintln!("{}", random::script(*seed));
     }
     assert!(wrong.is_empty(), "{} of {count} worlds are wrong, the first is {}", wrong.len(), wrong[0].0);
+    // A judge who has seen nothing finds nothing.
+    assert_eq!((sum.of_others, sum.inexact), (0, 0), "all media is a phone's, and all that is recorded can be judged");
+    if count >= 500 {
+        let least = count as usize;
+        assert!(sum.recordings > least && sum.frames > 50 * least && sum.protected > 200 * least, "{sum:?}");
+        assert!(sum.clear > least && sum.forged > 10 * least, "{sum:?}");
+        for mode in ModeName::ALL {
+            let answered = sum.told.get(&format!("call.answered {}", KeyingSystem::Mikey(*mode))).copied();
+            assert!(answered > Some(0), "nobody talks by {mode}: {sum:?}");
+        }
+    }
 }
 
 /// A clash that the callees cause, each with a ledger of its own: both have the caller's TEK (RFC 3830 section 4.1.3 gives

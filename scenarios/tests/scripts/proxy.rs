@@ -51,6 +51,15 @@ impl Bench {
         out.into_iter().map(|Outgoing { to, bytes, .. }| (to, Message::parse(&bytes).unwrap())).collect()
     }
 
+    /// The same, and over what each goes.
+    fn over(&mut self, from: &str, message: impl Into<Message>) -> Vec<(Transport, Message)> {
+        let (bytes, now) = (message.into().to_bytes(), Now { mono: self.now, ntp: NtpTime(1 << 32) });
+        let input = Input::Sip { from: at(from), transport: Transport::Tls, bytes: &bytes };
+        let mut out = vec![];
+        self.proxy.handle(input, &mut Env { now, rng: &mut self.dice }, &mut out);
+        out.into_iter().map(|Outgoing { transport, bytes, .. }| (transport, Message::parse(&bytes).unwrap())).collect()
+    }
+
     fn give(&mut self, from: &str, message: impl Into<Message>) -> Vec<(SocketAddr, Message)> {
         let bytes = message.into().to_bytes();
         self.step(Input::Sip { from: at(from), transport: Transport::Tcp, bytes: &bytes })
@@ -176,11 +185,138 @@ fn a_second_200_of_a_loser_goes_back_as_well() {
         let said = bench.give(&to.to_string(), answer(invite, 200, &format!("b{n}")));
         assert_eq!(statuses(&said, ALICE), [200], "section 16.7, step 5: every 2xx");
     }
-    // Even when nothing is known of it any more.
-    bench.wait(100);
     let (to, invite) = &invites[0];
-    let said = bench.give(&to.to_string(), answer(invite, 200, "b0"));
-    assert_eq!(statuses(&said, ALICE), [200]);
+    let again = bench.give(&to.to_string(), answer(invite, 200, "b0"));
+    assert_eq!(statuses(&again, ALICE), [200], "its ACK was lost");
+}
+
+#[test]
+fn an_answer_that_no_transaction_knows_goes_nowhere() {
+    let (mut bench, invites) = forked();
+    let (to, invite) = &invites[0];
+    bench.give(&to.to_string(), answer(invite, 200, "b0"));
+    bench.wait(100);
+    assert_eq!(bench.give(&to.to_string(), answer(invite, 200, "b0")), [], "RFC 6026 section 7.3");
+    // Somebody would have us hit a victim.
+    let mut forged = invite.clone();
+    forged.headers.set("Via", format!("SIP/2.0/UDP {PROXY};branch=z9hG4bKx"));
+    forged.headers.push("Via", "SIP/2.0/UDP 192.0.2.99:53;branch=z9hG4bKy");
+    assert_eq!(bench.give("192.0.2.1:5060", answer(&forged, 200, "x")), []);
+    assert_eq!((bench.proxy.transactions(), bench.proxy.contexts()), (0, 0));
+}
+
+#[test]
+fn an_answer_that_has_lost_its_vias_is_a_bad_gateways_and_leaves_nothing_behind() {
+    for method in [Method::Invite, Method::Options] {
+        let mut bench = Bench::new(together(11..12));
+        let mut request = invite("sip:bob@10.0.1.1");
+        request.headers.set("CSeq", format!("1 {method}"));
+        request.method = method.clone();
+        let said = bench.give(ALICE, request);
+        let (to, forwarded) = requests(&said, method).remove(0);
+        let mut broken = answer(&forwarded, 486, "t");
+        let ours = broken.headers.get("Via").unwrap().to_owned();
+        broken.headers.set("Via", ours);
+        let said = bench.give(&to.to_string(), broken);
+        assert_eq!((statuses(&said, ALICE), bench.proxy.contexts()), (vec![502], 0));
+        bench.wait(200);
+        assert_eq!(bench.proxy.transactions(), 0);
+    }
+}
+
+#[test]
+fn a_sips_call_goes_over_tls_to_sips_places_only() {
+    let [plain, secure] = ["sip:bob@10.0.0.11:5060;transport=tcp", "sips:bob@10.0.0.12:5060"].map(|text| {
+        let Ok(Uri::Sip(uri)) = text.parse::<Uri>() else { unreachable!() };
+        uri
+    });
+    let places = Targets::Together(vec![plain.clone(), secure]);
+    let invites = |said: Vec<(Transport, Message)>| {
+        let invite = |(over, message): (Transport, Message)| match message {
+            Message::Request(request) => Some((over, request)),
+            Message::Response(_) => None,
+        };
+        said.into_iter().filter_map(invite).collect::<Vec<_>>()
+    };
+    let sent = invites(Bench::new(places.clone()).over(ALICE, invite("sips:bob@10.0.1.1:5060")));
+    let [(Transport::Tls, request)] = &sent[..] else { panic!("{sent:?}") };
+    assert_eq!(request.uri.to_string(), "sips:bob@10.0.0.12:5060");
+    let route = &request.headers.record_route().unwrap()[0];
+    assert_eq!(route.to_string(), "<sips:10.0.1.1:5060;lr>", "RFC 3261 section 16.6, step 4");
+    // Called by sip, the same place is reached over TLS, and by sip (RFC 5630 section 5.3).
+    let sent = invites(Bench::new(places).over(ALICE, invite("sip:bob@10.0.1.1")));
+    let told: Vec<_> = sent.iter().map(|(over, request)| (*over, request.uri.to_string())).collect();
+    let [first, second] = ["sip:bob@10.0.0.11:5060;transport=tcp", "sip:bob@10.0.0.12:5060"].map(str::to_owned);
+    assert_eq!(told, [(Transport::Tcp, first), (Transport::Tls, second)]);
+    // Where there is none, nobody is asked.
+    let said = Bench::new(Targets::Together(vec![plain])).over(ALICE, invite("sips:bob@10.0.1.1:5060"));
+    let Some((_, Message::Response(refused))) = said.last() else { panic!("{said:?}") };
+    assert_eq!(refused.status.code(), 480);
+    assert!(refused.headers.get("Warning").unwrap().starts_with("380 "), "RFC 5630 section 5.3");
+    // A Route of its own does not bring it down either.
+    let mut request = invite("sips:bob@10.0.0.9:5060");
+    request.headers.push("Route", "<sip:10.0.7.7:5060;lr>");
+    let sent = invites(Bench::new(together(11..12)).over(ALICE, request));
+    assert_eq!(sent.iter().map(|(over, _)| *over).collect::<Vec<_>>(), [Transport::Tls]);
+}
+
+#[test]
+fn who_is_asked_for_proof_by_many_is_asked_for_all_of_it() {
+    let (mut bench, invites) = forked();
+    let mut back = vec![];
+    for ((to, invite), (status, name, realm)) in invites.iter().zip([
+        (401, "WWW-Authenticate", "Digest realm=\"one\", nonce=\"1\""),
+        (407, "Proxy-Authenticate", "Digest realm=\"two\", nonce=\"2\""),
+        (404, "WWW-Authenticate", "Digest realm=\"none\", nonce=\"3\""),
+    ]) {
+        let mut response = answer(invite, status, "t");
+        response.headers.push(name, realm);
+        back.extend(bench.give(&to.to_string(), response));
+    }
+    let back: Vec<_> = back.iter().filter(|(to, _)| *to == at(ALICE)).collect();
+    let [(_, Message::Response(response))] = &back[..] else { panic!("{back:?}") };
+    let asked = |name| response.headers.all(name).map(str::to_owned).collect::<Vec<_>>().join(", ");
+    assert_eq!(response.status.code(), 401);
+    assert_eq!(asked("WWW-Authenticate"), "Digest realm=\"one\", nonce=\"1\"", "section 16.7, step 7");
+    assert_eq!(asked("Proxy-Authenticate"), "Digest realm=\"two\", nonce=\"2\"");
+}
+
+#[test]
+fn who_rings_for_three_minutes_is_cancelled_though_100_comes_again_and_again() {
+    let mut bench = Bench::new(together(11..12));
+    let said = bench.give(ALICE, invite("sip:bob@10.0.1.1"));
+    let (to, forwarded) = requests(&said, Method::Invite).remove(0);
+    bench.give(&to.to_string(), answer(&forwarded, 180, "t"));
+    bench.wait(100);
+    bench.give(&to.to_string(), answer(&forwarded, 100, "t"));
+    let said = bench.wait(182);
+    assert_eq!(requests(&said, Method::Cancel).len(), 1, "section 16.7, step 2: 101 to 199 set timer C again");
+    // And it is forgotten though it never answers.
+    assert_eq!(statuses(&bench.wait(250), ALICE), [408]);
+    assert_eq!((bench.proxy.transactions(), bench.proxy.contexts()), (0, 0));
+}
+
+#[test]
+fn strict_routers_before_and_behind_are_understood() {
+    // Section 16.4: the one before has put our Record-Route into the Request-URI.
+    let mut bench = Bench::new(together(11..12));
+    let mut request = invite("sip:10.0.1.1:5060;lr");
+    request.headers.push("Route", "<sip:bob@10.0.0.9:5060;transport=tcp>");
+    let said = bench.give(ALICE, request);
+    let (to, forwarded) = requests(&said, Method::Invite).remove(0);
+    assert_eq!((to, forwarded.uri.to_string()), (at("10.0.0.9:5060"), "sip:bob@10.0.0.9:5060;transport=tcp".into()));
+    assert_eq!(forwarded.headers.route().unwrap(), []);
+    // Section 16.6, step 6: the one behind wants to be in it.
+    let mut request = invite("sip:bob@10.0.0.9:5060");
+    request.headers.set_first("Via", format!("SIP/2.0/TCP {ALICE};branch=z9hG4bKa2"));
+    request.headers.push("Route", "<sip:10.0.1.1:5060;lr>");
+    request.headers.push("Route", "<sip:10.0.7.7:5060;transport=tcp>");
+    request.headers.push("Route", "<sip:10.0.8.8:5060;lr>");
+    let said = bench.give(ALICE, request);
+    let (to, forwarded) = requests(&said, Method::Invite).remove(0);
+    assert_eq!((to, forwarded.uri.to_string()), (at("10.0.7.7:5060"), "sip:10.0.7.7:5060;transport=tcp".into()));
+    let routes: Vec<_> = forwarded.headers.route().unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(routes, ["<sip:10.0.8.8:5060;lr>", "<sip:bob@10.0.0.9:5060>"]);
 }
 
 #[test]

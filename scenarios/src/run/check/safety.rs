@@ -19,7 +19,7 @@ pub(super) fn check(expected: Safety, facts: &Facts<'_>) -> Found {
             Ok((sent == 0, format!("{sent} packets")))
         }
         Safety::NothingWrong => {
-            let (findings, Looked { keys, protected, clear }) = Evidence::of(facts.world).judge_all();
+            let (findings, Looked { keys, protected, clear, .. }) = Evidence::of(facts.world).judge_all();
             let looked = || format!("{protected} packets under {keys} keys, {clear} in the clear by permission");
             Ok((findings.is_empty(), findings.first().map_or_else(looked, ToString::to_string)))
         }
