@@ -7,6 +7,7 @@ use keyphone_keying::choice::{Expected, Needs, Preferences};
 use keyphone_keying::mikey::ModeName;
 use keyphone_keying::mikey::policy::{FailedRekey, KeyForm};
 use keyphone_keying::mikey::wire::registry::DhGroup;
+use keyphone_keying::policy::OnClash;
 use keyphone_media::srtp::Suite;
 use keyphone_ua::settings::{EarlyMedia, Preconditions, Reliable};
 use std::fmt;
@@ -76,6 +77,8 @@ pub struct Keying {
     pub keys: KeyForm,
     /// What becomes of a call whose keys could not be changed.
     pub failed_rekey: FailedRekey,
+    /// What it does when two send under one key and SSRC.
+    pub on_clash: OnClash,
 }
 
 /// A pre-shared key: `blue`, or `blue with bob`. The octets are made of the name.
@@ -200,6 +203,7 @@ impl Default for Keying {
             mki: 0,
             keys: keying.mikey.keys,
             failed_rekey: keying.mikey.failed_rekey,
+            on_clash: keying.on_ssrc_clash,
         }
     }
 }

@@ -4,6 +4,7 @@ use super::sentence::Time;
 use super::{Clock, Habits, Incoming, Keying, Link, Path, Phone, Script, What};
 use keyphone_keying::Expect;
 use keyphone_keying::mikey::policy::{FailedRekey, KeyForm};
+use keyphone_keying::policy::OnClash;
 use keyphone_media::env::Instant;
 use keyphone_ua::settings::{EarlyMedia, Preconditions, Reliable};
 use std::fmt::{self, Display, Formatter, Write};
@@ -147,6 +148,14 @@ fn keying(f: &mut Formatter<'_>, keying: &Keying) -> fmt::Result {
     }
     if keying.failed_rekey != usual.failed_rekey {
         writeln!(f, "failed-rekey = \"{}\"", if keying.failed_rekey == FailedRekey::End { "end" } else { "keep" })?;
+    }
+    if keying.on_clash != usual.on_clash {
+        let word = match keying.on_clash {
+            OnClash::Leave => "leave",
+            OnClash::Rekey => "rekey",
+            OnClash::Move => "move",
+        };
+        writeln!(f, "on-ssrc-clash = \"{word}\"")?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::{Known, check, items, name, time, word};
 use crate::script::{Clock, Incoming, Keying, Name, Phone, Psk, Script};
 use keyphone_config::finding::Report;
-use keyphone_config::policy::{parse_expect, parse_keying, parse_suite};
+use keyphone_config::policy::{parse_expect, parse_keying, parse_on_clash, parse_suite};
 use keyphone_config::section::Section;
 use keyphone_config::{KeyingSystem, parse_group};
 use keyphone_keying::mikey::policy::{FailedRekey, KeyForm};
@@ -148,6 +148,7 @@ fn keying(section: &mut Section<'_>, keying: &mut Keying, known: &Known, report:
     section.parse("failed-rekey", &mut keying.failed_rekey, report, |text| {
         one_of(text, &[("keep", FailedRekey::Keep), ("end", FailedRekey::End)])
     });
+    section.parse("on-ssrc-clash", &mut keying.on_clash, report, parse_on_clash);
 }
 
 /// One of `answers-after`, `rings`, `redirects-to` and `refuses-with`.
