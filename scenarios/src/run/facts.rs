@@ -61,7 +61,7 @@ impl<'r> Facts<'r> {
 
     /// The tags by which a phone's dialogs know it: those that it sent itself (RFC 3261 section 12).
     pub fn tags(&self, number: usize) -> BTreeSet<String> {
-        let by_it = self.world.log().iter().filter(|sent| !sent.media && sent.from.ip() == self.ip(number));
+        let by_it = self.world.log().iter().filter(|sent| !sent.media && self.place(number).has(sent.from));
         let tag = |message: Message| match message {
             Message::Request(request) => request.headers.tag("From").map(str::to_owned),
             Message::Response(response) => response.headers.tag("To").map(str::to_owned),

@@ -7,8 +7,8 @@ use crate::script::Sends;
 
 pub(super) fn check(expected: &Sends, facts: &Facts<'_>) -> Found {
     let Sends { who, what, count, or_more } = expected;
-    let from = facts.ip(facts.number(who)?);
-    let found = facts.world.log().iter().filter(|sent| sent.from.ip() == from && is(what, sent)).count() as u64;
+    let from = facts.place(facts.number(who)?);
+    let found = facts.world.log().iter().filter(|sent| from.has(sent.from) && is(what, sent)).count() as u64;
     let enough = if *or_more { found >= *count } else { found == *count };
     Ok((enough, format!("it sent {found}")))
 }
