@@ -101,7 +101,7 @@ const NOT_SO: &[(&str, &str, &str, &str)] = &[
     ("alice verifies two answers before it hears anybody", CALL, TWO, "it had verified 1"),
     ("alice verifies one answer before it hears anybody", CALL, DEAF, "it heard nobody"),
     ("alice sends one 200", CALL, TWO, "it sent 0"),
-    ("bob sends at least two 200", CALL, DEAF, "it sent 1"),
+    ("bob sends at least three 200", CALL, DEAF, "it sent 2"),
 ];
 
 #[test]

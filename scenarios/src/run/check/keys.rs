@@ -129,8 +129,9 @@ fn measured(wrong: &[String], right: String) -> String {
 mod tests {
     use super::*;
     use crate::pki::Pki;
-    use crate::run::{Stage, steps};
+    use crate::run::{Cast, Stage, steps};
     use crate::script::Script;
+    use crate::world::World;
 
     /// Two calls, of which the second is made with the dice of the first if `same`: what is found, and what is found without
     /// asking the phones.
@@ -146,7 +147,9 @@ mod tests {
         };
         let (first, second) = (script(0, 40), script(40, 80));
         let Stage { mut world, cast } = Stage::new(&first, 1, &Pki::new()).unwrap();
-        let facts = |script, cast, world| check(&Keys::NoneInTwoCalls, &Facts { script, cast, world }).unwrap();
+        fn facts(script: &Script, cast: &Cast, world: &World) -> (bool, String) {
+            check(&Keys::NoneInTwoCalls, &Facts { script, cast, world }).unwrap()
+        }
         world.set_dice(0, 5);
         steps::play(&first, &cast, &mut world).unwrap();
         assert_eq!(facts(&first, &cast, &world), (false, "2 keys in 1 calls, each in one".into()));
