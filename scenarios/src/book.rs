@@ -49,6 +49,7 @@ book! {
     "rekey-under-loss"
     "glare"
     "suites"
+    "reuse"
     "bad-day"
     "early-media"
     "early-media-dhsign"

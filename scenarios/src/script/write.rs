@@ -4,6 +4,7 @@ use super::sentence::Time;
 use super::{Clock, Habits, Incoming, Keying, Link, Path, Phone, Script, What};
 use keyphone_keying::Expect;
 use keyphone_keying::mikey::policy::{FailedRekey, KeyForm};
+use keyphone_keying::mikey::wire::registry::CacheType;
 use keyphone_keying::policy::OnClash;
 use keyphone_media::env::Instant;
 use keyphone_ua::settings::{EarlyMedia, Preconditions, Reliable};
@@ -145,6 +146,14 @@ fn keying(f: &mut Formatter<'_>, keying: &Keying) -> fmt::Result {
             KeyForm::TekWithSalt => "tek-with-salt",
         };
         writeln!(f, "keys = \"{word}\"")?;
+    }
+    if keying.cache != usual.cache {
+        let word = match keying.cache {
+            CacheType::Cache => "yes",
+            CacheType::CacheForCsb => "csb",
+            _ => "no",
+        };
+        writeln!(f, "cache = \"{word}\"")?;
     }
     if keying.failed_rekey != usual.failed_rekey {
         writeln!(f, "failed-rekey = \"{}\"", if keying.failed_rekey == FailedRekey::End { "end" } else { "keep" })?;

@@ -105,6 +105,7 @@ fn a_field_of_a_phone_says_what_it_may_be() {
         ("rings = true\nearly-media = 700", "is for a phone that answers by itself"),
         ("preconditions = \"yes\"", "\"yes\" is none of never, supported, required"),
         ("psk = [\"Blue\"]", "\"Blue\" is no name: a lower-case letter"),
+        ("cache = \"always\"", "\"always\" is none of no, csb, yes"),
         ("on-ssrc-clash = \"stay\"", "\"stay\" is none of leave, rekey and move"),
         ("knows = [\"carol\"]", "there is no phone called carol"),
         ("colour = \"red\"", "there is no such field; there are name, user"),
