@@ -98,6 +98,7 @@ const NOT_SO: &[(&str, &str, &str, &str)] = &[
     ),
     ("alice keeps at least one packet of bob for its key", CALL, TWO, "and 0 packets had to wait"),
     ("alice verifies no answers", CALL, TWO, "it verified 1"),
+    ("alice verifies at most no answers", CALL, TWO, "it verified 1"),
     ("alice verifies two answers before it hears anybody", CALL, TWO, "it had verified 1"),
     ("alice verifies one answer before it hears anybody", CALL, DEAF, "it heard nobody"),
     ("alice sends one 200", CALL, TWO, "it sent 0"),

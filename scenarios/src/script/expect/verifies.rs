@@ -11,6 +11,8 @@ use std::fmt;
 pub enum Verifies {
     /// `A verifies two answers`: from the beginning to the end.
     InAll(Name, u64),
+    /// `A verifies at most two answers`.
+    AtMost(Name, u64),
     /// `A verifies one answer before it hears anybody`: so many before the first authentic frame of all. It must hear
     /// somebody.
     BeforeHearing(Name, u64),
@@ -22,6 +24,10 @@ pub(super) const FORMS: &[Form<Expectation>] = &[
         make: |p| Expectation::Verifies(Verifies::InAll(p.name(), p.count())),
     },
     Form {
+        pattern: "A verifies at most COUNT answer|answers",
+        make: |p| Expectation::Verifies(Verifies::AtMost(p.name(), p.count())),
+    },
+    Form {
         pattern: "A verifies COUNT answer|answers before it hears anybody",
         make: |p| Expectation::Verifies(Verifies::BeforeHearing(p.name(), p.count())),
     },
@@ -30,15 +36,16 @@ pub(super) const FORMS: &[Form<Expectation>] = &[
 impl Verifies {
     pub(super) fn names(&self) -> Vec<&Name> {
         match self {
-            Self::InAll(who, _) | Self::BeforeHearing(who, _) => vec![who],
+            Self::InAll(who, _) | Self::AtMost(who, _) | Self::BeforeHearing(who, _) => vec![who],
         }
     }
 }
 
 impl fmt::Display for Verifies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::InAll(who, count) | Self::BeforeHearing(who, count)) = self;
-        write!(f, "{who} verifies {} {}", Count(*count), if *count == 1 { "answer" } else { "answers" })?;
+        let (Self::InAll(who, count) | Self::AtMost(who, count) | Self::BeforeHearing(who, count)) = self;
+        let most = if matches!(self, Self::AtMost(..)) { "at most " } else { "" };
+        write!(f, "{who} verifies {most}{} {}", Count(*count), if *count == 1 { "answer" } else { "answers" })?;
         f.write_str(if matches!(self, Self::BeforeHearing(..)) { " before it hears anybody" } else { "" })
     }
 }
