@@ -9,6 +9,7 @@
 //! events, tables at the end ---------------------> rest ---------------------------> calls that did not end
 //! ```
 
+mod calls;
 mod cipher;
 mod finding;
 mod keys;
@@ -18,6 +19,7 @@ pub mod recorder;
 mod rest;
 mod trace;
 
+pub use calls::Used;
 pub use cipher::Kind;
 pub use finding::{Finding, Packet};
 pub use trace::{Protected, Seen, What};

@@ -7,6 +7,7 @@ use crate::world::{Node, Sent, World};
 use keyphone_media::env::Instant;
 use keyphone_media::rtp::Header;
 use keyphone_ua::event::{CallId, Event};
+use keyphone_ua::sip::Message;
 use std::collections::BTreeSet;
 
 /// A world at its end, and who was who in it.
@@ -56,6 +57,16 @@ impl<'r> Facts<'r> {
     /// The SSRCs under which one phone sent to another, as events write them.
     pub fn ssrcs(&self, from: usize, to: usize) -> BTreeSet<String> {
         self.rtp(from, to).map(|(_, header)| header.ssrc().to_string()).collect()
+    }
+
+    /// The tags by which a phone's dialogs know it: those that it sent itself (RFC 3261 section 12).
+    pub fn tags(&self, number: usize) -> BTreeSet<String> {
+        let by_it = self.world.log().iter().filter(|sent| !sent.media && self.place(number).has(sent.from));
+        let tag = |message: Message| match message {
+            Message::Request(request) => request.headers.tag("From").map(str::to_owned),
+            Message::Response(response) => response.headers.tag("To").map(str::to_owned),
+        };
+        by_it.filter_map(|sent| tag(Message::parse(&sent.bytes).ok()?)).collect()
     }
 
     /// Where a phone is.

@@ -170,6 +170,8 @@ fn settings(script: &Script, cast: &Cast, number: usize, props: &Props<'_>) -> R
     config.policy.retries = keying.retries;
     config.policy.mikey.keys = keying.keys;
     config.policy.mikey.failed_rekey = keying.failed_rekey;
+    config.policy.mikey.cache = keying.cache;
+    config.policy.on_ssrc_clash = keying.on_clash;
     let mut settings = Settings::new(&config, role.sip).map_err(|e| format!("{}: {e}", phone.name))?;
     // What the phone has is not in files, so that the configuration cannot say what of it can be used.
     let allowed = keying.systems.iter().filter(|system| settings.policy.choice.allow(**system));

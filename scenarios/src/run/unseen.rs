@@ -1,7 +1,7 @@
 //! What nobody can tell of a run: whoever is outside tells us nothing of what it hears, knows and does.
 
 use super::cast::Cast;
-use crate::script::{Counts, Ends, Expectation, Hears, Keys, Knows, Name, Rings};
+use crate::script::{Clips, Counts, Ends, Expectation, Hears, Keys, Knows, Name, Rings, Sends, Verifies};
 use serde::Serialize;
 
 /// An expectation of which nobody can tell whether it came true.
@@ -36,8 +36,15 @@ pub(super) fn part(expected: &Expectation, cast: &Cast) -> (Option<Expectation>,
         | Expectation::Keys(Keys::KeyedBy(who, _) | Keys::Changes(who, _))
         | Expectation::Ends(Ends::Completes(who) | Ends::Fails(who, _) | Ends::Refused(who))
         | Expectation::Rings(Rings::Ever(who) | Rings::Never(who) | Rings::OnceKeyed(who))
-        | Expectation::Knows(Knows::TalksTo(who, _) | Knows::Told(who, _) | Knows::Clash(who) | Knows::Says(who, _))
+        | Expectation::Knows(Knows::TalksTo(who, _) | Knows::Told(who, _) | Knows::Clash(who) | Knows::NoClash(who) | Knows::Says(who, _))
+        | Expectation::Verifies(Verifies::InAll(who, _) | Verifies::AtMost(who, _) | Verifies::BeforeHearing(who, _))
+        // We see what comes to us of all that it sends.
+        | Expectation::Sends(Sends { who, .. })
         | Expectation::Counts(Counts { who, .. }) => Some(who).filter(is_outside),
+        // Which branch it is, its own messages say.
+        Expectation::Clips(Clips::AtMost(who, _, whom) | Clips::AtLeast(who, _, whom) | Clips::Keeps(who, _, whom)) => {
+            [who, whom].into_iter().find(is_outside)
+        }
         Expectation::Rings(Rings::AnsweredBy(who, by)) => [who, by].into_iter().find(is_outside),
         // Each branch has to say which keys it has.
         Expectation::Keys(Keys::NoneSharedByBranches) => cast.phones.iter().map(|role| &role.name).find(is_outside),

@@ -18,7 +18,7 @@ mod what;
 mod write;
 
 pub use attacker::{Attack, Attacker, Deed};
-pub use expect::{Counted, Counts, Ends, Expectation, Hears, Keys, Knows, Rings, Safety};
+pub use expect::{Clips, Counted, Counts, Ends, Expectation, Hears, Keys, Knows, Rings, Safety, Sends, Verifies};
 pub use link::{Link, Way as Path};
 pub use mistake::{Mistake, ScriptError};
 pub use name::Name;

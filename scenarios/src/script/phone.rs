@@ -6,7 +6,8 @@ use keyphone_keying::Expect;
 use keyphone_keying::choice::{Expected, Needs, Preferences};
 use keyphone_keying::mikey::ModeName;
 use keyphone_keying::mikey::policy::{FailedRekey, KeyForm};
-use keyphone_keying::mikey::wire::registry::DhGroup;
+use keyphone_keying::mikey::wire::registry::{CacheType, DhGroup};
+use keyphone_keying::policy::OnClash;
 use keyphone_media::srtp::Suite;
 use keyphone_ua::settings::{EarlyMedia, Preconditions, Reliable};
 use std::fmt;
@@ -74,8 +75,12 @@ pub struct Keying {
     pub mki: u8,
     /// In which form its keys travel where they are transported (RFC 3830 section 6.13).
     pub keys: KeyForm,
+    /// Whether the envelope keys that it makes are pre-shared keys from then on: for later calls, for one call, or not.
+    pub cache: CacheType,
     /// What becomes of a call whose keys could not be changed.
     pub failed_rekey: FailedRekey,
+    /// What it does when two send under one key and SSRC.
+    pub on_clash: OnClash,
 }
 
 /// A pre-shared key: `blue`, or `blue with bob`. The octets are made of the name.
@@ -199,7 +204,9 @@ impl Default for Keying {
             retries: Preferences::RETRIES,
             mki: 0,
             keys: keying.mikey.keys,
+            cache: keying.mikey.cache,
             failed_rekey: keying.mikey.failed_rekey,
+            on_clash: keying.on_ssrc_clash,
         }
     }
 }

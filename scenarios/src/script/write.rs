@@ -4,6 +4,8 @@ use super::sentence::Time;
 use super::{Clock, Habits, Incoming, Keying, Link, Path, Phone, Script, What};
 use keyphone_keying::Expect;
 use keyphone_keying::mikey::policy::{FailedRekey, KeyForm};
+use keyphone_keying::mikey::wire::registry::CacheType;
+use keyphone_keying::policy::OnClash;
 use keyphone_media::env::Instant;
 use keyphone_ua::settings::{EarlyMedia, Preconditions, Reliable};
 use std::fmt::{self, Display, Formatter, Write};
@@ -145,8 +147,24 @@ fn keying(f: &mut Formatter<'_>, keying: &Keying) -> fmt::Result {
         };
         writeln!(f, "keys = \"{word}\"")?;
     }
+    if keying.cache != usual.cache {
+        let word = match keying.cache {
+            CacheType::Cache => "yes",
+            CacheType::CacheForCsb => "csb",
+            _ => "no",
+        };
+        writeln!(f, "cache = \"{word}\"")?;
+    }
     if keying.failed_rekey != usual.failed_rekey {
         writeln!(f, "failed-rekey = \"{}\"", if keying.failed_rekey == FailedRekey::End { "end" } else { "keep" })?;
+    }
+    if keying.on_clash != usual.on_clash {
+        let word = match keying.on_clash {
+            OnClash::Leave => "leave",
+            OnClash::Rekey => "rekey",
+            OnClash::Move => "move",
+        };
+        writeln!(f, "on-ssrc-clash = \"{word}\"")?;
     }
     Ok(())
 }

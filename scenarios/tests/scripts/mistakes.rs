@@ -43,6 +43,13 @@ fn nearest_means_what_was_probably_meant() {
         ("alice is refused for keying", "A's call is refused for keying"),
         ("bob rings once keyed", "A rings only once keyed"),
         ("alice drops replayed packets", "A drops COUNT replayed packet|packets"),
+        ("alice verifies one answer before she hears bob", "A verifies COUNT answer|answers before it hears anybody"),
+        ("alice clips at most 40 of bob", "A clips at most TIME of B"),
+        (
+            "alice keeps four packets of bob for their key",
+            "A keeps at least COUNT packet|packets of B for its|their key",
+        ),
+        ("alice sends one INVITES", "A sends COUNT WHAT"),
     ] {
         let message = mistakes(&script("").replace("alice and bob talk", written));
         let first = message.lines().next().unwrap();
@@ -98,6 +105,8 @@ fn a_field_of_a_phone_says_what_it_may_be() {
         ("rings = true\nearly-media = 700", "is for a phone that answers by itself"),
         ("preconditions = \"yes\"", "\"yes\" is none of never, supported, required"),
         ("psk = [\"Blue\"]", "\"Blue\" is no name: a lower-case letter"),
+        ("cache = \"always\"", "\"always\" is none of no, csb, yes"),
+        ("on-ssrc-clash = \"stay\"", "\"stay\" is none of leave, rekey and move"),
         ("knows = [\"carol\"]", "there is no phone called carol"),
         ("colour = \"red\"", "there is no such field; there are name, user"),
         ("name = \"to\"", "\"to\" is a word of the sentences here"),

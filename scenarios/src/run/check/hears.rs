@@ -79,12 +79,16 @@ fn early(facts: &Facts<'_>, who: &Name, whom: &Name) -> Found {
     let Some((_, heard)) = first(facts, who, whom)?.filter(|_| ms >= ENOUGH) else {
         return Ok((false, format!("{who} heard {ms} ms of {whom}")));
     };
-    if role.early.is_none() && role.outside.is_none() {
-        return Ok((false, format!("{whom} says nothing before it answers: early-media is not set")));
-    }
+    // It may also have answered, and its media be faster than that (RFC 5197 section 5.1).
+    let silent = match (role.early, &role.outside) {
+        (None, None) => format!("; {whom} says nothing before it answers: early-media is not set"),
+        _ => String::new(),
+    };
     let answered = facts.events(who)?.find(|(_, event)| matches!(event, Event::Answered { .. })).map(|(at, _)| at);
     Ok(match answered {
-        Some(at) if heard >= at => (false, format!("heard {} ms after the answer", heard.since(at).as_millis())),
+        Some(at) if heard >= at => {
+            (false, format!("heard {} ms after the answer{silent}", heard.since(at).as_millis()))
+        }
         Some(at) => (true, format!("heard {} ms before the answer", at.since(heard).as_millis())),
         None => (true, "heard, and never answered".into()),
     })

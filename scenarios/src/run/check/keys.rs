@@ -1,6 +1,7 @@
 //! Which keys are used where, by what the phones told of them.
 
 use super::{Found, list};
+use crate::observer::Evidence;
 use crate::run::Facts;
 use crate::script::{Keyed, Keys, Name};
 use keyphone_ua::event::{CallId, Event, KeyUse};
@@ -30,18 +31,7 @@ fn uses<'r>(facts: &Facts<'r>) -> Vec<Use<'r>> {
 pub(super) fn check(expected: &Keys, facts: &Facts<'_>) -> Found {
     match expected {
         Keys::NoneSharedByBranches => Ok(shared_by_branches(facts)),
-        Keys::NoneInTwoCalls => {
-            let mut calls: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-            for Use { phone, call, key, .. } in uses(facts) {
-                calls.entry((phone, key)).or_default().insert(call);
-            }
-            let twice = calls.iter().filter(|(_, calls)| calls.len() > 1).map(|((phone, key), calls)| {
-                let calls: Vec<_> = calls.iter().map(ToString::to_string).collect();
-                format!("{} uses {key} in its calls {}", facts.cast.phones[*phone].name, calls.join(" and "))
-            });
-            let twice: Vec<_> = twice.collect();
-            Ok((twice.is_empty(), measured(&twice, format!("{} keys, each in one call", calls.len()))))
-        }
+        Keys::NoneInTwoCalls => Ok(in_two_calls(facts)),
         Keys::NoPadTwice => {
             let mut senders: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
             let sends = uses(facts).into_iter().filter(|used| used.use_for == KeyUse::Send);
@@ -68,6 +58,27 @@ pub(super) fn check(expected: &Keys, facts: &Facts<'_>) -> Found {
             Ok((most > 0 && changes == *times, format!("{who} sent under {most} keys in one call")))
         }
     }
+}
+
+/// No phone says that it has a key in two calls, and no key is in the packets of two: those an observer opens itself.
+fn in_two_calls(facts: &Facts<'_>) -> (bool, String) {
+    let mut calls: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for Use { phone, call, key, .. } in uses(facts) {
+        calls.entry((phone, key)).or_default().insert(call);
+    }
+    let told = calls.iter().filter(|(_, calls)| calls.len() > 1).map(|((phone, key), calls)| {
+        let calls: Vec<_> = calls.iter().map(ToString::to_string).collect();
+        format!("{} uses {key} in its calls {}", facts.cast.phones[*phone].name, calls.join(" and "))
+    });
+    let seen = Evidence::so_far(facts.world).uses();
+    let shown = seen.iter().filter(|used| used.calls.len() > 1).map(|used| {
+        let calls: Vec<_> = used.calls.iter().map(String::as_str).collect();
+        format!("{} packets are under {}, of the calls {}", used.packets, used.key, calls.join(" and "))
+    });
+    let twice: Vec<_> = told.chain(shown).collect();
+    let most = seen.iter().flat_map(|used| &used.calls).collect::<BTreeSet<_>>().len();
+    // With one call there is nothing to tell apart, and nothing is shown.
+    (twice.is_empty() && most > 1, measured(&twice, format!("{} keys in {most} calls, each in one", seen.len())))
 }
 
 /// Those whom one INVITE reached are branches of one call: they have its Call-ID.
@@ -118,26 +129,45 @@ fn measured(wrong: &[String], right: String) -> String {
 mod tests {
     use super::*;
     use crate::pki::Pki;
-    use crate::run::Stage;
+    use crate::run::{Cast, Stage, steps};
     use crate::script::Script;
+    use crate::world::World;
+
+    /// Two calls, of which the second is made with the dice of the first if `same`: what is found, and what is found without
+    /// asking the phones.
+    fn two_calls(same: bool) -> (String, (bool, String)) {
+        let script = |first: u64, length: u64| {
+            let text = format!(
+                "title = \"t\"\nabout = \"a\"\nlength = \"{length} s\"\nexpect = [\"no key is used in two calls\"]\n\
+                 steps = [\"at {first} s alice calls bob\", \"at {} s alice hangs up\"]\n\
+                 [[phone]]\nname = \"alice\"\n[[phone]]\nname = \"bob\"\n",
+                first + 2
+            );
+            Script::parse(&text, "t.toml").unwrap()
+        };
+        let (first, second) = (script(0, 40), script(40, 80));
+        let Stage { mut world, cast } = Stage::new(&first, 1, &Pki::new()).unwrap();
+        fn facts(script: &Script, cast: &Cast, world: &World) -> (bool, String) {
+            check(&Keys::NoneInTwoCalls, &Facts { script, cast, world }).unwrap()
+        }
+        world.set_dice(0, 5);
+        steps::play(&first, &cast, &mut world).unwrap();
+        assert_eq!(facts(&first, &cast, &world), (false, "2 keys in 1 calls, each in one".into()));
+        world.set_dice(0, if same { 5 } else { 6 });
+        // Her SSRC is another one, so that her ledger has nothing against it.
+        world.set_few_ssrcs(0, 4660, 1);
+        steps::play(&second, &cast, &mut world).unwrap();
+        let told = facts(&second, &cast, &world).1;
+        world.forget_events();
+        (told, facts(&second, &cast, &world))
+    }
 
     #[test]
-    fn a_key_in_two_calls_is_seen() {
-        let text = "title = \"t\"\nabout = \"a\"\nsteps = [\"at 0 s alice calls alice\"]\n\
-                    expect = [\"no key is used in two calls\"]\n[[phone]]\nname = \"alice\"\n";
-        let script = Script::parse(text, "t.toml").unwrap();
-        let Stage { mut world, cast } = Stage::new(&script, 1, &Pki::new()).unwrap();
-        let key = |call| Event::Key {
-            call: CallId(call),
-            key: "k".into(),
-            suite: String::new(),
-            use_for: KeyUse::Send,
-            ssrc: None,
-        };
-        world.pretend(0, key(1));
-        let seen = |world: &_| check(&Keys::NoneInTwoCalls, &Facts { script: &script, cast: &cast, world }).unwrap();
-        assert_eq!(seen(&world), (true, "1 keys, each in one call".into()));
-        world.pretend(0, key(2));
-        assert_eq!(seen(&world), (false, "alice uses k in its calls 1 and 2".into()));
+    fn a_key_in_two_calls_is_seen_on_the_wire_whatever_the_phones_say() {
+        let right = "4 keys in 2 calls, each in one";
+        assert_eq!(two_calls(false), (right.into(), (true, right.into())));
+        let (told, (passed, measured)) = two_calls(true);
+        assert!(told.starts_with("alice uses ") && told.contains(" in its calls 1 and 2"), "{told}");
+        assert!(!passed && measured.contains(" packets are under "), "{measured}");
     }
 }

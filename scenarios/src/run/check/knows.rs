@@ -35,7 +35,7 @@ pub(super) fn check(expected: &Knows, facts: &Facts<'_>) -> Found {
                 .collect();
             Ok((told.iter().any(|peer| is_same(peer, uri)), format!("it was told of {}", list(told))))
         }
-        Knows::Clash(who) => {
+        Knows::Clash(who) | Knows::NoClash(who) => {
             let clashes: BTreeSet<_> = facts
                 .events(who)?
                 .filter_map(|(_, event)| match event {
@@ -43,7 +43,7 @@ pub(super) fn check(expected: &Knows, facts: &Facts<'_>) -> Found {
                     _ => None,
                 })
                 .collect();
-            Ok((!clashes.is_empty(), list(clashes)))
+            Ok((clashes.is_empty() == matches!(expected, Knows::NoClash(_)), list(clashes)))
         }
         Knows::Says(who, text) => {
             let said = facts.events(who)?.map(|(_, event)| format!("{event:?}"));

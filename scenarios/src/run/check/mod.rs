@@ -1,5 +1,6 @@
 //! Holds each expectation against what happened; one group per file, as in [`crate::script`].
 
+mod clips;
 mod counts;
 mod ends;
 mod hears;
@@ -7,7 +8,9 @@ mod keys;
 mod knows;
 mod rings;
 mod safety;
+mod sends;
 mod tone;
+mod verifies;
 
 use super::{Facts, Verdict};
 use crate::script::Expectation;
@@ -25,6 +28,9 @@ pub(super) fn check(expected: &Expectation, facts: &Facts<'_>) -> Result<Verdict
         Expectation::Rings(rings) => rings::check(rings, facts)?,
         Expectation::Knows(knows) => knows::check(knows, facts)?,
         Expectation::Counts(counts) => counts::check(counts, facts)?,
+        Expectation::Clips(clips) => clips::check(clips, facts)?,
+        Expectation::Verifies(verifies) => verifies::check(verifies, facts)?,
+        Expectation::Sends(sends) => sends::check(sends, facts)?,
     };
     Ok(Verdict { sentence: expected.to_string(), passed, measured })
 }

@@ -14,7 +14,8 @@ pub enum Hears {
     /// `A hears B within 200 ms`: so long after B's first packet left, its first frame is played at the latest. The depth
     /// of the jitter buffer counts.
     Within(Name, Name, Duration),
-    /// `A hears B before the answer`: early media.
+    /// `A hears B before the answer`: early media, in both meanings of RFC 5197 section 5.1: B speaks before it answers, or
+    /// what it says overtakes its answer.
     Early(Name, Name),
     /// `A never hears B`.
     Never(Name, Name),

@@ -11,7 +11,8 @@ pub enum Keys {
     /// `no branch shares a key with another`: of the phones that one call rang, no two have a key in common
     /// (RFC 5479, R-DISTINCT).
     NoneSharedByBranches,
-    /// `no key is used in two calls`: none of a phone's calls has a key of another of its calls.
+    /// `no key is used in two calls`: none of a phone's calls has a key of another of its calls, and no key stream on the
+    /// wire is used in two calls. There must be two.
     NoneInTwoCalls,
     /// `no two streams share a key and an SSRC`: each (key, SSRC) has one sender.
     NoPadTwice,

@@ -1,5 +1,6 @@
 //! What must be true of a run, in the user's words; one group of sentences per file.
 
+mod clips;
 mod counts;
 mod ends;
 mod hears;
@@ -7,7 +8,10 @@ mod keys;
 mod knows;
 mod rings;
 mod safety;
+mod sends;
+mod verifies;
 
+pub use clips::Clips;
 pub use counts::{Counted, Counts};
 pub use ends::Ends;
 pub use hears::Hears;
@@ -15,6 +19,8 @@ pub use keys::Keys;
 pub use knows::Knows;
 pub use rings::Rings;
 pub use safety::Safety;
+pub use sends::Sends;
+pub use verifies::Verifies;
 
 use super::name::Name;
 use super::sentence::read;
@@ -38,11 +44,28 @@ pub enum Expectation {
     Knows(Knows),
     /// How many packets and branches came to nothing.
     Counts(Counts),
+    /// What came before its key, as the phone tells of it.
+    Clips(Clips),
+    /// How many answers a phone verifies.
+    Verifies(Verifies),
+    /// How often a phone sends something.
+    Sends(Sends),
 }
 
 /// The forms of all groups, as those of one type.
 fn forms() -> Vec<super::sentence::Form<Expectation>> {
-    let groups = [hears::FORMS, keys::FORMS, safety::FORMS, ends::FORMS, rings::FORMS, knows::FORMS, counts::FORMS];
+    let groups = [
+        hears::FORMS,
+        keys::FORMS,
+        safety::FORMS,
+        ends::FORMS,
+        rings::FORMS,
+        knows::FORMS,
+        counts::FORMS,
+        clips::FORMS,
+        verifies::FORMS,
+        sends::FORMS,
+    ];
     groups.into_iter().flatten().map(|form| super::sentence::Form { ..*form }).collect()
 }
 
@@ -62,6 +85,9 @@ impl Expectation {
             Self::Rings(rings) => rings.names(),
             Self::Knows(knows) => knows.names(),
             Self::Counts(counts) => vec![&counts.who],
+            Self::Clips(clips) => clips.names(),
+            Self::Verifies(verifies) => verifies.names(),
+            Self::Sends(sends) => vec![&sends.who],
         }
     }
 }
@@ -84,6 +110,9 @@ impl fmt::Display for Expectation {
             Self::Rings(rings) => rings.fmt(f),
             Self::Knows(knows) => knows.fmt(f),
             Self::Counts(counts) => counts.fmt(f),
+            Self::Clips(clips) => clips.fmt(f),
+            Self::Verifies(verifies) => verifies.fmt(f),
+            Self::Sends(sends) => sends.fmt(f),
         }
     }
 }

@@ -12,7 +12,8 @@ pub enum Rings {
     Ever(Name),
     /// `A never rings`.
     Never(Name),
-    /// `A rings only once keyed`: it rings, and has its keys before (RFC 5027).
+    /// `A rings only once keyed`: it rings, and before that it has its keys, and whoever calls it has the one to hear it
+    /// with (RFC 5027).
     OnceKeyed(Name),
     /// `A is answered by B`: of all branches, B's was the one.
     AnsweredBy(Name, Name),

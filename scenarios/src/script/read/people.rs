@@ -3,10 +3,11 @@
 use super::{Known, check, items, name, time, word};
 use crate::script::{Clock, Incoming, Keying, Name, Phone, Psk, Script};
 use keyphone_config::finding::Report;
-use keyphone_config::policy::{parse_expect, parse_keying, parse_suite};
+use keyphone_config::policy::{parse_expect, parse_keying, parse_on_clash, parse_suite};
 use keyphone_config::section::Section;
 use keyphone_config::{KeyingSystem, parse_group};
 use keyphone_keying::mikey::policy::{FailedRekey, KeyForm};
+use keyphone_keying::mikey::wire::registry::CacheType;
 use keyphone_ua::settings::{EarlyMedia, Preconditions, Reliable};
 
 /// Who there is, before anybody is spoken of. Mistakes are for the second walk.
@@ -145,9 +146,13 @@ fn keying(section: &mut Section<'_>, keying: &mut Keying, known: &Known, report:
         ];
         one_of(text, &table)
     });
+    section.parse("cache", &mut keying.cache, report, |text| {
+        one_of(text, &[("no", CacheType::NoCache), ("csb", CacheType::CacheForCsb), ("yes", CacheType::Cache)])
+    });
     section.parse("failed-rekey", &mut keying.failed_rekey, report, |text| {
         one_of(text, &[("keep", FailedRekey::Keep), ("end", FailedRekey::End)])
     });
+    section.parse("on-ssrc-clash", &mut keying.on_clash, report, parse_on_clash);
 }
 
 /// One of `answers-after`, `rings`, `redirects-to` and `refuses-with`.
