@@ -152,7 +152,7 @@ impl World {
             for _ in sent.arrived.drain(..) {
                 real.under_way.entry(key.clone()).or_default().push_back((!changed).then_some(number));
             }
-        } else if let Some(known) = real.aliases.get(&sent.to) {
+        } else if let Some(known) = self.real.as_ref().and_then(|real| real.aliases.get(&sent.to)) {
             sent.to = *known;
         }
         // What was changed on its way never arrives as it was sent: what does stands among the forged.
