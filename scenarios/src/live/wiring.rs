@@ -2,7 +2,7 @@
 
 use super::LiveError;
 use super::outside::Outside;
-use crate::place::Place;
+use crate::place::{MediaPorts, Place};
 use crate::run::{Spot, Spots};
 use crate::script::{Name, Script};
 use crate::world::{Leaving, World};
@@ -14,8 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::task::Poll;
 
-/// Media ports are from here on, each phone has its part of them; so that they are told apart from those which a system
-/// hands out by itself, which are above.
+/// Media ports are looked for from here on, below those which a system hands out by itself; each phone has its part.
 const FIRST_PORT: u16 = 20_000;
 /// So many.
 const PORTS: u16 = 12_000;
@@ -74,11 +73,14 @@ impl Wiring {
 
     /// Opens the media ports that phones want.
     pub(super) async fn ports(&mut self, world: &mut World) -> Result<(), LiveError> {
-        for End { whose, wires, .. } in &mut self.ends {
+        for End { whose, place, wires } in &mut self.ends {
             let Whose::Phone(number) = *whose else { continue };
             while world.ports_wanted(number) > 0 {
                 let opened = wires.open_ports().await;
                 let ports = opened.map_err(|why| LiveError::Io { what: "media ports cannot be opened".into(), why })?;
+                if let Place::Ports(_, media) = place {
+                    [ports.rtp, ports.rtcp].iter().for_each(|at| media.add(at.port()));
+                }
                 world.give_ports(number, ports);
             }
         }
@@ -103,12 +105,11 @@ impl Wiring {
     /// From the sockets that are at that address. What an attacker sends under the address of somebody who is not ours
     /// leaves from the attacker's own: a real network lets nobody lie.
     fn send(&mut self, Leaving { from, to, transport, name, media, bytes }: Leaving) {
-        let owner = self.ends.iter().position(|end| end.place.has(from));
+        let at_sip = self.ends.iter().position(|end| end.place.sip() == from);
+        let owner = at_sip.or_else(|| self.ends.iter().position(|end| end.place.has(from)));
         let owner = owner.or_else(|| self.ends.iter().position(|end| end.whose == Whose::Attacker));
         let Some(End { place, wires, .. }) = owner.map(|owner| &mut self.ends[owner]) else { return };
-        if media
-            && matches!(place, Place::Ports(sip, ports) if sip.port() != from.port() && ports.contains(&from.port()))
-        {
+        if media && place.sip() != from && place.has(from) {
             wires.send_media(from, to, &bytes);
         } else {
             let transport = if media { Transport::Udp } else { transport };
@@ -172,7 +173,7 @@ async fn add(
 ) -> Result<Place, LiveError> {
     let opened = Sockets::bind(SocketAddr::new(ip, 0)).await;
     let sockets = opened.map_err(|why| LiveError::Io { what: format!("no SIP port on {ip} for {name}"), why })?;
-    let place = Place::Ports(sockets.local(), media.clone());
+    let place = Place::Ports(sockets.local(), MediaPorts::default());
     ends.push(End { whose, place: place.clone(), wires: Wires::new(sockets, media) });
     Ok(place)
 }

@@ -1,6 +1,6 @@
 //! Who is where.
 
-use crate::place::Place;
+use crate::place::{MediaPorts, Place};
 use crate::script::{Incoming, Name, Phone, Script};
 use keyphone_media::env::Instant;
 use keyphone_ua::sip::{Host, SipUri, Uri};
@@ -214,7 +214,7 @@ impl Cast {
     pub(super) fn place(&self, name: &Name) -> Option<Place> {
         let phone = self.phones.iter().find(|role| role.name == *name).map(|role| role.place.clone());
         // A proxy has no media, and SIP over TCP comes from any port of its.
-        phone.or_else(|| self.proxy(name).map(|proxy| Place::Ports(proxy.sip, 0..=0)))
+        phone.or_else(|| self.proxy(name).map(|proxy| Place::Ports(proxy.sip, MediaPorts::default())))
     }
 
     /// The SIP URI by which somebody is called: a phone's, or that of a user whom a proxy knows.
