@@ -70,6 +70,9 @@ pub enum LiveError {
     /// A phone could not register.
     #[error("{0}")]
     Registration(String),
+    /// More came from outside than can be judged.
+    #[error("more comes from outside than can be kept and judged: is somebody flooding the ports?")]
+    Flooded,
     /// The user stopped it. Calls were hung up.
     #[error("it was stopped before its end, and its calls were hung up")]
     Stopped,

@@ -39,17 +39,22 @@ impl Play<'_> {
         tell: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Vec<Verdict>, LiveError> {
         let played = tokio::select! {
-            played = self.script(tell) => Some(played),
-            () = &mut stop => None,
+            played = self.script(tell) => played,
+            () = &mut stop => Err(LiveError::Stopped),
         };
-        if played.is_none() {
+        if played.is_err() {
             for number in self.ours() {
                 self.stage.world.command(number, Command::HangUpAll);
             }
-            self.until(HANG_UP, |play| play.ours().all(|n| play.stage.world.node(n).endpoint.calls() == 0)).await?;
+            self.wiring.flush(&mut self.stage.world);
+            let nobody_calls = |play: &Self| play.ours().all(|n| play.stage.world.node(n).endpoint.calls() == 0);
+            // Why it ended is to be told, not what comes of that.
+            let _ = self.until(HANG_UP, nobody_calls).await;
+            let _ = self.unregister().await;
+            return played;
         }
         self.unregister().await?;
-        played.unwrap_or(Err(LiveError::Stopped))
+        played
     }
 
     async fn script(&mut self, tell: &mut dyn FnMut(Progress<'_>)) -> Result<Vec<Verdict>, LiveError> {
@@ -133,6 +138,9 @@ impl Play<'_> {
             let now = clock.now().mono;
             world.run(now);
             wiring.flush(world);
+            if world.is_flooded() {
+                return Err(LiveError::Flooded);
+            }
             if now >= until {
                 return Ok(());
             }

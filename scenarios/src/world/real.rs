@@ -22,9 +22,10 @@ pub(super) struct Real {
     under_way: BTreeMap<Packet, VecDeque<Option<usize>>>,
     /// Where those take SIP who are not ours.
     outside: Vec<SocketAddr>,
-    /// Ports from which one of them has made a connection, and where he takes SIP. There are as many as there are
-    /// connections to us, and those are bounded.
+    /// Ports from which one of them has made a connection, and where he takes SIP.
     aliases: BTreeMap<SocketAddr, SocketAddr>,
+    /// What came from outside: packets, and their bytes.
+    came: (usize, usize),
 }
 
 /// Where it is to arrive, unless it is part of a stream; and its bytes.
@@ -41,6 +42,11 @@ pub(crate) struct Leaving {
 }
 
 impl Real {
+    /// All that comes is kept until it is judged: so many packets from outside, and so many bytes of them. A hundred phones
+    /// that talk for a minute send 600,000.
+    const MOST_CAME: (usize, usize) = (1_000_000, 256 << 20);
+    const MOST_ALIASES: usize = 4_096;
+
     pub(super) fn leave(&mut self, delivery: Delivery) {
         let Delivery { from, to, transport, name, media, bytes } = delivery;
         self.leaving.push(Leaving { from, to, transport, name, media, bytes });
@@ -118,13 +124,23 @@ impl World {
                 self.log[number].to = at;
             }
             Some(None) => {}
+            None if self.is_flooded() => return,
             None => {
+                if let Some(real) = &mut self.real {
+                    real.came = (real.came.0 + 1, real.came.1 + bytes.len());
+                }
                 let (bytes, arrived) = (bytes.to_vec(), vec![self.now]);
                 let from = self.real.as_mut().map_or(from, |real| real.known(from, transport));
                 self.log.push(Sent { at: self.now, from, to: at, transport, media, bytes, arrived });
             }
         }
         self.hand_over(from, at, transport, bytes);
+    }
+
+    /// More came from outside than can be kept: nobody could judge what happens from now on.
+    pub(crate) fn is_flooded(&self) -> bool {
+        let (packets, bytes) = Real::MOST_CAME;
+        self.real.as_ref().is_some_and(|real| real.came.0 >= packets || real.came.1 >= bytes)
     }
 
     /// What a phone or a proxy of ours has sent did not leave, or was not wanted.
@@ -183,7 +199,9 @@ impl Real {
         let mut there = self.outside.iter().filter(|at| transport.is_reliable() && at.ip() == from.ip());
         match (there.next(), there.next()) {
             (Some(known), None) => {
-                self.aliases.insert(from, *known);
+                if self.aliases.len() < Self::MOST_ALIASES {
+                    self.aliases.insert(from, *known);
+                }
                 *known
             }
             _ => from,

@@ -102,7 +102,7 @@ impl LiveFlags {
 fn fault(error: LiveError) -> Fault {
     match error {
         LiveError::Usage(_) => usage(plain(&error.to_string())),
-        LiveError::Io { .. } | LiveError::Registration(_) | LiveError::Stopped => {
+        LiveError::Io { .. } | LiveError::Registration(_) | LiveError::Flooded | LiveError::Stopped => {
             Fault::Failed(plain(&error.to_string()))
         }
     }
