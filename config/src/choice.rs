@@ -62,7 +62,8 @@ impl Config {
     }
 
     /// Reads the certificates that `tls` names, if a keying system of the policy uses any. A warning, if what cannot be
-    /// used was not asked for by name; but a broken file never has us go by what protects nothing. Who has not been told who it is, is whom its certificate names.
+    /// used was not asked for by name; but a broken file never has us go by what protects nothing. Who has not been told who
+    /// it is, is whom its certificate names.
     ///
     /// # Errors
     /// One sentence that names the file and what is wrong with it.

@@ -10,9 +10,10 @@ pub(crate) fn note(event: &Event) -> Option<String> {
         Event::Refused { why, .. } => Some(format!("refused: {why}")),
         Event::BranchFailed { why, .. } => Some(format!("sends a branch away: {why}")),
         Event::Clipped { ms, held, .. } if *ms > 0 => {
-            Some(format!("{ms} ms clipped: {held} packets waited for their key"))
+            Some(format!("{ms} ms clipped: {}", waited(*held)))
         }
-        Event::Clipped { held, .. } => Some(format!("{held} packets waited for their key, and are heard")),
+        Event::Clipped { held: 1, .. } => Some(format!("{}, and is heard", waited(1))),
+        Event::Clipped { held, .. } => Some(format!("{}, and are heard", waited(*held))),
         Event::Tolerated { what, .. } => Some(format!("tolerated: {what}")),
         Event::Heard { ssrc, .. } => Some(format!("hears {ssrc}")),
         Event::TwoTimePad { ssrc, what, .. } => Some(format!("two-time pad, {ssrc}: {what}")),
@@ -21,5 +22,12 @@ pub(crate) fn note(event: &Event) -> Option<String> {
         }
         Event::Ended { outcome: Outcome::Failed { why, .. }, .. } => Some(format!("the call failed: {why}")),
         _ => None,
+    }
+}
+
+fn waited(packets: u64) -> String {
+    match packets {
+        1 => "1 packet waited for its key".into(),
+        _ => format!("{packets} packets waited for their key"),
     }
 }
