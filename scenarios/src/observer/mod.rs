@@ -7,6 +7,7 @@
 //!                                          |                         --pads-----> media that no key protects
 //! recordings ------------------------------+--> played ---------------------------> audio that nobody has proven
 //! events, tables at the end ---------------------> rest ---------------------------> calls that did not end
+//! wire, and the ports in SIP ---------------------> calls --------------------------> which calls a key stream is of
 //! ```
 
 mod calls;
