@@ -408,7 +408,8 @@ impl World {
 
     fn send(&mut self, delivery: Delivery) {
         let Delivery { from, to, transport, name, media, bytes } = delivery;
-        let mut sent = Sent { at: self.now, from, to, transport, media, bytes, arrived: vec![] };
+        let whom = self.real.as_ref().map_or(to, |real| real.whose(to));
+        let mut sent = Sent { at: self.now, from, to: whom, transport, media, bytes, arrived: vec![] };
         let link = self.weather.as_ref().map_or(self.link, |weather| weather(&sent));
         let delays = match transport {
             Transport::Udp => link.fate(&mut self.dice),
@@ -446,7 +447,7 @@ impl World {
             let delivery = Delivery { from, to, transport, name: None, media, bytes: bytes.clone() };
             self.on_the_way.insert((at, self.deliveries), delivery);
             self.deliveries += 1;
-            self.expect_forged(to, &bytes);
+            self.expect_forged((from, to), &bytes);
             self.forged.push(Sent { at: self.now, from, to, transport, media, bytes, arrived: vec![at] });
         }
     }

@@ -9,9 +9,7 @@ pub(crate) fn note(event: &Event) -> Option<String> {
         Event::Answered { keying, codec, .. } => Some(format!("talks {codec}, keyed by {keying}")),
         Event::Refused { why, .. } => Some(format!("refused: {why}")),
         Event::BranchFailed { why, .. } => Some(format!("sends a branch away: {why}")),
-        Event::Clipped { ms, held, .. } if *ms > 0 => {
-            Some(format!("{ms} ms clipped: {}", waited(*held)))
-        }
+        Event::Clipped { ms, held, .. } if *ms > 0 => Some(format!("{ms} ms clipped: {}", waited(*held))),
         Event::Clipped { held: 1, .. } => Some(format!("{}, and is heard", waited(1))),
         Event::Clipped { held, .. } => Some(format!("{}, and are heard", waited(*held))),
         Event::Tolerated { what, .. } => Some(format!("tolerated: {what}")),

@@ -17,12 +17,12 @@ pub(super) struct Real {
     leaving: Vec<Leaving>,
     pub(super) questions: Vec<(usize, Question)>,
     pub(super) released: Vec<(usize, MediaPorts)>,
-    /// What was sent to one of us and has not arrived, with its places in the log; none if an attacker sent it. A stream
-    /// comes from and goes to ports that only TCP knows, so that its bytes must do.
-    under_way: BTreeMap<Packet, VecDeque<Option<usize>>>,
+    /// What was sent to one of us and has not arrived. A stream comes from and goes to ports that only TCP knows, so that
+    /// its bytes must do.
+    under_way: BTreeMap<Packet, VecDeque<UnderWay>>,
     /// Where those take SIP who are not ours.
     outside: Vec<SocketAddr>,
-    /// Ports from which one of them has made a connection, and where he takes SIP.
+    /// Ports from which somebody has made a connection, and where he takes SIP.
     aliases: BTreeMap<SocketAddr, SocketAddr>,
     /// What came from outside: packets, and their bytes.
     came: (usize, usize),
@@ -30,6 +30,14 @@ pub(super) struct Real {
 
 /// Where it is to arrive, unless it is part of a stream; and its bytes.
 type Packet = (Option<SocketAddr>, Vec<u8>);
+
+/// Something that one of us has sent.
+#[derive(Clone, Copy)]
+struct UnderWay {
+    sender: SocketAddr,
+    /// Its place in the log; none, if an attacker sent or changed it.
+    number: Option<usize>,
+}
 
 /// What is to leave by a real socket, now.
 pub(crate) struct Leaving {
@@ -119,11 +127,14 @@ impl World {
         let media = self.ports.contains_key(&at);
         let place = (!transport.is_reliable()).then_some(at);
         match self.real.as_mut().and_then(|real| real.arrived(place, bytes)) {
-            Some(Some(number)) => {
-                self.log[number].arrived.push(self.now);
-                self.log[number].to = at;
+            Some(UnderWay { sender, number }) => {
+                if let Some(number) = number {
+                    self.log[number].arrived.push(self.now);
+                }
+                if let Some(real) = self.real.as_mut().filter(|_| transport.is_reliable() && sender != from) {
+                    real.is_also(from, sender);
+                }
             }
-            Some(None) => {}
             None if self.is_flooded() => return,
             None => {
                 if let Some(real) = &mut self.real {
@@ -160,16 +171,15 @@ impl World {
 
     /// Over real sockets it is seen when something arrives, where it is one of us to whom it goes.
     pub(super) fn expect_arrival(&mut self, sent: &mut Sent, arrives_as: Option<Vec<u8>>) {
-        let to_us = self.is_ours(sent.to, sent.transport);
+        let to_us = self.is_ours(sent.to);
         let (number, changed) = (self.log.len(), arrives_as.is_some());
         if let Some(real) = self.real.as_mut().filter(|_| to_us) {
             let place = (!sent.transport.is_reliable()).then_some(sent.to);
             let key = (place, arrives_as.unwrap_or_else(|| sent.bytes.clone()));
             for _ in sent.arrived.drain(..) {
-                real.under_way.entry(key.clone()).or_default().push_back((!changed).then_some(number));
+                let number = (!changed).then_some(number);
+                real.under_way.entry(key.clone()).or_default().push_back(UnderWay { sender: sent.from, number });
             }
-        } else if let Some(known) = self.real.as_ref().and_then(|real| real.aliases.get(&sent.to)) {
-            sent.to = *known;
         }
         // What was changed on its way never arrives as it was sent: what does stands among the forged.
         if changed {
@@ -177,39 +187,46 @@ impl World {
         }
     }
 
-    pub(super) fn expect_forged(&mut self, to: SocketAddr, bytes: &[u8]) {
+    pub(super) fn expect_forged(&mut self, (sender, to): (SocketAddr, SocketAddr), bytes: &[u8]) {
         if let Some(real) = &mut self.real {
-            real.under_way.entry((Some(to), bytes.to_vec())).or_default().push_back(None);
+            real.under_way.entry((Some(to), bytes.to_vec())).or_default().push_back(UnderWay { sender, number: None });
         }
     }
 
-    /// Of a stream to a port that only TCP knows it is believed, if it is on a host of ours and nobody else's.
-    fn is_ours(&self, addr: SocketAddr, transport: Transport) -> bool {
-        let nobodys = !self.real.as_ref().is_some_and(|real| real.aliases.contains_key(&addr));
-        let on_host = |node: &super::Node| transport.is_reliable() && nobodys && node.place().ip() == addr.ip();
+    fn is_ours(&self, addr: SocketAddr) -> bool {
         self.ports.contains_key(&addr)
-            || self.nodes.iter().any(|node| node.sip() == addr || on_host(node))
+            || self.nodes.iter().any(|node| node.sip() == addr)
             || self.proxies.iter().any(|between| between.proxy.sip() == addr)
     }
 }
 
 impl Real {
+    /// Where somebody takes SIP who has made a connection from there.
+    pub(super) fn whose(&self, addr: SocketAddr) -> SocketAddr {
+        self.aliases.get(&addr).copied().unwrap_or(addr)
+    }
+
+    fn is_also(&mut self, from: SocketAddr, sip: SocketAddr) {
+        if self.aliases.len() < Self::MOST_ALIASES || self.aliases.contains_key(&from) {
+            self.aliases.insert(from, sip);
+        }
+    }
+
     /// Whose connection it is: of those outside only one may be on that host, or nobody can tell.
     fn known(&mut self, from: SocketAddr, transport: Transport) -> SocketAddr {
         let mut there = self.outside.iter().filter(|at| transport.is_reliable() && at.ip() == from.ip());
         match (there.next(), there.next()) {
             (Some(known), None) => {
-                if self.aliases.len() < Self::MOST_ALIASES {
-                    self.aliases.insert(from, *known);
-                }
-                *known
+                let known = *known;
+                self.is_also(from, known);
+                known
             }
             _ => from,
         }
     }
 
-    /// Was this under way? From where in the log?
-    fn arrived(&mut self, place: Option<SocketAddr>, bytes: &[u8]) -> Option<Option<usize>> {
+    /// Was this under way?
+    fn arrived(&mut self, place: Option<SocketAddr>, bytes: &[u8]) -> Option<UnderWay> {
         let key = (place, bytes.to_vec());
         let waiting = self.under_way.get_mut(&key)?;
         let number = waiting.pop_front();
