@@ -22,6 +22,8 @@ const PORTS: u16 = 12_000;
 /// The sockets of everybody who is ours.
 pub(super) struct Wiring {
     ends: Vec<End>,
+    /// Who is asked first for what came: a flood of one keeps nobody else out.
+    turn: usize,
 }
 
 /// The sockets of one of us.
@@ -68,7 +70,7 @@ impl Wiring {
             let place = add(&mut ends, Whose::Attacker, outside.listen, 0..=0, &attacker.name).await?;
             spots.attackers.push(place.sip());
         }
-        Ok((Self { ends }, spots))
+        Ok((Self { ends, turn: 0 }, spots))
     }
 
     /// Opens the media ports that phones want.
@@ -130,8 +132,11 @@ impl Wiring {
             }
         };
         poll_fn(|cx| {
-            for (number, End { whose, wires, .. }) in self.ends.iter_mut().enumerate() {
+            let all = self.ends.len();
+            for number in (0..all).map(|n| (self.turn + n) % all) {
+                let End { whose, wires, .. } = &mut self.ends[number];
                 if let Poll::Ready(came) = wires.poll(cx, needed(*whose)) {
+                    self.turn = number + 1;
                     return Poll::Ready((number, came));
                 }
             }
