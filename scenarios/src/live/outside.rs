@@ -13,14 +13,17 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outside {
     /// The address on which all of ours listen.
-    pub listen: IpAddr,
+    listen: IpAddr,
+    /// On loopback each of ours may have a host of its own, as in a simulated world: hosts are domains, and who is of whose
+    /// domain matters to policy.
+    spread: bool,
     roles: BTreeMap<Name, Spot>,
 }
 
 impl Outside {
     /// Everybody is ours, and on loopback.
     pub fn nobody() -> Self {
-        Self { listen: Ipv4Addr::LOCALHOST.into(), roles: BTreeMap::new() }
+        Self { listen: Ipv4Addr::LOCALHOST.into(), spread: true, roles: BTreeMap::new() }
     }
 
     /// Finds out where those are who are not ours. Without an address to listen on it is the one that they can reach.
@@ -54,8 +57,16 @@ impl Outside {
             };
         }
         found.listen = listen.unwrap_or(found.listen);
+        found.spread = listen.is_none() && found.listen == IpAddr::from(Ipv4Addr::LOCALHOST);
         found.check(script)?;
         Ok(found)
+    }
+
+    /// On which host somebody of ours is to listen: a phone, a proxy or an attacker, by its number. Where the system has no
+    /// such address, all share one.
+    pub(super) fn hosts(&self, net: u8, number: usize) -> Vec<IpAddr> {
+        let own = u8::try_from(number + 1).ok().filter(|_| self.spread).map(|n| Ipv4Addr::new(127, 10, net, n).into());
+        own.into_iter().chain([self.listen]).collect()
     }
 
     /// Where somebody is who is not ours.

@@ -10,6 +10,7 @@ use keyphone_ua::net::{Came, Sockets, Wires};
 use keyphone_ua::transaction::Transport;
 use std::collections::BTreeSet;
 use std::future::poll_fn;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::task::Poll;
@@ -22,6 +23,8 @@ const PORTS: u16 = 12_000;
 /// The sockets of everybody who is ours.
 pub(super) struct Wiring {
     ends: Vec<End>,
+    /// The hosts of those who are not ours.
+    outside: Vec<IpAddr>,
     /// Who is asked first for what came: a flood of one keeps nobody else out.
     turn: usize,
 }
@@ -53,24 +56,26 @@ impl Wiring {
         let mut ends = vec![];
         let mut spots = Spots { phones: vec![], proxies: vec![], attackers: vec![] };
         for (number, phone) in script.phones.iter().enumerate() {
+            let hosts = outside.hosts(0, number);
             spots.phones.push(match outside.role(&phone.name) {
                 Some(spot) => spot.clone(),
-                None => {
-                    Spot::Here(add(&mut ends, Whose::Phone(number), outside.listen, media(number), &phone.name).await?)
-                }
+                None => Spot::Here(add(&mut ends, Whose::Phone(number), &hosts, media(number), &phone.name).await?),
             });
         }
-        for proxy in &script.proxies {
+        for (number, proxy) in script.proxies.iter().enumerate() {
+            let hosts = outside.hosts(1, number);
             spots.proxies.push(match outside.role(&proxy.name) {
                 Some(spot) => spot.clone(),
-                None => Spot::Here(add(&mut ends, Whose::Proxy, outside.listen, 0..=0, &proxy.name).await?),
+                None => Spot::Here(add(&mut ends, Whose::Proxy, &hosts, 0..=0, &proxy.name).await?),
             });
         }
-        for attacker in &script.attackers {
-            let place = add(&mut ends, Whose::Attacker, outside.listen, 0..=0, &attacker.name).await?;
+        for (number, attacker) in script.attackers.iter().enumerate() {
+            let hosts = outside.hosts(66, number);
+            let place = add(&mut ends, Whose::Attacker, &hosts, 0..=0, &attacker.name).await?;
             spots.attackers.push(place.sip());
         }
-        Ok((Self { ends, turn: 0 }, spots))
+        let outside = outside.sip().iter().map(SocketAddr::ip).collect();
+        Ok((Self { ends, outside, turn: 0 }, spots))
     }
 
     /// Opens the media ports that phones want.
@@ -110,7 +115,12 @@ impl Wiring {
         let at_sip = self.ends.iter().position(|end| end.place.sip() == from);
         let owner = at_sip.or_else(|| self.ends.iter().position(|end| end.place.has(from)));
         let owner = owner.or_else(|| self.ends.iter().position(|end| end.whose == Whose::Attacker));
-        let Some(End { place, wires, .. }) = owner.map(|owner| &mut self.ends[owner]) else { return };
+        // A proxy of ours relays for those who play, and for no stranger who has found it.
+        let plays = self.outside.contains(&to.ip()) || self.ends.iter().any(|end| end.place.ip() == to.ip());
+        let Some(End { whose, place, wires }) = owner.map(|owner| &mut self.ends[owner]) else { return };
+        if *whose == Whose::Proxy && !plays {
+            return;
+        }
         if media && place.sip() != from && place.has(from) {
             wires.send_media(from, to, &bytes);
         } else {
@@ -169,16 +179,26 @@ impl Wiring {
     }
 }
 
+/// On the first of these hosts that can be had.
 async fn add(
     ends: &mut Vec<End>,
     whose: Whose,
-    ip: IpAddr,
+    hosts: &[IpAddr],
     media: RangeInclusive<u16>,
     name: &Name,
 ) -> Result<Place, LiveError> {
-    let opened = Sockets::bind(SocketAddr::new(ip, 0)).await;
-    let sockets = opened.map_err(|why| LiveError::Io { what: format!("no SIP port on {ip} for {name}"), why })?;
-    let place = Place::Ports(sockets.local(), MediaPorts::default());
+    let mut opened = Err(io::Error::from(io::ErrorKind::AddrNotAvailable));
+    for (left, ip) in hosts.iter().enumerate().map(|(n, ip)| (hosts.len() - n - 1, *ip)) {
+        opened = Sockets::bind(SocketAddr::new(ip, 0)).await.map(|sockets| (sockets, left > 0));
+        if opened.is_ok() {
+            break;
+        }
+    }
+    let (sockets, its_own) = opened.map_err(|why| LiveError::Io { what: format!("no SIP port for {name}"), why })?;
+    let place = match its_own {
+        true => Place::Host(sockets.local()),
+        false => Place::Ports(sockets.local(), MediaPorts::default()),
+    };
     ends.push(End { whose, place: place.clone(), wires: Wires::new(sockets, media) });
     Ok(place)
 }

@@ -29,7 +29,7 @@ pub(super) struct LiveFlags {
     /// many times
     #[arg(long, value_name = "NAME=URI", requires = "live")]
     role: Vec<RoleFlag>,
-    /// Where our phones and proxies listen [default: 127.0.0.1, or the address that those outside can reach]
+    /// Where our phones and proxies listen [default: loopback, or the address that those outside can reach]
     #[arg(long, value_name = "IP", requires = "live")]
     listen: Option<IpAddr>,
     /// Pre-shared keys and certificates: those that are in this directory; those that are not are made and put there, for
