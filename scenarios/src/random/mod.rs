@@ -22,7 +22,9 @@ pub fn script(seed: u64) -> Script {
     people::invite(&mut script, dice);
     places::build(&mut script, dice);
     deeds::happen(&mut script, dice);
-    people::secure(&mut script, &mut Chance::aside(seed));
+    let aside = &mut Chance::aside(seed);
+    people::secure(&mut script, aside);
+    people::clash(&mut script, aside);
     script.expect = vec![Expectation::Safety(Safety::NothingWrong)];
     script
 }
@@ -81,6 +83,8 @@ mod tests {
         let tls = |script: &Script| script.phones.iter().filter(|phone| phone.tls).count();
         assert!(count(&|script| tls(script) > 1) > 40 && count(&|script| tls(script) == 0) > 250);
         assert!(count(&|script| tls(script) > 0 && tls(script) < script.phones.len()) > 10, "some have it, some not");
+        let policies: BTreeSet<_> = phones().map(|phone| format!("{:?}", phone.keying.on_clash)).collect();
+        assert_eq!(policies.len(), 3, "{policies:?}");
         let rekeys = |script: &Script| script.steps.iter().any(|step| matches!(step.act, Act::Rekeys(_)));
         assert!(count(&rekeys) > 100);
     }

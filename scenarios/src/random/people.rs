@@ -4,6 +4,7 @@ use super::chance::Chance;
 use crate::script::{Certificate, Clock, Habits, Incoming, KeyKind, Keying, Name, Phone, Script};
 use keyphone_config::KeyingSystem;
 use keyphone_keying::Expect;
+use keyphone_keying::policy::OnClash;
 use keyphone_keying::mikey::ModeName;
 use keyphone_keying::mikey::policy::{FailedRekey, KeyForm};
 use keyphone_keying::mikey::wire::registry::DhGroup;
@@ -116,6 +117,14 @@ fn habits(dice: &mut Chance) -> Habits {
         redirects: dice.one(&[usual.redirects, usual.redirects, 0, 1]),
         transfers: !dice.percent(10),
         ..usual
+    }
+}
+
+/// What a phone does when a peer of its has taken an SSRC that is taken, or says so. Nobody here does that on purpose, and
+/// whatever else looks like it must end no call and change no key for nothing.
+pub(super) fn clash(script: &mut Script, dice: &mut Chance) {
+    for phone in &mut script.phones {
+        phone.keying.on_clash = dice.one(&[OnClash::Rekey, OnClash::Move, OnClash::Leave]);
     }
 }
 
