@@ -96,7 +96,10 @@ impl Wiring {
 
     /// Does what a world has for real sockets to do.
     pub(super) fn flush(&mut self, world: &mut World) {
-        world.leaving().into_iter().for_each(|leaving| self.send(leaving));
+        for leaving in world.leaving() {
+            let connected = world.has_connection(leaving.to);
+            self.send(leaving, connected);
+        }
         for (number, question) in world.questions() {
             if let Some(end) = self.phone(number) {
                 end.wires.look_up(question);
@@ -111,12 +114,13 @@ impl Wiring {
 
     /// From the sockets that are at that address. What an attacker sends under the address of somebody who is not ours
     /// leaves from the attacker's own: a real network lets nobody lie.
-    fn send(&mut self, Leaving { from, to, transport, name, media, bytes }: Leaving) {
+    fn send(&mut self, Leaving { from, to, transport, name, media, bytes }: Leaving, connected: bool) {
         let at_sip = self.ends.iter().position(|end| end.place.sip() == from);
         let owner = at_sip.or_else(|| self.ends.iter().position(|end| end.place.has(from)));
         let owner = owner.or_else(|| self.ends.iter().position(|end| end.whose == Whose::Attacker));
         // A proxy of ours relays for those who play, and for no stranger who has found it.
-        let plays = self.outside.contains(&to.ip()) || self.ends.iter().any(|end| end.place.ip() == to.ip());
+        let plays =
+            connected || self.outside.contains(&to.ip()) || self.ends.iter().any(|end| end.place.ip() == to.ip());
         let Some(End { whose, place, wires }) = owner.map(|owner| &mut self.ends[owner]) else { return };
         if *whose == Whose::Proxy && !plays {
             return;

@@ -148,6 +148,11 @@ impl World {
         self.hand_over(from, at, transport, bytes);
     }
 
+    /// Has somebody who plays made a connection from there?
+    pub(crate) fn has_connection(&self, addr: SocketAddr) -> bool {
+        self.real.as_ref().is_some_and(|real| real.aliases.contains_key(&addr))
+    }
+
     /// More came from outside than can be kept: nobody could judge what happens from now on.
     pub(crate) fn is_flooded(&self) -> bool {
         let (packets, bytes) = Real::MOST_CAME;
