@@ -32,8 +32,10 @@ impl Fetched {
     /// So many are remembered; then the one goes whose time is over first. With the largest certificates that is 4 MB.
     const MOST: usize = 64;
     /// How long a certificate is not fetched again: "the certificate cache timeout is a matter of local policy" (RFC 4738
-    /// section 3.8). Its time and the revocation lists are looked at each time it is used.
-    const GOOD: Duration = Duration::from_secs(600);
+    /// section 3.8). Its time and the revocation lists are looked at each time it is used; but while it is remembered, no
+    /// call is keyed with the one that took its place there, nor with the right one where somebody on the way gave us a
+    /// wrong one. So a minute: long enough for a call to be set up.
+    const GOOD: Duration = Duration::from_secs(60);
     /// How long it is not tried again when there was none.
     const BAD: Duration = Duration::from_secs(10);
 
@@ -178,9 +180,31 @@ impl Mikey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Credentials;
+    use keyphone_media::env::NtpTime;
 
     fn url(n: usize) -> Url {
         format!("http://example.org/{n}.cer").parse().unwrap()
+    }
+
+    #[test]
+    fn a_certificate_that_took_the_place_of_another_is_found_a_minute_later() {
+        let der = |pem: &[u8]| Certificate::read(pem).unwrap().remove(0).der().to_vec();
+        let [old, new] = [
+            der(include_bytes!("../../tests/data/certs/alice.pem")),
+            der(include_bytes!("../../tests/data/certs/bob.pem")),
+        ];
+        let (mut mikey, now) = (Mikey::new(Credentials::default(), NtpTime(0xed00_0000_0000_0000)), Instant::ZERO);
+        let lies_there = |mikey: &Mikey, now| {
+            let found = mikey.fetched.find(&url(1), now);
+            found.map(|found| found.as_ref().unwrap().der().to_vec())
+        };
+        mikey.fetched(url(1), Ok(old.clone()), now);
+        assert_eq!(lies_there(&mikey, now + Duration::from_secs(59)), Some(old));
+        let later = now + Duration::from_secs(60);
+        assert_eq!(lies_there(&mikey, later), None, "so it is fetched again");
+        mikey.fetched(url(1), Ok(new.clone()), later);
+        assert_eq!(lies_there(&mikey, later), Some(new));
     }
 
     #[test]

@@ -45,7 +45,8 @@ fn many() -> impl Strategy<Value = Payload> {
         vec((any::<u8>(), data()), 0..3).prop_map(|ids| {
             Ext::KeyIds(ids.into_iter().map(|(id_type, id)| KeyId { id_type: id_type.into(), id }).collect())
         }),
-        (5u8.., data()).prop_map(|(ext_type, data)| Ext::Unknown { ext_type, data }),
+        (any::<u8>(), data()).prop_map(|(subtype, data)| Ext::OmaBcast { subtype: subtype.into(), data }),
+        (6u8.., data()).prop_map(|(ext_type, data)| Ext::Unknown { ext_type, data }),
     ];
     prop_oneof![
         (0u8..3, any::<u8>(), kv()).prop_map(|(group, octet, kv)| {
