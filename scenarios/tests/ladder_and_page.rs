@@ -247,6 +247,7 @@ fn page(ladder: &Ladder, said: &str) -> String {
         key: format!("5d41402a{said}"),
         suite: format!("AES_CM_128_HMAC_SHA1_80{said}"),
         ssrc: Some(format!("1f2e3d4c{said}")),
+        branch: None,
     };
     let wav = wav_bytes(8_000, &[0, 1_000, 0, -1_000].repeat(2_000));
     let player =

@@ -278,6 +278,8 @@ pub enum Event {
         use_for: KeyUse,
         /// Whose packets, as far as they are named.
         ssrc: Option<String>,
+        /// The branch that has it for itself: the To-tag. `None` where all branches share it, or there is but one.
+        branch: Option<String>,
     },
     /// `--interop` let a deviation pass.
     #[serde(rename = "keying.tolerated")]

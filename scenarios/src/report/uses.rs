@@ -82,14 +82,9 @@ impl<'a> Uses<'a> {
 impl<'a> Said<'a> {
     /// All that a phone said of its keys.
     fn all(phone: usize, events: &'a [(Instant, Event)]) -> impl Iterator<Item = Self> {
-        let mut verified = None;
         events.iter().filter_map(move |(at, event)| match event {
-            Event::Verified { call, branch, .. } => {
-                verified = Some((*at, *call, branch.as_str()));
-                None
-            }
-            Event::Key { call, key, suite, use_for, ssrc } => {
-                let branch = verified.filter(|(then, of, _)| (then, of) == (at, call)).map(|(_, _, branch)| branch);
+            Event::Key { call, key, suite, use_for, ssrc, branch } => {
+                let branch = branch.as_deref();
                 Some(Self { at: *at, phone, call: *call, key, suite, use_for: *use_for, ssrc: ssrc.as_deref(), branch })
             }
             _ => None,

@@ -56,6 +56,14 @@ fn three_phones_that_answer_have_six_keys_and_none_has_anothers() {
             assert!(sends.contains(&fork.keys(*bob, KeyUse::Hear)[0]), "{mode}");
         }
         assert_eq!(hears.iter().chain(&sends).collect::<BTreeSet<_>>().len(), 6, "{mode}");
+        let whose = fork.of_alice(|event| match event {
+            Event::Key { key, use_for: KeyUse::Hear, branch, .. } => Some((key.clone(), branch.clone())),
+            _ => None,
+        });
+        for (n, bob) in fork.bobs.iter().enumerate() {
+            let theirs = fork.keys(*bob, KeyUse::Send).remove(0);
+            assert!(whose.contains(&(theirs, Some(fork.tag(n)))), "{mode}: {whose:?}");
+        }
         fork.world.run(at(200_000));
         assert_eq!(fork.answered(), [fork.tag(1)], "{mode}");
         assert_eq!([0, 1, 2].map(|n| fork.media_to(n) > 50), [false, true, false], "{mode}: one is talked to");

@@ -7,8 +7,9 @@ use keyphone_keying::mikey::ModeName;
 use keyphone_media::audio::codec::Codec;
 use keyphone_scenarios::link::Link;
 use keyphone_scenarios::world::{Middle, Sent};
-use keyphone_ua::event::{Event, Outcome, Why};
-use keyphone_ua::settings::{EarlyMedia, HangUp, Reliable, Settings};
+use keyphone_ua::endpoint::Command;
+use keyphone_ua::event::{CallId, Event, Outcome, Why};
+use keyphone_ua::settings::{EarlyMedia, HangUp, Incoming, Preconditions, Reliable, Settings};
 use keyphone_ua::sip::Method;
 
 /// Is it a 200 with an answer?
@@ -201,6 +202,59 @@ fn a_very_long_early_answer_is_no_reason_to_verify_at_once() {
     assert_eq!(outcome(&fork.world, fork.alice), WE_HUNG_UP);
 }
 
+/// The session description of a message becomes one part of several (RFC 5621).
+fn wrap(sent: &Sent) -> Middle {
+    if sent.media || !has_sdp(sent) {
+        return Middle::Pass;
+    }
+    let text = String::from_utf8(sent.bytes.clone()).unwrap();
+    let text = text.replace("Content-Type: application/sdp", "Content-Type: multipart/mixed;boundary=part");
+    Middle::Change(rewrite(text.as_bytes(), |body| {
+        let more = "Content-Type: text/plain\r\nContent-Disposition: info;handling=optional\r\n\r\nhello";
+        format!("--part\r\n{more}\r\n--part\r\nContent-Type: application/sdp\r\n\r\n{body}\r\n--part--\r\n")
+    }))
+}
+
+#[test]
+fn wherever_offer_and_answer_travel_they_may_be_a_part_of_a_body() {
+    type Change = fn(&mut Settings);
+    let early = |settings: &mut Settings| {
+        settings.rules.reliable = Reliable::Required;
+        let plan = plan(BOB_HZ, HangUp::Never);
+        settings.incoming = Incoming::Answer { after: ms(300), early: early(0), plan };
+    };
+    let ways: [(&str, Change); 5] = [
+        ("INVITE and 200", |_| ()),
+        ("INVITE and a reliable 183", early),
+        ("200 and ACK", |settings| settings.rules.late_offer = true),
+        ("a reliable 180 and PRACK", |settings| {
+            (settings.rules.late_offer, settings.rules.reliable) = (true, Reliable::Required);
+        }),
+        ("before it rings", |settings| settings.rules.preconditions = Preconditions::Required),
+    ];
+    for (way, change) in ways {
+        let (mut alice, mut bob) = (phone("alice", Pair::ALICE, no_change), phone("bob", Pair::BOB, no_change));
+        change(&mut alice);
+        change(&mut bob);
+        let mut pair = Pair::on(1, Link::PERFECT, alice, bob);
+        pair.world.set_middle(Box::new(wrap));
+        pair.dial(HangUp::Never);
+        pair.run(1500);
+        for who in [pair.alice, pair.bob] {
+            pair.world.command(who, Command::Rekey(CallId(1)));
+            pair.run(3000 + 2000 * who as u64);
+        }
+        pair.world.command(pair.alice, Command::HangUpAll);
+        pair.run(100_000);
+        assert_eq!(pair.outcomes(), (WE_HUNG_UP, PEER_HUNG_UP), "{way}");
+        for node in [pair.alice, pair.bob] {
+            assert_eq!(troubles(&pair.world, node), [] as [String; 0], "{way}");
+            assert!(counts(&pair.world, node).played > 100, "{way}");
+        }
+        pair.assert_nothing_left();
+    }
+}
+
 #[test]
 fn what_waited_for_its_key_and_came_twice_is_counted_once() {
     let mut fork = Forked::new(ModeName::DhSign, &[(300, None)]);
@@ -240,7 +294,7 @@ fn one_who_speaks_another_codec_takes_the_floor_although_some_of_the_first_came_
     fork.call(HangUp::Never);
     fork.reach(0);
     fork.world.run(at(1500));
-    let late = fork.world.node(fork.alice).endpoint.counts(keyphone_ua::event::CallId(1)).unwrap().late;
+    let late = fork.world.node(fork.alice).endpoint.counts(CallId(1)).unwrap().late;
     assert!(late > 5, "{late}");
     fork.reach(1);
     fork.world.run(at(3000));
@@ -250,7 +304,7 @@ fn one_who_speaks_another_codec_takes_the_floor_although_some_of_the_first_came_
     });
     assert!(clipped.iter().all(|(_, ms)| *ms < 1000), "{clipped:?}");
     assert_eq!(fork.verified().len(), 2);
-    fork.world.command(fork.alice, keyphone_ua::endpoint::Command::HangUpAll);
+    fork.world.command(fork.alice, Command::HangUpAll);
     fork.world.run(at(300_000));
     assert_nothing_left(&fork.world, fork.alice);
 }

@@ -79,8 +79,15 @@ fn hostile_events(said: &str) -> Vec<(Instant, Event)> {
         Event::Ringing { call, branch: text() },
         Event::Redirected { call, to: vec![text(), text()] },
         Event::Peer { call, named: text(), proven: text(), how: text() },
-        Event::Key { call, key: text(), suite: text(), use_for: KeyUse::Send, ssrc: Some(text()) },
-        Event::Key { call, key: text(), suite: text(), use_for: KeyUse::Hear, ssrc: None },
+        Event::Key {
+            call,
+            key: text(),
+            suite: text(),
+            use_for: KeyUse::Send,
+            ssrc: Some(text()),
+            branch: Some(text()),
+        },
+        Event::Key { call, key: text(), suite: text(), use_for: KeyUse::Hear, ssrc: None, branch: None },
         Event::Tolerated { call, what: text() },
         Event::Refused { call, why: text(), hint: Some(text()) },
         Event::Answered { call, branch: text(), codec: text(), keying: text() },
@@ -150,6 +157,7 @@ fn a_hundred_thousand_packets_and_as_many_events_make_less_than_two_megabytes() 
         suite: long.clone(),
         use_for: KeyUse::Send,
         ssrc: Some(format!("{n:08x}")),
+        branch: None,
     };
     events.extend((0..2_000).map(|n| (Instant::from_micros(u64::from(n)), key(n))));
     let html = of(&[("alice", &events), ("bob", &events), ("carol", &events)], &log);

@@ -26,7 +26,7 @@ fn at(ms: u64) -> Instant {
 
 fn key(key: &str, use_for: KeyUse, ssrc: u32) -> (Instant, Event) {
     let (key, suite, ssrc) = (key.into(), "AES_CM_128_HMAC_SHA1_80".into(), Some(Ssrc(ssrc).to_string()));
-    (at(0), Event::Key { call: CallId(1), key, suite, use_for, ssrc })
+    (at(0), Event::Key { call: CallId(1), key, suite, use_for, ssrc, branch: None })
 }
 
 /// RTP from phone `from` to phone `to`, of that SSRC and sequence number.

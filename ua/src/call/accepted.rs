@@ -59,15 +59,15 @@ impl Call {
             usage.dialog.count_from(last);
         }
         media.turn_to(&branch);
-        let told = refused.is_some();
+        let (told, says_nothing) = (refused.is_some(), late::session(&response.headers, &response.body).is_empty());
         let (answer, agreed) = match (calling.cancel, refused) {
             (Cancel::No, Some(bad)) => (late::rejection(response, cx), Err(bad)),
             // Settled by a reliable response.
             (Cancel::No, None) if !usage.exchange.is_first() && !usage.exchange.awaits_offer() => (vec![], Ok(())),
             // Proven already, and not said again: the first answer is the answer (RFC 3261 section 13.2.1).
-            (Cancel::No, None) if response.body.is_empty() && usage.exchange.agreed().is_some() => (vec![], Ok(())),
+            (Cancel::No, None) if says_nothing && usage.exchange.agreed().is_some() => (vec![], Ok(())),
             (Cancel::No, None) => {
-                let stands = |kept: &&Unproven| kept.reliable || response.body.is_empty();
+                let stands = |kept: &&Unproven| kept.reliable || says_nothing;
                 let kept = unproven.as_deref().filter(stands).map(|kept| kept.body.as_slice());
                 calling.first.conclude(&mut usage.exchange, (&branch, response, kept), media, cx)
             }

@@ -47,7 +47,11 @@ impl Media {
         }
         let Some(apart) = &mut self.apart else { return };
         match apart.of.take_if(|of| of == branch) {
-            Some(_) => self.drop_keys(cx),
+            Some(_) => {
+                self.drop_keys(cx);
+                // Nor does it get the reports of another branch.
+                self.remote = None;
+            }
             None => apart.aside.remove(branch).into_iter().for_each(|path| path.close(cx.ledger)),
         }
     }

@@ -55,12 +55,13 @@ impl Branch {
             return false;
         }
         let Some(usage) = &self.usage else { return number.is_none() };
+        let said = late::session(&response.headers, &response.body);
         if let First::Ours(offer) = first
-            && !response.body.is_empty()
+            && !said.is_empty()
             && usage.exchange.is_first()
             && self.refused.is_none()
         {
-            self.answered_early(call, offer, (&response.body, number.is_some()), media, cx);
+            self.answered_early(call, offer, (said, number.is_some()), media, cx);
         }
         let told = self.refused.is_some();
         let Some(usage) = &mut self.usage else { return false };
@@ -69,7 +70,7 @@ impl Branch {
         let rack = RAck { rseq: number, seq: cseq.seq, method: Method::Invite };
         // An offer of theirs is in the first reliable response, and its answer in the PRACK (RFC 3262 section 5).
         let mut body = vec![];
-        if usage.exchange.awaits_offer() && !response.body.is_empty() && self.refused.is_none() {
+        if usage.exchange.awaits_offer() && !said.is_empty() && self.refused.is_none() {
             media.turn_to(usage.dialog.remote_tag());
             let (answer, taken) = late::answer(&mut usage.exchange, response, media, cx);
             body = answer;

@@ -2,6 +2,7 @@
 
 use super::decline::{self, Ack};
 use super::handshake::Handshake;
+use super::late;
 use super::usage::{Purpose, Usage};
 use super::{ALLOW, Call, Cx, Phase, supported_in_invite};
 use crate::event::{Event, Outcome, Side};
@@ -176,7 +177,7 @@ impl Call {
         }
         talking.usage.refresh.heard(response, cx.settings, cx.env.now.mono);
         talking.wishes.tries = 0;
-        match talking.usage.exchange.answered(&response.body, media, cx) {
+        match talking.usage.exchange.answered(late::session(&response.headers, &response.body), media, cx) {
             Ok(held) => {
                 if change.refresh {
                     cx.event(Event::Refreshed { call: self.id, by: Side::Us });

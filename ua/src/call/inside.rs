@@ -2,6 +2,7 @@
 
 use super::exchange::{Conflict, Held};
 use super::handshake::Handshake;
+use super::late;
 use super::parties;
 use super::refresh::{self, TooSmall};
 use super::refused::Refused;
@@ -239,10 +240,11 @@ impl Call {
         }
         let branch = talking.usage.dialog.remote_tag().to_owned();
         let exchange = &mut talking.usage.exchange;
+        let said = late::session(&ack.headers, &ack.body);
         let answered = match exchange.is_first() {
-            true => exchange.own_first_answer((&branch, &ack.body), media, cx).map(|()| true),
+            true => exchange.own_first_answer((&branch, said), media, cx).map(|()| true),
             false if exchange.is_free().is_ok() => Ok(false),
-            false => match exchange.answered(&ack.body, media, cx) {
+            false => match exchange.answered(said, media, cx) {
                 Ok(held) => {
                     self.held(held, Side::Peer, cx);
                     Ok(false)

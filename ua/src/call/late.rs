@@ -12,7 +12,7 @@ use super::refused::Unacceptable;
 use crate::event::Why;
 use crate::sdp::precondition::StatusTable;
 use crate::sdp::{self, Sdp};
-use crate::sip::{Request, Response};
+use crate::sip::{Headers, Request, Response, multipart};
 use keyphone_keying::Lines;
 
 /// Who offers first.
@@ -71,7 +71,8 @@ impl First {
     /// What a refusal says about our keys, which nobody has authenticated.
     pub(super) fn hint(&self, response: &Response) -> Option<String> {
         let Self::Ours(offer) = self else { return None };
-        let lines = sdp::key_mgmt::read(&Sdp::parse(&response.body).ok()?).ok()?;
+        let body = session(&response.headers, &response.body);
+        let lines = sdp::key_mgmt::read(&Sdp::parse(body).ok()?).ok()?;
         offer.offered.as_ref()?.refused(&lines).map(|error| error.to_string())
     }
 
@@ -86,7 +87,7 @@ impl First {
     ) -> (Vec<u8>, Result<(), Unacceptable>) {
         match self {
             Self::Ours(offer) => {
-                let body = kept.unwrap_or(&response.body);
+                let body = kept.unwrap_or_else(|| session(&response.headers, &response.body));
                 (vec![], exchange.first_answer(offer, body, (branch, Why::Final), media, cx))
             }
             Self::Theirs(_) => answer(exchange, response, media, cx),
@@ -131,6 +132,12 @@ fn offer_of(response: &Response) -> Result<Sdp, Unacceptable> {
     let body = response.session_body().map_err(Unacceptable::other)?;
     let body = body.ok_or_else(|| Unacceptable::other("the answer has no offer, and neither had our INVITE"))?;
     Sdp::parse(body).map_err(Unacceptable::other)
+}
+
+/// The answer in a message: its body, or a part of that (RFC 5621 section 4.1). What is no session description is given as
+/// it is: whoever reads it says what is wrong.
+pub(super) fn session<'b>(headers: &Headers, body: &'b [u8]) -> &'b [u8] {
+    multipart::session_body(headers, body).map_or(body, Option::unwrap_or_default)
 }
 
 /// Puts our half of the session into a PRACK or an ACK, if there is something to say.

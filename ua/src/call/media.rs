@@ -201,6 +201,7 @@ impl Media {
     fn take(&mut self, key: &StreamKey, cx: &mut Cx<'_, '_>) -> Result<(), TwoTimePad> {
         let Path::Keyed(leg) = &mut self.path else { return Ok(()) };
         leg.take(key, cx.ledger)?;
+        let of = self.apart.as_ref().and_then(|apart| apart.of.as_ref());
         for stream in key.streams() {
             let use_for = if stream.dir == keying::Dir::Send { KeyUse::Send } else { KeyUse::Hear };
             let ssrc = stream.ssrc.map(|s| s.to_string());
@@ -209,8 +210,8 @@ impl Media {
                 let line = super::key_log::line(key.key(), use_for, ssrc.as_deref(), &permit);
                 cx.out.push(Output::KeyLog(line));
             }
-            let (key, suite) = (id.to_string(), suite.to_string());
-            cx.event(Event::Key { call: self.call, key, suite, use_for, ssrc });
+            let (key, suite, branch) = (id.to_string(), suite.to_string(), of.cloned());
+            cx.event(Event::Key { call: self.call, key, suite, use_for, ssrc, branch });
         }
         Ok(())
     }

@@ -205,8 +205,9 @@ impl Call {
         let Some(usage) = usage else { return };
         media.turn_to(branch);
         let accepted = response.filter(|response| response.status.is_success());
-        let told = match accepted.filter(|response| !response.body.is_empty()) {
-            Some(answer) => usage.exchange.answered(&answer.body, media, cx).map(|_| ()).map_err(|bad| bad.why),
+        let said = accepted.map(|response| late::session(&response.headers, &response.body));
+        let told = match said.filter(|answer| !answer.is_empty()) {
+            Some(answer) => usage.exchange.answered(answer, media, cx).map(|_| ()).map_err(|bad| bad.why),
             None => {
                 usage.exchange.rejected(media, cx);
                 let status = response.map_or_else(|| "nothing".to_owned(), |response| response.status.to_string());

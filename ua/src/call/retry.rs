@@ -6,7 +6,7 @@
 //! offered anew is offered as if it were the first, with keys and an SSRC that were never used.
 
 use super::choose::Menu;
-use super::late::First;
+use super::late::{self, First};
 use super::media::Media;
 use super::outgoing::{Calling, Cancel};
 use super::parties::Parties;
@@ -81,7 +81,8 @@ impl Calling {
         if !bad.keying || self.retries == 0 || self.cancel != Cancel::No {
             return None;
         }
-        let lines = sdp::key_mgmt::read(&Sdp::parse(&response.body).ok()?).ok()?;
+        let body = late::session(&response.headers, &response.body);
+        let lines = sdp::key_mgmt::read(&Sdp::parse(body).ok()?).ok()?;
         let who = first.offered.as_ref()?.hint(&lines).who?;
         let Parties { me, named, .. } = &first.parties;
         if who == *me || who == *named || !cx.settings.policy.expect.admits(&self.asked, &who, How::Pinned) {
@@ -190,7 +191,8 @@ impl Calling {
     /// What a refusal blames, as far as it says; nobody has authenticated it.
     fn blame(&self, response: &Response) -> Blame {
         let First::Ours(first) = &self.first else { return Blame::Unknown };
-        let lines = Sdp::parse(&response.body).ok().and_then(|sdp| sdp::key_mgmt::read(&sdp).ok());
+        let body = late::session(&response.headers, &response.body);
+        let lines = Sdp::parse(body).ok().and_then(|sdp| sdp::key_mgmt::read(&sdp).ok());
         let blame = first.offered.as_ref().zip(lines).map(|(offered, lines)| offered.blames(&lines));
         blame.unwrap_or_default()
     }

@@ -2,6 +2,7 @@
 
 use super::handshake::Handshake;
 use super::inside::session_body;
+use super::late;
 use super::precondition::Quiet;
 use super::refused::Unacceptable;
 use super::reliable::{Numbered, Unacknowledged};
@@ -90,7 +91,8 @@ impl Call {
         let mut response = decline::reply(request, StatusCode::OK, cx.env);
         if told && exchange.owns_first() {
             // Our offer left in the response that this acknowledges, so the answer is in here.
-            if let Err(bad) = exchange.own_first_answer((branch, &request.body), media, cx) {
+            let said = late::session(&request.headers, &request.body);
+            if let Err(bad) = exchange.own_first_answer((branch, said), media, cx) {
                 cx.respond(key, &response);
                 return self.refuse_answer(bad, cx);
             }

@@ -7,7 +7,7 @@
 //!
 //! An INVITE from a stranger is held, and has us fetch, only if it would ring, and if its keying passes all checks that
 //! cost nothing. Nothing is fetched twice at a time, and nobody waits longer than [`Fetching::LONGEST`]. Where there is no
-//! room for one more, it is refused at once.
+//! room for one more, it is refused at once; strangers leave half of the room to those who are in a call with us.
 
 use super::Endpoint;
 use crate::call::decline;
@@ -56,6 +56,11 @@ impl Fetching {
         self.under_way.values().min().copied()
     }
 
+    /// Is there room for a stranger?
+    fn takes_strangers(&self) -> bool {
+        self.held.len() < Self::MOST_HELD / 2 && self.under_way.len() < Self::MOST_UNDER_WAY / 2
+    }
+
     /// Takes out an INVITE that its caller withdraws.
     fn withdraw(&mut self, invite: ServerKey) -> Option<Request> {
         let is = |held: &Held| matches!(&held.message, transaction::Output::Request { key, .. } if *key == invite);
@@ -87,6 +92,15 @@ impl Fetching {
             found = true;
         }
         found.then_some(all)
+    }
+
+    /// Does this ACK wait already? It comes again with each 200 of ours that is sent again.
+    fn has(&self, ack: &Request) -> bool {
+        let name = |ack: &Request| {
+            let [from, to] = ["From", "To"].map(|name| ack.headers.tag(name).map(str::to_owned));
+            (ack.headers.get("Call-ID").map(str::to_owned), ack.headers.cseq().ok(), from, to)
+        };
+        self.held.iter().any(|held| matches!(&held.message, transaction::Output::Ack(one) if name(one) == name(ack)))
     }
 
     /// Holds a message until these have come, and has them fetched; gives it back if there is no room.
@@ -147,6 +161,7 @@ impl Endpoint {
                 None if request.method == Method::Invite => self.stranger_needs(*key, request, env),
                 _ => self.call_misses(self.book.dialog_of(request).is_some(), || request.session_body().ok()?, env),
             },
+            transaction::Output::Ack(request) if self.fetching.has(request) => return None,
             transaction::Output::Ack(request) => {
                 self.call_misses(self.book.dialog_of(request).is_some(), || request.session_body().ok()?, env)
             }
@@ -173,7 +188,11 @@ impl Endpoint {
         let account = self.settings.accounts.called(request);
         let turned_away = matches!(self.accounts[account].0.incoming, Incoming::Refuse(_) | Incoming::Redirect(_));
         let takes_place = matches!(self.replaced(request), Ok(Some(_)));
-        if turned_away && !takes_place || !self.has_room() || self.admit(key, request).is_err() {
+        if !self.fetching.takes_strangers()
+            || turned_away && !takes_place
+            || !self.has_room()
+            || self.admit(key, request).is_err()
+        {
             return BTreeSet::new();
         }
         let Some(lines) = request.session_body().ok().flatten().and_then(lines) else { return BTreeSet::new() };

@@ -165,6 +165,7 @@ mod tests {
             suite: String::new(),
             use_for: KeyUse::Send,
             ssrc: None,
+            branch: None,
         };
         let twice = two_calls([5, 6], &[key(1), key(2)]);
         assert_eq!(twice, (false, "alice uses k in its calls 1 and 2".into()));
