@@ -179,8 +179,9 @@ impl Common {
             config.audio.codecs.clone_from(codecs);
         }
         let tls = &mut config.tls;
-        if self.cert.is_some() {
-            tls.cert_url = None; // of another certificate
+        // The URL in the file is that of the certificate in the file, if one is named there.
+        if self.cert.is_some() && tls.cert.is_some() && tls.cert != self.cert {
+            tls.cert_url = None;
         }
         for (flag, field) in
             [(&self.cert, &mut tls.cert), (&self.key, &mut tls.key), (&self.ca, &mut tls.ca), (&self.crl, &mut tls.crl)]

@@ -91,7 +91,7 @@ fn what_is_listed_can_be_shown_copied_and_run() {
     let shown = keyphone(&["scenario", "show", "fork-serial"]).stdout;
     std::fs::write(dir.path().join("copy.toml"), shown).unwrap();
     assert_eq!(keyphone_in(dir.path(), &["scenario", "run", "copy.toml"]).code, Some(0));
-    let few = keyphone(&["scenario", "list", "r-pfs"]).stdout;
+    let few = keyphone(&["scenario", "list", "r-avoid-clipping"]).stdout;
     assert!(few.contains("early-media-dhsign") && !few.contains("plain-call"), "{few}");
 }
 
