@@ -171,19 +171,21 @@ impl<'w> Phone<'w> {
         began.unwrap_or(Instant::ZERO)..=ended.unwrap_or(Instant::from_micros(u64::MAX))
     }
 
+    fn is_outside(&self) -> bool {
+        matches!(self.place, Place::Outside(..))
+    }
+
     /// Did a call of its end meanwhile?
     fn ended_between(&self, from: Instant, to: Instant) -> bool {
         self.events.iter().any(|(at, event)| (from..=to).contains(at) && matches!(event, Event::Ended { .. }))
     }
 
     fn of(node: &'w Node) -> Self {
-        let is_outside = matches!(node.place(), Place::Outside(..));
         Self {
             name: &node.name,
             place: node.place().clone(),
-            // What somebody outside may send is not ours to judge; what ours make of it is.
-            may_be_clear: node.policy.media.allow_clear || is_outside,
-            may_be_read: node.policy.allow_null_cipher || is_outside,
+            may_be_clear: node.policy.media.allow_clear,
+            may_be_read: node.policy.allow_null_cipher,
             key_log: node.key_log.iter().map(|line| line.as_str()).collect(),
             recordings: &node.recordings,
             events: &node.events,

@@ -40,13 +40,15 @@ pub(super) fn twice(evidence: &Evidence<'_>, keys: &Keys, seen: &[Seen<'_>]) -> 
 }
 
 /// Media of phones whose policy does not let it be without a key, or without a cipher; media of a stream that had a key
-/// before, which no policy lets be without one again; and what cannot be judged.
+/// before, which no policy lets be without one again; and what cannot be judged. Whoever is outside logs no keys and has a
+/// policy of its own: what it sends is not judged here, what ours play of it is.
 pub(super) fn unprotected(evidence: &Evidence<'_>, keys: &Keys, seen: &[Seen<'_>]) -> Vec<Finding> {
     let mut clear: BTreeMap<(usize, Kind, u32), Finding> = BTreeMap::new();
     let mut readable: BTreeMap<(usize, usize), Finding> = BTreeMap::new();
     let mut unjudged: BTreeMap<SocketAddr, Finding> = BTreeMap::new();
     let mut keyed: BTreeMap<(SocketAddr, Kind, u32), Instant> = BTreeMap::new();
-    for seen in seen {
+    let is_ours = |seen: &&Seen<'_>| !evidence.phones[seen.phone].is_outside();
+    for seen in seen.iter().filter(is_ours) {
         let (phone, from, at) = (&evidence.phones[seen.phone], seen.sent.from, seen.sent.at);
         // When a call has ended its port may be another's.
         let had_key = |stream| keyed.get(&stream).is_some_and(|last| !phone.ended_between(*last, at));

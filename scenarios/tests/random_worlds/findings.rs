@@ -116,6 +116,20 @@ fn a_packet_under_a_key_that_no_phone_has_logged_cannot_be_judged_and_that_is_fo
 }
 
 #[test]
+fn what_somebody_outside_sends_is_not_judged_and_what_ours_play_of_it_is() {
+    let mut wire = Wire::default();
+    wire.bob_is_outside = true;
+    wire.send(1, 0, Mouth::new(SUITE, &OTHER, 9).says(&noise(0)));
+    wire.send(1, 0, [&[0x80, 0, 0, 77, 0, 0, 0, 0, 0, 0, 0, 8][..], &noise(1)].concat());
+    assert_eq!(wire.findings(), [""; 0]);
+    for n in 0..2 {
+        let mut wire = wire.clone();
+        wire.record(0, &[&said(n)]);
+        assert!(matches!(wire.evidence().judge()[..], [Finding::Unproven { .. }]), "{n}");
+    }
+}
+
+#[test]
 fn what_is_neither_rtp_nor_rtcp_is_found() {
     let mut wire = Wire::default();
     wire.may_be_clear = true;

@@ -102,13 +102,15 @@ pub(crate) fn heard(payload: &[u8]) -> Vec<i16> {
 }
 
 /// All that was put on the wire, logged and recorded.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Wire {
     sent: Vec<Sent>,
     others: Vec<Sent>,
     logs: [Vec<String>; 3],
     recordings: [Vec<(CallId, Recording)>; 3],
     pub(crate) may_be_clear: bool,
+    /// Bob is somebody else's phone.
+    pub(crate) bob_is_outside: bool,
 }
 
 impl Wire {
@@ -161,9 +163,14 @@ impl Wire {
     }
 
     pub(crate) fn evidence(&self) -> Evidence<'_> {
+        let host = |number: usize| Place::Host(SocketAddr::new(HOSTS[number].parse().unwrap(), 5060));
+        let place = |number: usize| match number {
+            1 if self.bob_is_outside => Place::Outside(host(1).sip(), vec![host(0), host(2)]),
+            _ => host(number),
+        };
         let phone = |number: usize| Phone {
             name: NAMES[number],
-            place: Place::Host(SocketAddr::new(HOSTS[number].parse().unwrap(), 5060)),
+            place: place(number),
             may_be_clear: self.may_be_clear,
             may_be_read: false,
             key_log: self.logs[number].iter().map(String::as_str).collect(),
