@@ -3,6 +3,10 @@
 //!
 //! The same [`keyphone_ua::endpoint::Endpoint`] runs here in simulated time and in `keyphone_ua::net` over real
 //! sockets. A world run twice from one seed gives the same bytes.
+//!
+//! [`live`] gives the same [`world::World`] real sockets instead of a queue of deliveries, so that scripts, links,
+//! attackers, checks, ladder and page are there only once. What it cannot do: TLS between phones, and to forge the
+//! address of somebody who is not ours.
 
 pub mod attacker;
 pub mod book;

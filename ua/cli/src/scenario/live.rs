@@ -89,7 +89,8 @@ impl LiveFlags {
             both.next().await;
         };
         let setup = Live { outside: &outside, chest: &chest, password: password.as_ref() };
-        let mut tell = |progress: Progress<'_>| tell(printer, source, script.length, &progress);
+        let mut tell =
+            |progress: Progress<'_>| tell(printer, source, (script.length, outside.phones(script)), &progress);
         let ran = tokio::select! {
             ran = live(script, &setup, first.next(), &mut tell) => ran.map_err(fault),
             () = twice => Err(Fault::Failed("it was stopped before its end".into())),
@@ -108,12 +109,17 @@ fn fault(error: LiveError) -> Fault {
     }
 }
 
-fn tell(printer: &Printer, source: &Source, length: Duration, progress: &Progress<'_>) {
+fn tell(printer: &Printer, source: &Source, (length, with_strangers): (Duration, bool), progress: &Progress<'_>) {
     let script = &source.name;
     let seconds = |at: &Duration| at.as_secs_f64();
     match progress {
         Progress::Open(name, at) => {
-            printer.note("scenario.open", json!({ "script": script, "name": name.as_str(), "sip": at }))
+            let fields = json!({ "script": script, "name": name.as_str(), "sip": at });
+            match with_strangers {
+                // Whoever is outside may have to call it.
+                true => printer.say("scenario.open", fields, format!("{name} listens on {at}")),
+                false => printer.note("scenario.open", fields),
+            }
         }
         Progress::Registered(count) => printer.note("scenario.registered", json!({ "script": script, "count": count })),
         Progress::Step(at, step) => {
