@@ -2,6 +2,7 @@
 
 use crate::certs::Ca;
 use crate::common::*;
+use crate::ways::WAYS;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use keyphone_config::Config;
@@ -11,7 +12,7 @@ use keyphone_scenarios::link::Link;
 use keyphone_scenarios::world::Middle;
 use keyphone_ua::endpoint::Command;
 use keyphone_ua::event::{CallId, Event};
-use keyphone_ua::settings::{HangUp, Incoming, Play, Preconditions, Reliable, Settings};
+use keyphone_ua::settings::{HangUp, Incoming, Settings};
 use keyphone_ua::sip::{Method, StatusCode};
 use keyphone_ua::transaction::Transport;
 
@@ -125,22 +126,7 @@ fn where_policy_lists_them_both_certificates_are_fetched_once_and_the_call_is_ke
 
 #[test]
 fn wherever_offer_and_answer_travel_they_wait_for_their_certificates() {
-    type Change = fn(&mut Settings);
-    let early = |settings: &mut Settings| {
-        settings.rules.reliable = Reliable::Required;
-        let plan = plan(BOB_HZ, HangUp::Never);
-        settings.incoming = Incoming::Answer { after: ms(300), early: Some(Play::Tone(BOB_HZ)), plan };
-    };
-    let ways: [(&str, Change); 5] = [
-        ("INVITE and 200", |_| ()),
-        ("INVITE and a reliable 183", early),
-        ("200 and ACK", |settings| settings.rules.late_offer = true),
-        ("a reliable 180 and PRACK", |settings| {
-            (settings.rules.late_offer, settings.rules.reliable) = (true, Reliable::Required);
-        }),
-        ("before it rings", |settings| settings.rules.preconditions = Preconditions::Required),
-    ];
-    for ((way, change), latency) in ways.into_iter().flat_map(|way| [(way, 50), (way, 2000)]) {
+    for ((way, change), latency) in WAYS.into_iter().flat_map(|way| [(way, 50), (way, 2000)]) {
         let mut pair = pair(ModeName::DhSign, change);
         pair.world.web().set_latency(ms(latency));
         pair.dial(HangUp::Never);

@@ -39,3 +39,4 @@ mod signalling;
 mod talk;
 mod timers;
 mod transfer;
+mod ways;

@@ -3,13 +3,14 @@
 
 use crate::common::*;
 use crate::forked::*;
+use crate::ways::WAYS;
 use keyphone_keying::mikey::ModeName;
 use keyphone_media::audio::codec::Codec;
 use keyphone_scenarios::link::Link;
 use keyphone_scenarios::world::{Middle, Sent};
 use keyphone_ua::endpoint::Command;
 use keyphone_ua::event::{CallId, Event, Outcome, Why};
-use keyphone_ua::settings::{EarlyMedia, HangUp, Incoming, Preconditions, Reliable, Settings};
+use keyphone_ua::settings::{EarlyMedia, HangUp, Reliable, Settings};
 use keyphone_ua::sip::Method;
 
 /// Is it a 200 with an answer?
@@ -217,22 +218,7 @@ fn wrap(sent: &Sent) -> Middle {
 
 #[test]
 fn wherever_offer_and_answer_travel_they_may_be_a_part_of_a_body() {
-    type Change = fn(&mut Settings);
-    let early = |settings: &mut Settings| {
-        settings.rules.reliable = Reliable::Required;
-        let plan = plan(BOB_HZ, HangUp::Never);
-        settings.incoming = Incoming::Answer { after: ms(300), early: early(0), plan };
-    };
-    let ways: [(&str, Change); 5] = [
-        ("INVITE and 200", |_| ()),
-        ("INVITE and a reliable 183", early),
-        ("200 and ACK", |settings| settings.rules.late_offer = true),
-        ("a reliable 180 and PRACK", |settings| {
-            (settings.rules.late_offer, settings.rules.reliable) = (true, Reliable::Required);
-        }),
-        ("before it rings", |settings| settings.rules.preconditions = Preconditions::Required),
-    ];
-    for (way, change) in ways {
+    for (way, change) in WAYS {
         let (mut alice, mut bob) = (phone("alice", Pair::ALICE, no_change), phone("bob", Pair::BOB, no_change));
         change(&mut alice);
         change(&mut bob);

@@ -11,7 +11,7 @@
 //! +            Some(_) => {}
 //! ```
 //!
-//! is found in world 16, and in 13 of the first 1000. Lines that have nothing behind them:
+//! is found in world 249, and in 5 of the first 1000. Lines that have nothing behind them:
 //!
 //! ```text
 //! Sender::seal      self.next = (index + 1) % (1 << 16);                           two-time pad in world 274: one
