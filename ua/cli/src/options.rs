@@ -352,7 +352,8 @@ mod tests {
         let (file, cert, key) = (dir.path().join("k.toml"), dir.path().join("me.pem"), dir.path().join("me.key"));
         std::fs::write(&cert, made.cert.pem()).unwrap();
         std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        let text = "[tls]\ncert = \"me.pem\"\nkey = \"me.key\"\ncert-url = \"http://example.org/me.cer\"\n";
+        std::fs::copy(&cert, dir.path().join("old.pem")).unwrap();
+        let text = "[tls]\ncert = \"old.pem\"\nkey = \"me.key\"\ncert-url = \"http://example.org/old.cer\"\n";
         std::fs::write(&file, text).unwrap();
         let [file, cert, key] = [&file, &cert, &key].map(|path| path.to_str().unwrap());
         assert!(config(&["--config", file]).unwrap().tls.cert_url.is_some());
