@@ -176,7 +176,7 @@ impl World {
 
     /// Over real sockets it is seen when something arrives, where it is one of us to whom it goes.
     pub(super) fn expect_arrival(&mut self, sent: &mut Sent, arrives_as: Option<Vec<u8>>) {
-        let to_us = self.is_ours(sent.to);
+        let to_us = self.real.is_some() && self.is_ours(sent.to);
         let (number, changed) = (self.log.len(), arrives_as.is_some());
         if let Some(real) = self.real.as_mut().filter(|_| to_us) {
             let place = (!sent.transport.is_reliable()).then_some(sent.to);
