@@ -22,7 +22,7 @@ pub struct Outside {
 
 impl Outside {
     /// Everybody is ours, and on loopback.
-    pub fn nobody() -> Self {
+    fn nobody() -> Self {
         Self { listen: Ipv4Addr::LOCALHOST.into(), spread: true, roles: BTreeMap::new() }
     }
 

@@ -17,7 +17,6 @@ use tokio::sync::mpsc;
 
 /// The SIP port and the media ports of one phone or proxy.
 pub struct Wires {
-    local: SocketAddr,
     sip: SipSide,
     media: MediaSockets,
     resolver: Resolver,
@@ -71,15 +70,9 @@ impl Wires {
     pub fn new(sockets: Sockets, media_ports: RangeInclusive<u16>) -> Self {
         let (to_us, arrived) = mpsc::channel(256);
         let (media_to, heard) = mpsc::channel(256);
-        let local = sockets.local();
-        let media = MediaSockets::new(local.ip(), media_ports, media_to);
+        let media = MediaSockets::new(sockets.local().ip(), media_ports, media_to);
         let sip = SipSide::start(sockets, to_us.clone());
-        Self { local, sip, media, resolver: Resolver::default(), to_us, arrived, heard }
-    }
-
-    /// Where others reach it.
-    pub fn local(&self) -> SocketAddr {
-        self.local
+        Self { sip, media, resolver: Resolver::default(), to_us, arrived, heard }
     }
 
     /// Opens a pair of neighbouring media ports.
