@@ -12,7 +12,8 @@ struct Binding<'s> {
     user: &'s Name,
     /// The URI of that user.
     aor: String,
-    /// How much it is to be preferred, in thousandths, where phones are tried one after the other.
+    /// How much it is to be preferred, in thousandths, where phones are tried one after the other. For how long each is
+    /// tried no registration can say: that is up to the proxy.
     preference: Option<u16>,
 }
 
