@@ -18,7 +18,7 @@ mod wiring;
 pub use chest::Chest;
 pub use outside::Outside;
 
-use crate::run::{Props, Run, Stage};
+use crate::run::{Props, Run, Stage, is_any_seen};
 use crate::script::{Name, Script, Step};
 use crate::world::World;
 use keyphone_config::Password;
@@ -91,6 +91,11 @@ pub async fn live(
     let clock = Clock::default();
     let (mut wiring, spots) = wiring::Wiring::open(script, live.outside).await?;
     let cast = crate::run::Cast::of(script, &spots);
+    if !is_any_seen(script, &cast) {
+        return Err(LiveError::Usage(
+            "nothing that the script expects could be seen: all of it is for somebody outside to tell".into(),
+        ));
+    }
     // Nothing takes longer than it takes, unless the script says so.
     let mut world = World::new(0, crate::link::Link { latency: Duration::ZERO, ..crate::link::Link::PERFECT });
     world.on_real_sockets(clock.now().ntp, live.outside.sip());

@@ -112,16 +112,7 @@ impl Play<'_> {
             return Ok(None);
         }
         tell(Progress::Step(at, step));
-        let who = cast.phone(&step.who).map_err(LiveError::Usage)?;
-        let command = steps::command(self.script, cast, world, step, who).map_err(LiveError::Usage)?;
-        Ok(match command {
-            Ok(command) => {
-                world.command(who, command);
-                None
-            }
-            Err(_) if step.optional => None,
-            Err(why) => Some(Verdict { sentence: step.to_string(), passed: false, measured: why }),
-        })
+        steps::take(self.script, cast, world, step).map_err(LiveError::Usage)
     }
 
     /// The phones that are ours.

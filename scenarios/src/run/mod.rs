@@ -17,6 +17,7 @@ pub use secrets::Secrets;
 pub(crate) use stage::Props;
 pub use stage::Stage;
 pub use unseen::Unseen;
+pub(crate) use unseen::is_any_seen;
 
 use crate::pki::Pki;
 use crate::script::Script;

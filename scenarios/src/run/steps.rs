@@ -17,19 +17,27 @@ pub(crate) fn play(script: &Script, cast: &Cast, world: &mut World) -> Result<Ve
     let mut missed = vec![];
     for step in steps {
         world.run(Instant::ZERO + step.at);
-        let who = cast.phone(&step.who)?;
-        match command(script, cast, world, step, who)? {
-            Ok(command) => world.command(who, command),
-            Err(_) if step.optional => {}
-            Err(why) => missed.push(Verdict { sentence: step.to_string(), passed: false, measured: why }),
-        }
+        missed.extend(take(script, cast, world, step)?);
     }
     world.run(Instant::ZERO + script.length);
     Ok(missed)
 }
 
+/// Takes one step now. Gives a verdict if it could not be done.
+pub(crate) fn take(script: &Script, cast: &Cast, world: &mut World, step: &Step) -> Result<Option<Verdict>, String> {
+    let who = cast.phone(&step.who)?;
+    Ok(match command(script, cast, world, step, who)? {
+        Ok(command) => {
+            world.command(who, command);
+            None
+        }
+        Err(_) if step.optional => None,
+        Err(why) => Some(Verdict { sentence: step.to_string(), passed: false, measured: why }),
+    })
+}
+
 /// The command that a step means; or why there is none, at that time.
-pub(crate) fn command(
+fn command(
     script: &Script,
     cast: &Cast,
     world: &World,

@@ -1,7 +1,7 @@
 //! What nobody can tell of a run: whoever is outside tells us nothing of what it hears, knows and does.
 
 use super::cast::Cast;
-use crate::script::{Clips, Counts, Ends, Expectation, Hears, Keys, Knows, Name, Rings, Sends, Verifies};
+use crate::script::{Clips, Counts, Ends, Expectation, Hears, Keys, Knows, Name, Rings, Script, Sends, Verifies};
 use serde::Serialize;
 
 /// An expectation of which nobody can tell whether it came true.
@@ -11,6 +11,11 @@ pub struct Unseen {
     pub sentence: String,
     /// Why nobody can tell.
     pub why: String,
+}
+
+/// Can anybody tell of one expectation at least whether it came true?
+pub(crate) fn is_any_seen(script: &Script, cast: &Cast) -> bool {
+    script.expect.is_empty() || script.expect.iter().any(|expected| part(expected, cast).0.is_some())
 }
 
 /// Parts an expectation into what can be judged and what cannot.

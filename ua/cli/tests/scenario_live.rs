@@ -79,6 +79,18 @@ fn whoever_outside_has_another_key_is_not_heard() {
 }
 
 #[test]
+fn a_script_of_which_nothing_could_be_seen_is_not_played_and_has_not_passed() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("his.toml");
+    let script = "title = \"t\"\nabout = \"a\"\nlength = \"5 s\"\nsteps = [\"at 0 s alice calls bob\"]\n\
+                expect = [\"bob rings\"]\n[[phone]]\nname = \"alice\"\n[[phone]]\nname = \"bob\"\n";
+    std::fs::write(&file, script).unwrap();
+    let ran = live(text(&file), &["--role", "bob=sip:bob@127.0.0.1:9", "--keys", text(dir.path())]).finish();
+    assert_eq!(ran.code, Some(2), "{ran}");
+    assert!(ran.stderr.contains("nothing that the script expects could be seen"), "{ran}");
+}
+
+#[test]
 fn ctrl_c_hangs_up_on_whoever_is_outside() {
     let (ports, keys) = (Ports::free(), tempfile::tempdir().unwrap());
     let mut bob = bob(&ports, keys.path());

@@ -168,7 +168,7 @@ impl Run {
             }
             sum.say(&printer, &turns, width);
             if let Some(run) = &shown {
-                self.show_run(&printer, &sum, run, json!({}))?;
+                self.show_run(&printer, &sum, run)?;
             }
             sums.push(sum);
         }
@@ -183,27 +183,24 @@ impl Run {
         }
         let seed = sum.failed.first().map_or(first, |played| played.seed);
         let run = run(&sum.script, seed, pki).map_err(usage)?;
-        self.show_run(printer, sum, &run, json!({ "seed": seed }))
+        self.show_run(printer, sum, &run)
     }
 
-    /// As much of a run as was asked for; `which` says to machines which it is.
-    fn show_run(&self, printer: &Printer, sum: &Sum, run: &run::Run, which: serde_json::Value) -> Result<(), Fault> {
-        let fields = |more: serde_json::Value| {
-            let mut fields = json!({ "script": sum.name });
-            for from in [&which, &more] {
-                let all = from.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value.clone()));
-                fields.as_object_mut().into_iter().for_each(|fields| fields.extend(all.clone()));
-            }
-            fields
-        };
+    /// As much of a run as was asked for.
+    fn show_run(&self, printer: &Printer, sum: &Sum, run: &run::Run) -> Result<(), Fault> {
+        let (name, seed) = (&sum.name, run.seed);
         if self.ladder {
             let lines: Vec<_> = run.ladder().to_string().lines().map(plain).collect();
-            printer.say("scenario.ladder", fields(json!({ "lines": lines })), format!("\n{}\n", lines.join("\n")));
+            printer.say(
+                "scenario.ladder",
+                json!({ "script": name, "seed": seed, "lines": lines }),
+                format!("\n{}\n", lines.join("\n")),
+            );
         }
         if self.events {
             for told in run.told() {
                 let text = format!("{:>10.3}  {:10} {:?}", told.at.as_micros() as f64 / 1e6, told.phone, told.event);
-                printer.say("scenario.event", fields(json!({ "told": told })), plain(&text));
+                printer.say("scenario.event", json!({ "script": name, "seed": seed, "told": told }), plain(&text));
             }
         }
         if let Some(path) = &self.report {
@@ -214,7 +211,7 @@ impl Run {
             write(path, &run.page(&replay))?;
             let shows = run.seed.map_or_else(|| "what happened".to_owned(), |seed| format!("seed {seed}"));
             let text = format!("{} shows {shows}", plain(&path.display().to_string()));
-            printer.say("scenario.page", fields(json!({ "page": path })), text);
+            printer.say("scenario.page", json!({ "script": name, "seed": seed, "page": path }), text);
         }
         Ok(())
     }
